@@ -1,1 +1,1 @@
-
+"""Composition root: reads the environment, picks adapters, hands lazy factories to the command line."""

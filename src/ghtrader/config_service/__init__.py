@@ -1,1 +1,1 @@
-
+"""Typed keys, revisions, diff, rollback and the env-only boundary."""

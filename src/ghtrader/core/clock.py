@@ -46,4 +46,8 @@ def iso_utc(ns: int) -> str:
     >>> iso_utc(1_749_042_000_500_000_000)
     '2025-06-04T13:00:00.500000+00:00'
     """
-    return datetime.fromtimestamp(ns // NS_PER_S, tz=UTC).replace(microsecond=ns % NS_PER_S // 1000).isoformat(timespec="microseconds")
+    return (
+        datetime.fromtimestamp(ns // NS_PER_S, tz=UTC)
+        .replace(microsecond=ns % NS_PER_S // 1000)
+        .isoformat(timespec="microseconds")
+    )

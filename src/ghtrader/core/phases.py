@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["PART_NAMES", "SessionPart", "Phase", "TickFlag"]
+__all__ = ["PART_NAMES", "Phase", "SessionPart", "TickFlag"]
 
 
 class Phase(IntEnum):

@@ -1,1 +1,1 @@
-
+"""Calendar, sessions, instruments, ingest, row hash, main contract, validation."""

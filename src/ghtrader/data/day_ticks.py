@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.core.errors import DataError, SchemaError
+from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES
 
@@ -105,8 +106,6 @@ def from_frame(frame: pl.DataFrame, *, price_tick: float, multiplier: float, gap
 
     Raises DataError when the frame is empty or mixes symbols or days, SchemaError when a column is absent.
     """
-    from ghtrader.core.phases import Phase
-
     if frame.is_empty():
         raise DataError("no rows: a trading day without ticks cannot be turned into arrays")
     missing = [name for name in ("datetime", *BID_PRICES, "symbol", "trading_day", "phase", "part") if name not in frame.columns]

@@ -59,7 +59,7 @@ OPTIONAL_COLUMNS: dict[str, ColumnType] = {"local_nano": "i64", "upper_limit": "
 
 RAW_COLUMNS: dict[str, ColumnType] = {
     "datetime": "i64",
-    **{name: "f64" for name in MARKET_COLUMNS},
+    **dict.fromkeys(MARKET_COLUMNS, "f64"),
     **OPTIONAL_COLUMNS,
     "symbol": "str",
     "trading_day": "str",

@@ -1,1 +1,1 @@
-
+"""What predicts at run time, shared by research and trading."""

@@ -1,1 +1,1 @@
-
+"""The exchange on snapshots: queue, latency, fees, matching; and the market generator."""

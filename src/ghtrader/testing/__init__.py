@@ -1,1 +1,1 @@
-
+"""The public test kit: fakes, fault wrappers, fake clock, contract suites, tick builders."""

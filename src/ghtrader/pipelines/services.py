@@ -60,3 +60,10 @@ class Services(Protocol):
 
     def ledger(self) -> LedgerStore:
         """Ledgers and small tables of the data folder."""
+
+    def workspace(self, name: str) -> Services:
+        """The same process on a data folder of its own (``paths.data/workspaces/name``): own ticks, ledgers and verdicts.
+
+        A generated market or a folder of foreign files never meets the ticks of the main store. Runs, artefacts,
+        configuration and clock are shared; trials are recorded in the ledger of the process, not of the workspace.
+        """

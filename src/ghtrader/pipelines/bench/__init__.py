@@ -1,0 +1,1 @@
+"""Benchmarks with their protocol: work done, rows per second on one core, memory, machine, versions, peers in the same run."""

@@ -9,6 +9,7 @@ Stores are safe for concurrent readers; of two writers of one partition the late
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -42,6 +43,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     digest: SHA-256 over (kind, symbol, trading day, ordered row hashes), recomputable from the rows.
     rows_in/deduped/dropped: counters of the ingest that wrote the rows (dropped by reason).
+    columns: hash of every market column, so that a changed cell can be named by row and column.
     lineage: free provenance of the kind: schedule_hash and segment_id of ``main_l5``, ``origin`` and so on.
     """
 
@@ -57,6 +59,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     dropped: dict[str, int] = {}
     conversions: tuple[str, ...] = ()
     sources: tuple[SourceFile, ...] = ()
+    columns: dict[str, str] = {}
     lineage: dict[str, str] = {}
     config_hash: str = ""
     tool_version: str = ""
@@ -65,6 +68,9 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class TickStore(Protocol):
     """Read and write day partitions. Raises StoreError when the medium fails, DataError when rows are wrong."""
+
+    def exclusive(self, key: DayKey) -> AbstractContextManager[None]:
+        """Hold the partition for a read-merge-write: other writers wait, readers do not. Re-entrant within a thread."""
 
     def write_day(self, key: DayKey, frame: pl.DataFrame, manifest: DayManifest) -> None:
         """Replace the partition whole. Rows are sorted by ``datetime``; durable when the call returns."""

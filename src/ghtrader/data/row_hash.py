@@ -52,7 +52,7 @@ def _fold(state: Any, lanes: Any) -> None:
 def _canonical_bits(values: Any, bits: Any, out: Any) -> None:
     for row in range(len(values)):
         value = values[row]
-        lane = _NAN_BITS if value != value else bits[row]
+        lane = _NAN_BITS if value != value else bits[row]  # noqa: PLR0124 - only NaN differs from itself
         out[row] = np.uint64(0) if value == 0.0 else lane
 
 

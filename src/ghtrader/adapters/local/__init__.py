@@ -1,0 +1,1 @@
+"""The embedded default: Parquet partitions with manifests, SQLite ledgers, DuckDB as query engine over them."""

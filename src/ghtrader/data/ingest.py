@@ -1,0 +1,211 @@
+"""Source rows into day partitions: split by trading day, made canonical, merged with what is stored, written once.
+
+Merging is idempotent: rows that are there already are counted as deduped and nothing is written. A partition is read,
+merged and written under its exclusive lock, so that two imports of one day lose no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.core.clock import Clock
+from ghtrader.core.errors import HashVersionError
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.canonical import CanonicalDay, canonical_day
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.row_hash import ROW_HASH_VERSION, column_hash, day_digest
+from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
+from ghtrader.data.sessions import sessions_for, trading_days_of
+from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["DayImport", "Ingest", "canonical_frame", "frame_arrays"]
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+
+class DayImport(msgspec.Struct, frozen=True, kw_only=True):
+    """What importing rows did to one partition. rows_in = rows_written + deduped + sum(dropped)."""
+
+    symbol: str
+    trading_day: str
+    rows_in: int
+    rows_written: int
+    rows_stored: int
+    deduped: int
+    reordered: int
+    dropped: dict[str, int]
+    conversions: tuple[str, ...]
+    digest: str
+
+
+@dataclass
+class _Arrays:
+    ts_ns: I64
+    columns: dict[str, F64]
+    local_nano: I64
+    upper_limit: F64
+    lower_limit: F64
+
+    def rows(self, selection: npt.NDArray[Any]) -> _Arrays:
+        return _Arrays(
+            self.ts_ns[selection],
+            {name: values[selection] for name, values in self.columns.items()},
+            self.local_nano[selection],
+            self.upper_limit[selection],
+            self.lower_limit[selection],
+        )
+
+    def after(self, other: _Arrays) -> _Arrays:
+        """These rows behind those of ``other``."""
+        return _Arrays(
+            np.concatenate((other.ts_ns, self.ts_ns)),
+            {name: np.concatenate((other.columns[name], values)) for name, values in self.columns.items()},
+            np.concatenate((other.local_nano, self.local_nano)),
+            np.concatenate((other.upper_limit, self.upper_limit)),
+            np.concatenate((other.lower_limit, self.lower_limit)),
+        )
+
+
+def frame_arrays(frame: pl.DataFrame) -> _Arrays:
+    """A source or stored frame as arrays: float64 market columns with NaN for null, optional columns filled."""
+
+    def f64(name: str) -> F64:
+        if name not in frame.columns:
+            return np.full(len(frame), np.nan)
+        return frame[name].fill_null(float("nan")).to_numpy()
+
+    local = frame["local_nano"].fill_null(0).to_numpy() if "local_nano" in frame.columns else np.zeros(len(frame), dtype=np.int64)
+    return _Arrays(
+        frame["datetime"].to_numpy(),
+        {name: f64(name) for name in MARKET_COLUMNS},
+        local,
+        f64("upper_limit"),
+        f64("lower_limit"),
+    )
+
+
+def canonical_frame(day: CanonicalDay, symbol: str, trading_day: TradingDay) -> pl.DataFrame:
+    """A canonical day as the frame that stores hold (`RAW_COLUMNS`)."""
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "datetime": day.ts_ns,
+            **{name: day.columns[name] for name in MARKET_COLUMNS},
+            "local_nano": day.local_nano,
+            "upper_limit": day.upper_limit,
+            "lower_limit": day.lower_limit,
+            "symbol": pl.repeat(symbol, len(day.ts_ns), dtype=pl.String, eager=True),
+            "trading_day": pl.repeat(trading_day.iso, len(day.ts_ns), dtype=pl.String, eager=True),
+            "phase": day.phase,
+            "part": day.part,
+            "flags": day.flags,
+            "row_hash": day.row_hash,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Imports frames into a store. Values only: store, calendar, instruments, clock, identity of the run."""
+
+    store: TickStore
+    calendar: Calendar
+    instruments: InstrumentTable
+    clock: Clock
+    tool_version: str
+    config_hash: str = ""
+
+    def import_frame(self, symbol: str, frame: pl.DataFrame, *, source: str, sha256: str) -> list[DayImport]:
+        """Import one source frame; returns what happened to each trading day it touches, in day order.
+
+        Raises UnknownInstrumentError for a product nobody declared, CalendarError for a day outside the calendar;
+        both before anything is written.
+        """
+        product = self.instruments.product(symbol).product
+        arrays = frame_arrays(frame)
+        days, index = trading_days_of(arrays.ts_ns, product, self.calendar, self.instruments)
+        results: list[DayImport] = []
+        for position, day in enumerate(days):
+            chosen = arrays if len(days) == 1 else arrays.rows(np.flatnonzero(index == position))
+            if len(chosen.ts_ns):
+                results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, source, sha256))
+        return results
+
+    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: str, sha256: str) -> DayImport:
+        sessions = sessions_for(product, key.trading_day, self.calendar, self.instruments)
+        spec = self.instruments.spec(key.symbol, key.trading_day)
+        with self.store.exclusive(key):
+            old = self.store.manifest(key)
+            if old is not None and old.row_hash_version != ROW_HASH_VERSION:
+                versions = f"v{old.row_hash_version}, this is v{ROW_HASH_VERSION}"
+                raise HashVersionError(
+                    f"{key.symbol} {key.trading_day} is stored with row hash {versions}",
+                    hint="import the day into a fresh data folder",
+                    symbol=key.symbol,
+                    day=key.trading_day.iso,
+                )
+            stored = 0 if old is None else old.rows
+            merged = rows if old is None else rows.after(frame_arrays(self.store.read_day(key)))
+            day = canonical_day(
+                merged.ts_ns,
+                merged.columns,
+                sessions=sessions,
+                price_tick=spec.price_tick,
+                local_nano=merged.local_nano,
+                upper_limit=merged.upper_limit,
+                lower_limit=merged.lower_limit,
+                already_canonical=stored,
+            )
+            digest = day_digest(key.kind, key.symbol, key.trading_day.iso, day.row_hash)
+            unchanged = (old is not None and digest == old.digest) or (old is None and not len(day.ts_ns))
+            if not unchanged:
+                manifest = self._manifest(key, day, digest, SourceFile(source, sha256, len(rows.ts_ns)), old)
+                self.store.write_day(key, canonical_frame(day, key.symbol, key.trading_day), manifest)
+        return DayImport(
+            symbol=key.symbol,
+            trading_day=key.trading_day.iso,
+            rows_in=len(rows.ts_ns),
+            rows_written=0 if unchanged else len(day.ts_ns) - stored,
+            rows_stored=len(day.ts_ns),
+            deduped=day.deduped,
+            reordered=0 if old is not None else day.reordered,
+            dropped=day.dropped,
+            conversions=day.conversions,
+            digest=digest if len(day.ts_ns) else "",
+        )
+
+    def _manifest(self, key: DayKey, day: CanonicalDay, digest: str, source: SourceFile, old: DayManifest | None) -> DayManifest:
+        earlier: Sequence[SourceFile] = () if old is None else old.sources
+        dropped = dict(day.dropped)
+        for reason, count in ({} if old is None else old.dropped).items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        return DayManifest(
+            kind=key.kind,
+            symbol=key.symbol,
+            trading_day=key.trading_day.iso,
+            rows=len(day.ts_ns),
+            digest=digest,
+            row_hash_version=ROW_HASH_VERSION,
+            schema_version=SCHEMA_VERSION,
+            rows_in=source.rows + (0 if old is None else old.rows_in),
+            deduped=day.deduped + (0 if old is None else old.deduped),
+            dropped=dropped,
+            conversions=day.conversions,
+            sources=(*(item for item in earlier if item.sha256 != source.sha256), source),
+            columns={name: column_hash(day.columns[name]) for name in MARKET_COLUMNS},
+            config_hash=self.config_hash,
+            tool_version=self.tool_version,
+            created_ns=self.clock.now_ns(),
+        )

@@ -1,0 +1,277 @@
+"""Files of ticks as source frames: canonical Parquet, TqSdk DataDownloader CSV, any CSV with a mapping file.
+
+A source frame has `datetime` (int64 ns UTC) and the 27 market columns as float64 with the source's own absence turned
+into null; what the file carries beyond that is named, never silently lost.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ghtrader.core.clock import NS_PER_S, SHANGHAI
+from ghtrader.core.errors import DataError, SchemaError
+from ghtrader.core.ids import file_sha256
+from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ColumnMapping", "SourceTicks", "load_mapping", "read_ticks"]
+
+ABSENT_TEXTS = ["#N/A", "-", "", "nan", "NaN", "null", "None", "NA"]
+REQUIRED = (
+    "last_price",
+    "bid_price1",
+    "bid_volume1",
+    "ask_price1",
+    "ask_volume1",
+    "volume",
+    "amount",
+    "open_interest",
+)
+#: Columns of a canonical file that ingest computes itself; read over when a store's own file is imported.
+COMPUTED = {"symbol", "trading_day", "phase", "part", "flags", "row_hash", "underlying_symbol", "segment_id", "schedule_hash"}
+STRIPPED = {"id", "datetime_nano"}
+FIRST_NS = 946_684_800 * NS_PER_S  # 2000-01-01
+LAST_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
+_SYMBOL_IN_NAME = re.compile(r"^([A-Z]+\.[A-Za-z]+\d{3,4})(?=[._-]|$)")
+_TQSDK_COLUMN = re.compile(r"^(?P<symbol>[A-Z]+\.[A-Za-z0-9@.]+)\.(?P<field>[a-z_]+\d?)$")
+FORMATS_HINT = "see `ghtrader data import --help` for the formats that are read"
+
+
+class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a foreign CSV's columns become ours.
+
+    columns: our name -> the file's. time_column: the stamp; time_unit ns, us, ms, s or ``text``; time_format for text
+    (strptime); timezone of text stamps. separator: of the CSV. symbol: when the file does not carry one.
+    """
+
+    columns: dict[str, str]
+    time_column: str
+    time_unit: str = "text"
+    time_format: str = "%Y-%m-%d %H:%M:%S%.f"
+    timezone: str = "Asia/Shanghai"
+    separator: str = ","
+    symbol: str = ""
+
+
+@dataclass(frozen=True)
+class SourceTicks:
+    """One file's rows in arrival order; ``ignored`` names columns that are neither market nor optional."""
+
+    path: Path
+    symbol: str
+    frame: pl.DataFrame
+    ignored: tuple[str, ...]
+    sha256: str
+
+
+def load_mapping(path: Path) -> ColumnMapping:
+    """Read a mapping file (TOML or JSON); raises SchemaError naming what is wrong in it."""
+    try:
+        if path.suffix == ".toml":
+            return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ColumnMapping)
+        return msgspec.json.decode(path.read_bytes(), type=ColumnMapping)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
+        hint = "ghtrader data import --help shows a mapping"
+        raise SchemaError(f"the mapping file {path} cannot be used: {error}", hint=hint, path=str(path)) from error
+
+
+def read_ticks(path: Path, *, symbol: str | None = None, mapping: ColumnMapping | None = None) -> SourceTicks:
+    """Read one file. The symbol: given, else in the file's metadata or columns, else in its name, else an error.
+
+    Raises DataError (no file, unreadable, no or mixed symbols) and SchemaError (columns missing or of a wrong type).
+    """
+    if not path.is_file():
+        raise DataError(f"no such file: {path}", hint="ghtrader data import FILE...", path=str(path))
+    if mapping is not None:
+        frame, found = _read_mapped(path, mapping)
+    elif path.suffix == ".parquet":
+        frame, found = _read_parquet(path)
+    elif path.suffix == ".csv":
+        frame, found = _read_downloader_csv(path)
+    else:
+        raise SchemaError(f"{path.name}: neither .parquet nor .csv, and no mapping given", hint=FORMATS_HINT, path=str(path))
+    if frame.is_empty():
+        raise DataError(f"{path.name} holds no rows", hint="check how the file was made", path=str(path))
+    resolved = symbol or found or _symbol_of_name(path)
+    if not resolved:
+        hint = "give it with --symbol SHFE.rb2510, or name the file SHFE.rb2510.20250605.parquet"
+        raise DataError(f"{path.name} does not say which contract it holds", hint=hint, path=str(path))
+    known = {*MARKET_COLUMNS, *OPTIONAL_COLUMNS, "datetime"}
+    ignored = tuple(sorted(name for name in frame.columns if name not in known | COMPUTED))
+    return SourceTicks(path, resolved, _typed(frame, path), ignored, file_sha256(str(path)))
+
+
+def _symbol_of_name(path: Path) -> str:
+    match = _SYMBOL_IN_NAME.match(path.name)
+    return match[1] if match else ""
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return DataError(f"{path.name} cannot be read: {first}", hint="fetch or export the file again", path=str(path))
+
+
+def _read_parquet(path: Path) -> tuple[pl.DataFrame, str]:
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(path, use_statistics=False)
+        metadata = pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    symbol = ""
+    if "symbol" in frame.columns:
+        symbols = frame["symbol"].drop_nulls().unique().sort().to_list()
+        if len(symbols) > 1:
+            raise DataError(
+                f"{path.name} mixes symbols: {', '.join(map(str, symbols))}", hint="split it by symbol", path=str(path)
+            )
+        symbol = str(symbols[0]) if symbols else ""
+    return frame, symbol or metadata.get("symbol", "")
+
+
+def _read_csv(path: Path, separator: str) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return pl.read_csv(path, separator=separator, null_values=ABSENT_TEXTS, infer_schema=False)
+    except pl.exceptions.NoDataError as error:
+        raise DataError(f"{path.name} is empty", hint="check how the file was made", path=str(path)) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _text_time(column: pl.Expr, time_format: str, timezone: str) -> pl.Expr:
+    import polars as pl
+
+    parsed = column.str.to_datetime(time_format, time_unit="ns", strict=False)
+    return parsed.dt.replace_time_zone(timezone).dt.convert_time_zone("UTC").cast(pl.Int64)
+
+
+def _read_downloader_csv(path: Path) -> tuple[pl.DataFrame, str]:
+    import polars as pl
+
+    frame = _read_csv(path, ",")
+    renames: dict[str, str] = {}
+    symbols: set[str] = set()
+    for name in frame.columns:
+        match = _TQSDK_COLUMN.match(name)
+        if match:
+            symbols.add(match["symbol"])
+            renames[name] = match["field"]
+    if len(symbols) > 1:
+        raise DataError(
+            f"{path.name} mixes symbols: {', '.join(sorted(symbols))}", hint="download one contract a file", path=str(path)
+        )
+    frame = frame.rename(renames)
+    if "datetime_nano" in frame.columns:
+        stamps = pl.col("datetime_nano").cast(pl.Int64, strict=False)
+    elif "datetime" in frame.columns:
+        stamps = _text_time(pl.col("datetime"), "%Y-%m-%d %H:%M:%S%.f", str(SHANGHAI))
+    else:
+        raise SchemaError(f"{path.name}: no column datetime or datetime_nano", hint=FORMATS_HINT, path=str(path))
+    return frame.with_columns(stamps.alias("datetime")).drop("datetime_nano", strict=False), next(iter(symbols), "")
+
+
+def _read_mapped(path: Path, mapping: ColumnMapping) -> tuple[pl.DataFrame, str]:
+    import polars as pl
+
+    unknown = sorted(set(mapping.columns) - {*MARKET_COLUMNS, *OPTIONAL_COLUMNS})
+    if unknown:
+        raise SchemaError(f"the mapping names columns that do not exist here: {', '.join(unknown)}", hint=FORMATS_HINT)
+    frame = _read_csv(path, mapping.separator)
+    wanted = [mapping.time_column, *mapping.columns.values()]
+    missing = [name for name in wanted if name not in frame.columns]
+    if missing:
+        raise SchemaError(f"{path.name} has no column {', '.join(missing)}; it has {', '.join(frame.columns)}", path=str(path))
+    stamp = pl.col(mapping.time_column)
+    factors = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NS_PER_S}
+    if mapping.time_unit == "text":
+        time = _text_time(stamp, mapping.time_format, mapping.timezone)
+    elif mapping.time_unit in factors:
+        time = (stamp.cast(pl.Decimal(38, 9), strict=False) * factors[mapping.time_unit]).cast(pl.Int64, strict=False)
+    else:
+        raise SchemaError(f"time_unit {mapping.time_unit!r} is none of text, ns, us, ms, s", hint=FORMATS_HINT)
+    columns = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items()]
+    return frame.select(time.alias("datetime"), *columns), mapping.symbol
+
+
+def _check_columns(frame: pl.DataFrame, path: Path) -> None:
+    missing = [name for name in ("datetime", *REQUIRED) if name not in frame.columns]
+    depth = 1
+    for level in range(2, LEVELS + 1):
+        names = [f"{side}_{what}{level}" for side in ("bid", "ask") for what in ("price", "volume")]
+        there = [name for name in names if name in frame.columns]
+        if there and (len(there) < len(names) or depth < level - 1):
+            missing += [name for name in names if name not in frame.columns]
+        if there:
+            depth = level
+    if missing:
+        raise SchemaError(
+            f"{path.name}: columns missing: {', '.join(missing)}", hint=FORMATS_HINT, path=str(path), columns=missing
+        )
+
+
+def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """``datetime`` int64, the 27 market columns float64 (absent ones null), optional columns when there."""
+    import polars as pl
+
+    _check_columns(frame, path)
+    stamp = frame.schema["datetime"]
+    if isinstance(stamp, pl.Datetime):
+        if stamp.time_zone is None:
+            raise SchemaError(f"{path.name}: datetime has no time zone", hint="write epoch nanoseconds, UTC", path=str(path))
+        time = pl.col("datetime").dt.convert_time_zone("UTC").dt.cast_time_unit("ns").cast(pl.Int64)
+    elif stamp.is_numeric():
+        time = pl.col("datetime").cast(pl.Int64, strict=False)
+    else:
+        raise SchemaError(f"{path.name}: datetime is {stamp}, expected epoch nanoseconds (int64)", path=str(path))
+    select: list[pl.Expr] = [time]
+    absent = pl.lit(None, dtype=pl.Float64)
+    select += [_number(frame, name, path) if name in frame.columns else absent.alias(name) for name in MARKET_COLUMNS]
+    for name, kind in OPTIONAL_COLUMNS.items():
+        if name in frame.columns:
+            select.append(_number(frame, name, path).cast(pl.Int64 if kind == "i64" else pl.Float64, strict=False))
+    typed = frame.select(select)
+    _check_stamps(typed, path)
+    return typed
+
+
+def _number(frame: pl.DataFrame, name: str, path: Path) -> pl.Expr:
+    import polars as pl
+
+    kind = frame.schema[name]
+    if kind.is_numeric() or kind == pl.Null:
+        return pl.col(name) if name == "local_nano" else pl.col(name).cast(pl.Float64, strict=False)
+    if kind != pl.String:
+        raise SchemaError(f"{path.name}: column {name} is {kind}, expected numbers", path=str(path), column=name)
+    target = pl.Int64 if name == "local_nano" else pl.Float64
+    text = pl.col(name).str.strip_chars()
+    bad = frame.select(
+        text.filter(text.is_not_null() & ~text.is_in(ABSENT_TEXTS) & text.cast(target, strict=False).is_null()).first()
+    ).item()
+    if bad is not None:
+        raise SchemaError(f"{path.name}: column {name} holds {bad!r}, which is no number", path=str(path), column=name)
+    return text.cast(target, strict=False)
+
+
+def _check_stamps(frame: pl.DataFrame, path: Path) -> None:
+    absent = frame["datetime"].null_count()
+    if absent:
+        raise SchemaError(f"{path.name}: {absent} rows have no readable datetime", hint=FORMATS_HINT, path=str(path))
+    low, high = frame.select(low=frame["datetime"].min(), high=frame["datetime"].max()).row(0)
+    if low < FIRST_NS or high > LAST_NS:
+        value = low if low < FIRST_NS else high
+        raise SchemaError(
+            f"{path.name}: datetime {value} is not in nanoseconds between 2000 and 2100",
+            hint="stamps are epoch nanoseconds, UTC; a mapping file can say time_unit = 'ms'",
+            path=str(path),
+        )

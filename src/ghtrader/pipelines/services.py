@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ghtrader.config_service.service import ConfigService
 from ghtrader.core.clock import Clock
 from ghtrader.core.config_keys import ConfigValue
 from ghtrader.ports.ledger_store import LedgerStore
@@ -55,6 +56,9 @@ class Services(Protocol):
     def settings(self) -> Settings:
         """The effective configuration."""
 
+    def config(self) -> ConfigService:
+        """The configuration service: history, changes, explanations."""
+
     def tick_store(self) -> TickStore:
         """The tick store of the data folder."""
 
@@ -67,3 +71,6 @@ class Services(Protocol):
         A generated market or a folder of foreign files never meets the ticks of the main store. Runs, artefacts,
         configuration and clock are shared; trials are recorded in the ledger of the process, not of the workspace.
         """
+
+    def query(self, sql: str) -> list[dict[str, object]]:
+        """Rows of one read-only SQL query over the stored ticks; needs the extra ``sql``."""

@@ -1,0 +1,5 @@
+"""``python -m ghtrader.app``: the same as ``ghtrader``."""
+
+from ghtrader.app.main import main
+
+main()

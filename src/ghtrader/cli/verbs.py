@@ -1,0 +1,116 @@
+"""Every verb of the command line: where it lives and what it does in one line. Nothing is imported until it is called."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["VERBS", "Verb"]
+
+
+class Verb(NamedTuple):
+    """A verb or verb group: its heading in the help, module, attribute (a Typer app) and one line of help."""
+
+    section: str
+    module: str
+    attribute: str
+    help: str
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "Start here",
+        "ghtrader.cli.demo",
+        "demo_app",
+        "The whole loop on real ticks: import, validate, train, judge, simulate, report.",
+    ),
+    "data": Verb(
+        "Data",
+        "ghtrader.cli.data",
+        "app",
+        "Import, list, digest, verify, validate and query ticks.",
+    ),
+    "main-schedule": Verb(
+        "Data",
+        "ghtrader.cli.main_series",
+        "schedule_app",
+        "Which contract is the main contract on which day.",
+    ),
+    "main-l5": Verb(
+        "Data",
+        "ghtrader.cli.main_series",
+        "main_l5_app",
+        "Materialise the main-contract series with provenance.",
+    ),
+    "calendar": Verb(
+        "Data",
+        "ghtrader.cli.market_facts",
+        "calendar_app",
+        "Trading days, sessions and phases.",
+    ),
+    "instruments": Verb(
+        "Data",
+        "ghtrader.cli.market_facts",
+        "instruments_app",
+        "Products with their dated facts.",
+    ),
+    "features": Verb(
+        "Research",
+        "ghtrader.cli.datasets",
+        "features_app",
+        "The catalogue of factors.",
+    ),
+    "build": Verb(
+        "Research",
+        "ghtrader.cli.datasets",
+        "build_app",
+        "Compute factors and labels of stored days.",
+    ),
+    "train": Verb(
+        "Research",
+        "ghtrader.cli.research",
+        "train_app",
+        "Train and judge models, walk-forward with purge and embargo.",
+    ),
+    "backtest": Verb(
+        "Research",
+        "ghtrader.cli.research",
+        "backtest_app",
+        "Simulate execution under every fill model.",
+    ),
+    "trials": Verb(
+        "Research",
+        "ghtrader.cli.research",
+        "trials_app",
+        "What was tried, on what, with which result.",
+    ),
+    "audit": Verb(
+        "Research",
+        "ghtrader.cli.research",
+        "audit_app",
+        "Look for leaks in the pipeline, or plant one and see it caught.",
+    ),
+    "market": Verb(
+        "Truth machine",
+        "ghtrader.cli.market",
+        "app",
+        "Generate markets whose truth is known.",
+    ),
+    "truth": Verb(
+        "Truth machine",
+        "ghtrader.cli.truth",
+        "truth_app",
+        "Does the pipeline find what was planted, and nothing else?",
+    ),
+    "config": Verb(
+        "Operations",
+        "ghtrader.cli.config",
+        "app",
+        "Configuration with history, rollback and sources.",
+    ),
+    "bench": Verb(
+        "Operations",
+        "ghtrader.cli.bench",
+        "app",
+        "Speed and memory with their protocol, beside peers.",
+    ),
+}

@@ -114,7 +114,7 @@ def run(services: Services, arguments: list[str]) -> int:
     except GhtraderError as error:
         print_error(error, as_json=as_json)
         return exit_code_of(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last line of defence: message, hint and exit code 1
         if getattr(error, "exit_code", None) == 2 and hasattr(error, "show"):
             error.show()
             return 2

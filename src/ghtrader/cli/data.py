@@ -1,0 +1,178 @@
+"""`ghtrader data`: import, list, digest, verify, validate and query ticks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ghtrader.cli.progress import progress_for
+from ghtrader.cli.render import emit, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ghtrader.pipelines.ingest import ImportReport, VerifyReport
+    from ghtrader.pipelines.validate import ValidationReport
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Import, list, digest, verify, validate and query ticks.",
+    epilog="Examples:  ghtrader data import samples/*.parquet  |  ghtrader data verify  |  ghtrader data main-l5-validate --var rb",
+)
+JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
+SYMBOL = typer.Option(None, "--symbol", help="Contract, for example SHFE.rb2510.")
+KIND = typer.Option(None, "--kind", help="raw or main_l5.")
+FILES = typer.Argument(
+    ..., metavar="FILE...", help="Tick files: .parquet, TqSdk DataDownloader .csv, or any .csv with --mapping."
+)
+MAPPING = typer.Option(None, "--mapping", help="TOML or JSON: columns, time_column, time_unit, time_format, timezone.")
+DATA_ERROR = 4
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+@app.command("import")
+def import_ticks(
+    context: typer.Context,
+    files: list[Path] = FILES,
+    symbol: str | None = SYMBOL,
+    mapping: Path | None = MAPPING,
+    as_json: bool = JSON,
+) -> None:
+    """Import tick files into the store. Importing again changes nothing; a killed import is simply run again.
+
+    A mapping file, for example:  columns = {last_price = "LastPrice", ...}  time_column = "ts"  time_unit = "ms"
+    """
+    from ghtrader.pipelines.ingest import import_files
+
+    with progress_for(context.obj.clock) as progress:
+        report = import_files(context.obj, files, symbol=symbol, mapping_file=mapping, progress=progress)
+    emit(report, as_json=as_json, render=lambda console: _show_import(console, report))
+    if report.errors:
+        raise typer.Exit(DATA_ERROR)
+
+
+def _show_import(console: Console, report: ImportReport) -> None:
+    rows = [
+        (day.symbol, day.trading_day, _counts(day.dropped), day.rows_in, day.rows_written, day.deduped) for day in report.days
+    ]
+    table(console, "", ("symbol", "trading day", "dropped", "rows in", "written", "deduped"), rows, numbers=3)
+    for line in report.conversions:
+        console.print(f"converted: {line}")
+    if report.ignored_columns:
+        console.print(f"columns not kept: {', '.join(report.ignored_columns)}")
+    for error in report.errors:
+        console.print(f"[bold]not imported:[/bold] {error['file']}: {error['message']} ({error['hint']})")
+
+
+@app.command("list")
+def list_days(context: typer.Context, kind: str | None = KIND, symbol: str | None = SYMBOL, as_json: bool = JSON) -> None:
+    """Every stored day, from the manifests."""
+    from ghtrader.pipelines.ingest import list_store
+
+    days = list_store(context.obj, kind=kind, symbol=symbol)
+    rows = [(day.kind, day.symbol, day.trading_day, day.digest[:16], ", ".join(day.sources), day.rows) for day in days]
+    emit(
+        {"days": days, "rows": sum(day.rows for day in days)},
+        as_json=as_json,
+        render=lambda console: table(
+            console, "", ("kind", "symbol", "trading day", "digest", "sources", "rows"), rows, numbers=1
+        ),
+    )
+
+
+@app.command("digest")
+def digest(
+    context: typer.Context,
+    kind: str = typer.Option("raw", "--kind", help="raw or main_l5."),
+    symbol: str | None = SYMBOL,
+    day: str | None = typer.Option(None, "--day", help="One trading day, YYYY-MM-DD."),
+    as_json: bool = JSON,
+) -> None:
+    """Digests recomputed from the rows: the same market data has one digest, however it came in."""
+    from ghtrader.pipelines.ingest import digest_store
+
+    report = digest_store(context.obj, kind=kind, symbol=symbol, day=day)
+    rows: list[Any] = [(item.symbol, item.trading_day, item.digest, item.rows) for item in report.days]
+    rows.append(("all", "", report.digest, report.rows))
+    emit(
+        report,
+        as_json=as_json,
+        render=lambda console: table(console, "", ("symbol", "trading day", "digest", "rows"), rows, numbers=1),
+    )
+
+
+@app.command("verify")
+def verify(context: typer.Context, kind: str | None = KIND, symbol: str | None = SYMBOL, as_json: bool = JSON) -> None:
+    """Compare every stored row with its hash and manifest; a changed cell is named by row and column."""
+    from ghtrader.pipelines.ingest import verify_store
+
+    with progress_for(context.obj.clock) as progress:
+        report = verify_store(context.obj, kind=kind, symbol=symbol, progress=progress)
+    emit(report, as_json=as_json, render=lambda console: _show_verify(console, report))
+    if not report.ok:
+        raise typer.Exit(DATA_ERROR)
+
+
+def _show_verify(console: Console, report: VerifyReport) -> None:
+    console.print(f"{report.partitions} partitions, {report.rows:,} rows: {'all as written' if report.ok else 'DIFFERENT'}")
+    for finding in report.findings:
+        where = f"row {', '.join(map(str, finding.rows[:10]))} column {', '.join(finding.columns)}" if finding.rows else ""
+        console.print(f"  {finding.symbol} {finding.trading_day}: {finding.problem} {where} {finding.detail}")
+
+
+@app.command("sql")
+def sql(context: typer.Context, query: str, as_json: bool = JSON) -> None:
+    """One SQL query over the stored ticks (extra `sql`); tables are raw and main_l5."""
+    found: list[dict[str, Any]] = context.obj.query(query)
+    names = list(found[0]) if found else []
+    emit(
+        {"rows": found},
+        as_json=as_json,
+        render=lambda console: table(console, "", names, [[str(row[name]) for name in names] for row in found]),
+    )
+
+
+@app.command("main-l5-validate")
+def validate(
+    context: typer.Context,
+    variety: str = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb."),
+    force: bool = typer.Option(False, "--force", help="Validate unchanged days again."),
+    as_json: bool = JSON,
+) -> None:
+    """Verdict per trading day of the main-contract series: coverage, gaps, null rates, states, reasons, hints."""
+    from ghtrader.pipelines.validate import validate_main_l5
+
+    with progress_for(context.obj.clock) as progress:
+        report = validate_main_l5(context.obj, variety, force=force, progress=progress)
+    emit(report, as_json=as_json, render=lambda console: _show_validation(console, report))
+    if report.overall_state == "error":
+        raise typer.Exit(DATA_ERROR)
+
+
+def _show_validation(console: Console, report: ValidationReport) -> None:
+    rows = [
+        (
+            day.trading_day,
+            day.overall_state,
+            day.reason_code,
+            " ".join(f"{part.part} {part.slots_filled:.1%}" for part in day.parts),
+            len(day.gaps),
+            day.rows,
+        )
+        for day in report.days
+    ]
+    columns = ("trading day", "state", "reason", "500 ms slots filled", "gaps", "rows")
+    table(console, f"{report.alias}: {report.overall_state}", columns, rows, numbers=2)
+    for day in report.days:
+        if day.action_hint:
+            console.print(f"{day.trading_day}: {day.action_hint}")
+    if report.unchanged:
+        console.print(f"{report.unchanged} days unchanged since the last validation")

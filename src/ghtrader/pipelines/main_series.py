@@ -1,0 +1,157 @@
+"""Main schedule and main-contract series: build, persist, materialise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ghtrader.core.errors import DataError
+from ghtrader.core.instruments import CONTINUOUS_PREFIX, alias_of, product_of
+from ghtrader.core.progress import NO_PROGRESS, Progress
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.main_l5 import MainL5Day, build_day
+from ghtrader.data.main_schedule import MainSchedule, build_schedule, read_continuous_table
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.services import Services
+from ghtrader.ports.tick_store import DayKey, TickStore
+
+__all__ = ["MainL5Report", "ScheduleReport", "build_main_l5", "current_schedule", "make_schedule"]
+
+TABLE = "main_schedule"
+HISTORY = "main_schedule_history"
+
+
+class ScheduleReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A persisted schedule and whether it differs from the one before."""
+
+    schedule: MainSchedule
+    changed: bool
+
+
+def make_schedule(
+    services: Services, variety: str, *, file: Path | None = None, contract: str | None = None, until: str | None = None
+) -> ScheduleReport:
+    """Build the schedule of a variety, persist it with its history, and say whether it changed.
+
+    From ``file`` (a continuous table), else of one ``contract`` alone over its stored days. ``until``: last trading day
+    covered; default the last stored raw day of the variety, else the calendar's horizon.
+    """
+    product = InstrumentTable.vendored().resolve_product(contract or variety)
+    calendar, store, ledger = calendar_of(services), services.tick_store(), services.ledger()
+    stored = _stored_days(store, product)
+    last = TradingDay.parse(until) if until else max((day for days in stored.values() for day in days), default=calendar.last)
+    if file is not None:
+        table, source = read_continuous_table(file, product), file.name
+    else:
+        table, source = _single_contract_table(product, contract, stored)
+    schedule = build_schedule(
+        product,
+        table,
+        last_day=calendar.previous(last) if not calendar.is_trading_day(last) else last,
+        calendar=calendar,
+        source=source,
+    )
+    old = ledger.get(TABLE, schedule.alias)
+    changed = old is None or old["schedule_hash"] != schedule.schedule_hash
+    if changed:
+        document = msgspec.to_builtins(schedule)
+        ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
+        ledger.put(TABLE, schedule.alias, document)
+    return ScheduleReport(schedule=schedule, changed=changed)
+
+
+def _stored_days(store: TickStore, product: str) -> dict[str, list[TradingDay]]:
+    return {symbol: store.days("raw", symbol) for symbol in store.symbols("raw") if product_of(symbol) == product}
+
+
+def _single_contract_table(
+    product: str, contract: str | None, stored: dict[str, list[TradingDay]]
+) -> tuple[list[tuple[TradingDay, str]], str]:
+    chosen = [contract] if contract else sorted(stored)
+    if len(chosen) != 1:
+        names = ", ".join(chosen) or "none"
+        raise DataError(
+            f"the stored contracts of {product} are {names}: say which one is the main contract when",
+            hint=f"ghtrader main-schedule --var {product} --from TABLE.csv",
+            product=product,
+        )
+    days = stored.get(chosen[0], [])
+    if not days:
+        raise DataError(f"no ticks of {chosen[0]} are stored", hint="ghtrader data import FILE", contract=chosen[0])
+    return [(days[0], chosen[0])], "single contract"
+
+
+def current_schedule(services: Services, variety: str) -> MainSchedule:
+    """The persisted schedule of a variety; raises DataError with the command that makes one."""
+    product = InstrumentTable.vendored().resolve_product(variety.removeprefix(CONTINUOUS_PREFIX))
+    document = services.ledger().get(TABLE, alias_of(product))
+    if document is None:
+        raise DataError(f"no main schedule of {product}", hint=f"ghtrader main-schedule --var {product}", product=product)
+    return msgspec.convert(document, MainSchedule)
+
+
+class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What materialising did, day by day; ``noop`` when every day was current."""
+
+    alias: str
+    schedule_hash: str
+    written: int
+    unchanged: int
+    missing: int
+    removed: int
+    not_level5: int
+    noop: bool
+    days: list[MainL5Day]
+
+
+def build_main_l5(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
+    """Materialise the series of a variety from its schedule: new and changed days, all with ``full``.
+
+    Days the schedule no longer covers are removed and reported. A day without raw ticks is reported as missing only
+    between the first and the last stored raw day of its contract.
+    """
+    schedule = current_schedule(services, variety)
+    store, settings = services.tick_store(), services.settings()
+    share = settings.get("data.main_l5.level5_min_share")
+    assert isinstance(share, float)
+    stored = _stored_days(store, schedule.product)
+    known = [day for segment in schedule.segments for day in stored.get(segment.contract, [])]
+    covered = [
+        day
+        for day in calendar_of(services).between(schedule.first_day, schedule.last_day)
+        if known and min(known) <= day <= max(known)
+    ]
+    progress.start("main_l5", len(covered))
+    days: list[MainL5Day] = []
+    for day in covered:
+        result = build_day(
+            store,
+            schedule,
+            day,
+            min_level5_share=share,
+            full=full,
+            clock=services.clock,
+            tool_version=services.tool_version,
+            config_hash=settings.config_hash,
+        )
+        days.append(result)
+        progress.advance(note=f"{day} {result.outcome}")
+    days += _remove_uncovered(store, schedule, {day.trading_day for day in days if day.outcome in ("written", "unchanged")})
+    counts = {
+        name: sum(day.outcome == name for day in days) for name in ("written", "unchanged", "missing", "removed", "not_level5")
+    }
+    progress.finish(f"{counts['written']} written, {counts['unchanged']} unchanged")
+    noop = not counts["written"] and not counts["removed"]
+    return MainL5Report(alias=schedule.alias, schedule_hash=schedule.schedule_hash, noop=noop, days=days, **counts)
+
+
+def _remove_uncovered(store: TickStore, schedule: MainSchedule, keep: set[str]) -> list[MainL5Day]:
+    removed: list[MainL5Day] = []
+    for day in store.days("main_l5", schedule.alias):
+        if day.iso not in keep and store.delete_day(DayKey("main_l5", schedule.alias, day)):
+            removed.append(
+                MainL5Day(trading_day=day.iso, contract="", segment_id=0, outcome="removed", reason="not in the schedule")
+            )
+    return removed

@@ -1,0 +1,91 @@
+"""Validate the main-contract series: incremental, verdicts and gaps kept in the ledger store."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.core.ids import short_id
+from ghtrader.core.progress import NO_PROGRESS, Progress
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.sessions import sessions_for
+from ghtrader.data.validation import DayVerdict, Thresholds, validate_day, worst
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.services import Services, Settings
+from ghtrader.ports.ledger_store import LedgerStore
+from ghtrader.ports.tick_store import DayKey
+
+__all__ = ["ValidationReport", "gap_starts", "validate_main_l5"]
+
+TABLE = "validation"
+VERSION = 1
+
+
+class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Verdicts of a series; ``overall_state`` is the worst day's, ``noop`` when nothing had to be looked at."""
+
+    alias: str
+    schedule_hash: str
+    overall_state: str
+    noop: bool
+    validated: int
+    unchanged: int
+    days: list[DayVerdict]
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """Thresholds from the keys ``data.validation.*``."""
+    return msgspec.convert({name: settings.get(f"data.validation.{name}") for name in Thresholds.__struct_fields__}, Thresholds)
+
+
+def _key(symbol: str, day: TradingDay) -> str:
+    return f"{symbol}/{day.iso}"
+
+
+def validate_main_l5(
+    services: Services, variety: str, *, force: bool = False, progress: Progress = NO_PROGRESS
+) -> ValidationReport:
+    """Judge every stored day of the variety's series; days judged before (same rows, same thresholds) are not repeated."""
+    schedule, store, ledger = current_schedule(services, variety), services.tick_store(), services.ledger()
+    calendar, instruments = calendar_of(services), InstrumentTable.vendored()
+    limits = thresholds_of(services.settings())
+    days = store.days("main_l5", schedule.alias)
+    progress.start("validate", len(days))
+    verdicts: list[DayVerdict] = []
+    unchanged = 0
+    for day in days:
+        key = DayKey("main_l5", schedule.alias, day)
+        manifest = store.manifest(key)
+        assert manifest is not None
+        identity = short_id([VERSION, manifest.digest, manifest.lineage, msgspec.to_builtins(limits)])
+        known = None if force else ledger.get(TABLE, _key(schedule.alias, day))
+        if known is not None and known["identity"] == identity:
+            verdict = msgspec.convert(known["verdict"], DayVerdict)
+            unchanged += 1
+        else:
+            sessions = sessions_for(schedule.product, day, calendar, instruments)
+            verdict = validate_day(store.read_day(key), sessions, limits, symbol=schedule.alias)
+            ledger.put(TABLE, _key(schedule.alias, day), {"identity": identity, "verdict": msgspec.to_builtins(verdict)})
+        verdicts.append(verdict)
+        progress.advance(note=f"{day} {verdict.overall_state}")
+    state = worst([verdict.overall_state for verdict in verdicts])
+    progress.finish(f"{len(days)} days: {state}")
+    return ValidationReport(
+        alias=schedule.alias,
+        schedule_hash=schedule.schedule_hash,
+        overall_state=state,
+        noop=unchanged == len(days),
+        validated=len(days) - unchanged,
+        unchanged=unchanged,
+        days=verdicts,
+    )
+
+
+def gap_starts(ledger: LedgerStore, symbol: str, day: TradingDay) -> npt.NDArray[np.int64]:
+    """Starts of the known gaps of a day, int64 ns; empty when the day has none or was never validated."""
+    known = ledger.get(TABLE, _key(symbol, day))
+    gaps = [] if known is None else known["verdict"]["gaps"]
+    return np.array([gap["start_ns"] for gap in gaps], dtype=np.int64)

@@ -1,0 +1,62 @@
+"""`ghtrader features` and `ghtrader build`."""
+
+from __future__ import annotations
+
+import typer
+
+from ghtrader.cli.progress import progress_for
+from ghtrader.cli.render import emit, table
+
+__all__ = ["build_app", "features_app"]
+
+JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
+features_app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The catalogue of factors.",
+    epilog="Examples:  ghtrader features list --set minimal16  |  ghtrader features show F31",
+)
+build_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@features_app.command("list")
+def list_features(
+    name: str | None = typer.Option(None, "--set", help="Only the factors of a named set."), as_json: bool = JSON
+) -> None:
+    """Factors with formula, unit and flip class."""
+    from ghtrader.pipelines.features import catalogue
+
+    factors = catalogue(name)
+    rows = [(item.id, item.name, item.formula, item.unit, item.flip, item.lookback) for item in factors]
+    columns = ("id", "name", "formula", "unit", "flip", "lookback")
+    emit({"factors": factors}, as_json=as_json, render=lambda console: table(console, "", columns, rows))
+
+
+@features_app.command("show")
+def show_feature(factor_id: str, as_json: bool = JSON) -> None:
+    """A factor's card."""
+    from ghtrader.pipelines.features import card
+
+    item = card(factor_id)
+    fields = ("id", "name", "formula", "unit", "lookback", "columns", "flip", "nan_policy", "group", "version", "source")
+    rows = [(field, str(getattr(item, field))) for field in fields]
+    emit(item, as_json=as_json, render=lambda console: table(console, "", ("", ""), rows))
+
+
+@build_app.command(epilog="Examples:  ghtrader build --var rb  |  ghtrader build --var rb --set channel --json")
+def build(
+    context: typer.Context,
+    variety: str = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb."),
+    set_name: str | None = typer.Option(None, "--set", help="Factor set; default: the key datasets.factor_set."),
+    non_strict: bool = typer.Option(False, "--non-strict", help="Leave out days without provenance instead of refusing."),
+    as_json: bool = JSON,
+) -> None:
+    """Compute factors and labels of every day of the series; days that did not change are reused."""
+    from ghtrader.pipelines.build import build_variety
+
+    with progress_for(context.obj.clock) as progress:
+        report = build_variety(context.obj, variety, set_name=set_name, strict=False if non_strict else None, progress=progress)
+    rows = [(day.trading_day, "reused" if day.reused else "built", day.build_hash, day.eligible, day.rows) for day in report.days]
+    title = f"{report.alias} {report.factor_set}"
+    columns = ("trading day", "", "build", "eligible", "rows")
+    emit(report, as_json=as_json, render=lambda console: table(console, title, columns, rows, numbers=2))

@@ -1,0 +1,1 @@
+"""Labels: continuous values with void reasons; classes are derived on the training fold."""

@@ -64,7 +64,7 @@ def _reset(s: Any, k: Any) -> None:
 
 
 @nb.njit(cache=True)
-def _signed_volume(bid: float, ask: float, s: Any, k: Any, last: float, d_volume: float, d_amount: float, unit: float) -> float:
+def _signed_volume(bid: float, ask: float, k: Any, last: float, d_volume: float, d_amount: float, unit: float) -> float:
     """Bought minus sold lots of the interval (F43 by average price against quotes), in [-dV, dV]; odd under a flip."""
     if d_volume <= 0.0:
         return 0.0
@@ -198,7 +198,7 @@ def step(
     else:
         mid = (bid + ask - k[K_ANCHOR]) / 2.0
         _weights(s, (ts - k[K_TS]) / NS)
-        signed = _signed_volume(float(bid), float(ask), s, k, float(last), volume - s[S_VOLUME], amount - s[S_AMOUNT], unit)
+        signed = _signed_volume(float(bid), float(ask), k, float(last), volume - s[S_VOLUME], amount - s[S_AMOUNT], unit)
         _flow(s, k, bid, float(bid_sz[0]), ask, float(ask_sz[0]))
         _ewma(s, S_DEPTH, s[S_W300], depth)
         s[S_SV5] = s[S_W5] * s[S_SV5] + signed

@@ -72,16 +72,21 @@ def build_day(
 
     segment = schedule.segment_of(day)
     key, raw_key = DayKey("main_l5", schedule.alias, day), DayKey("raw", segment.contract, day)
-    identity = {"trading_day": day.iso, "contract": segment.contract, "segment_id": segment.segment_id}
+
+    def outcome(name: str, reason: str = "", rows: int = 0) -> MainL5Day:
+        return MainL5Day(
+            trading_day=day.iso, contract=segment.contract, segment_id=segment.segment_id, outcome=name, reason=reason, rows=rows
+        )
+
     raw = store.manifest(raw_key)
     if raw is None:
-        return MainL5Day(**identity, outcome="missing", reason=f"no raw ticks of {segment.contract}: ghtrader data import FILE")
+        return outcome("missing", reason=f"no raw ticks of {segment.contract}: ghtrader data import FILE")
     reason = "full rebuild" if full else stale_reason(store.manifest(key), raw, schedule, segment.segment_id)
     if not reason:
-        return MainL5Day(**identity, outcome="unchanged", rows=raw.rows)
+        return outcome("unchanged", rows=raw.rows)
     frame = store.read_day(raw_key)
     if not is_level5(frame, min_level5_share):
-        return MainL5Day(**identity, outcome="not_level5", reason="the feed supplies level 1 only on this day")
+        return outcome("not_level5", reason="the feed supplies level 1 only on this day")
     frame = frame.with_columns(
         pl.lit(schedule.alias, dtype=pl.String).alias("symbol"),
         pl.lit(segment.contract, dtype=pl.String).alias("underlying_symbol"),
@@ -111,4 +116,4 @@ def build_day(
         created_ns=clock.now_ns(),
     )
     store.write_day(key, frame, manifest)
-    return MainL5Day(**identity, outcome="written", reason=reason, rows=len(frame))
+    return outcome("written", reason=reason, rows=len(frame))

@@ -19,6 +19,7 @@ NEAR = 8  # distances with order flow of their own
 SLOT_S = 0.5
 MAX_STEP_S = 0.1
 RESTOCK_SHARE = 0.02
+MAX_HOLE = 6  # somebody always quotes within so many ticks of the last trade
 OPEN_INTEREST = 180_000.0
 SIZE_TABLE = 4096
 NO_SIDE, BID, ASK = 0, 1, 2
@@ -166,7 +167,6 @@ def run_book(
             spread = best_ask - best_bid
             inside = 2.0 * p[P_INSIDE] * (spread - 1) * season
             inside_bid = inside * (0.5 if depleted == NO_SIDE else p[P_REFILL] if depleted == BID else 1.0 - p[P_REFILL])
-            inside_ask = inside - inside_bid
             tilt = p[P_TILT] * (bids[best_bid] - asks[best_ask]) / (bids[best_bid] + asks[best_ask])
             if alpha[1] == 2.0:
                 tilt += p[P_ETA] * alpha[0]
@@ -226,8 +226,14 @@ def run_book(
                         depleted = ASK if buys else BID
                         if buys:
                             best_ask = _next_ask(asks, best_ask)
+                            if best_ask > price + MAX_HOLE:
+                                best_ask = price + MAX_HOLE
+                                asks[best_ask] = _lots()
                         else:
                             best_bid = _next_bid(bids, best_bid)
+                            if best_bid < price - MAX_HOLE:
+                                best_bid = price - MAX_HOLE
+                                bids[best_bid] = _lots()
                 draw = np.random.random()
                 interest += filled if draw < 0.33 else -filled if draw < 0.55 else 0
                 if buys:

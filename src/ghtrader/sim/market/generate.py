@@ -128,17 +128,23 @@ def _generate_day(
         rows = run_null(number, slots, stamps, *books, last, volume, amount, interest)
     else:
         seconds = float(np.count_nonzero(slots >= 0)) * 0.5
-        rows = run_book(
-            number, _parameters(spec), slots, seconds, stamps, *books, last, volume, amount, interest, alpha, phase
-        )
+        rows = run_book(number, _parameters(spec), slots, seconds, stamps, *books, last, volume, amount, interest, alpha, phase)
     if rows <= 0:
         raise DataError(f"the {spec.name} market ran off its price ladder on {day} (seed {seed})", hint="try another seed")
     shift = opening - GRID // 2
     closing = int(last[rows - 1]) + shift
     auction_ns = next(w.start_ns for w in sessions.windows if w.phase == Phase.MATCH) + SLOT_NS
     index = np.concatenate(([0], np.arange(rows)))
-    columns = _columns(index, [book[index] + shift if n % 2 == 0 else book[index] for n, book in enumerate(books)],
-                       last[index] + shift, volume[index], amount[index] + shift * volume[index], interest[index], facts.price_tick, facts.multiplier)  # fmt: skip
+    books = [book[index] + shift if side % 2 == 0 else book[index] for side, book in enumerate(books)]
+    columns = _columns(
+        books,
+        last[index] + shift,
+        volume[index],
+        amount[index] + shift * volume[index],
+        interest[index],
+        facts.price_tick,
+        facts.multiplier,
+    )
     stamps = np.concatenate(([auction_ns], stamps[:rows]))
     _auction_row(columns, opening, facts.price_tick, facts.multiplier)
     limit = round(opening * LIMIT_SHARE)
@@ -159,7 +165,7 @@ def _generate_day(
 
 
 def _columns(
-    index: I64, books: list[I64], last: I64, volume: F64, amount: F64, interest: F64, price_tick: float, multiplier: float
+    books: list[I64], last: I64, volume: F64, amount: F64, interest: F64, price_tick: float, multiplier: float
 ) -> dict[str, F64]:
     bid_px, bid_sz, ask_px, ask_sz = books
     prices = last * price_tick
@@ -177,7 +183,6 @@ def _columns(
         columns[BID_SIZES[level]] = bid_sz[:, level].astype(np.float64)
         columns[ASK_PRICES[level]] = ask_px[:, level] * price_tick
         columns[ASK_SIZES[level]] = ask_sz[:, level].astype(np.float64)
-    assert len(index) == len(last)
     return columns
 
 

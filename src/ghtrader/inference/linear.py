@@ -1,0 +1,69 @@
+"""Linear score: winsorise, scale, matrix, softmax. Serves the prior too (no weights, only intercepts)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.inference.artefact import finite_rows, pack, unpack
+
+__all__ = ["LinearArtefact", "LinearPredictor"]
+
+F64 = npt.NDArray[np.float64]
+
+
+class LinearArtefact(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a linear predictor is: winsor bounds, centre and scale per factor, weights (3, F), intercepts (3,)."""
+
+    family: str
+    factor_names: tuple[str, ...]
+    low: list[float]
+    high: list[float]
+    centre: list[float]
+    scale: list[float]
+    weights: list[list[float]]
+    intercepts: list[float]
+
+
+class LinearPredictor:
+    """`ports.predictor.Predictor` of a linear model. Immutable."""
+
+    def __init__(self, artefact: LinearArtefact) -> None:
+        self.artefact = artefact
+        self._low, self._high = np.array(artefact.low), np.array(artefact.high)
+        self._centre, self._scale = np.array(artefact.centre), np.array(artefact.scale)
+        self._weights = np.array(artefact.weights, dtype=np.float64).reshape(3, -1)
+        self._intercepts = np.array(artefact.intercepts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> LinearPredictor:
+        """Inverse of :meth:`to_bytes`."""
+        return cls(unpack(data, LinearArtefact)[0])
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Columns of the factor matrix, in order."""
+        return self.artefact.factor_names
+
+    @property
+    def artefact_hash(self) -> str:
+        """SHA-256 of the artefact."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def predict_proba(self, factors: F64) -> F64:
+        """``(n, F)`` factors to ``(n, 3)`` probabilities; rows with NaN give NaN."""
+        known = finite_rows(factors)
+        out = np.full((len(factors), 3), np.nan)
+        scaled = (np.clip(factors[known], self._low, self._high) - self._centre) / self._scale
+        logits = scaled @ self._weights.T + self._intercepts
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        out[known] = logits / logits.sum(axis=1, keepdims=True)
+        return out
+
+    def to_bytes(self) -> bytes:
+        """The serialised artefact."""
+        return pack(self.artefact)

@@ -1,0 +1,138 @@
+"""The conclusion: edge, no edge or undecidable, with how much evidence it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.research.bootstrap import BLOCK_NS, DAYS_FOR_DAY_BLOCKS, Interval, Resampler, interval_ratio
+
+__all__ = ["MIN_TEST_DAYS", "TradeEvidence", "Verdict", "conclude", "trade_interval"]
+
+MIN_TEST_DAYS = 20
+CONFIDENCE = 0.95
+POWER_FACTOR = 2.8  # (1.96 + 0.84): the effect that 80 % of samples would show
+JUDGED_MODELS = ("back", "pro_rata")
+EDGE, NO_EDGE, UNDECIDABLE = "edge", "no edge", "undecidable"
+
+
+class TradeEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Net ticks per round trip and lot of one policy under one fill model, with its interval."""
+
+    policy: str
+    fill_model: str
+    trades: int
+    net_ticks: float | None
+    low: float | None
+    high: float | None
+    effective_trades: float | None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The word and the reasons. ``smallest_effect_ticks``: what this much data could have shown (80 % power)."""
+
+    conclusion: str
+    text: list[str]
+    test_days: int
+    smallest_effect_ticks: float | None
+    days_needed: int | None
+    confidence: float
+
+
+def trade_interval(
+    net_ticks: Sequence[float],
+    lots: Sequence[int],
+    entry_ns: Sequence[int],
+    days: Sequence[str],
+    *,
+    test_days: Sequence[str],
+    policies: int,
+    replicates: int,
+    seed: int,
+) -> tuple[Interval, float]:
+    """Mean net ticks per lot with its block-bootstrap interval (Bonferroni over ``policies``), and the effective trades.
+
+    Blocks are trading days from 20 test days on (days without a trade count as empty blocks), 30 minutes below.
+    """
+    nothing = Interval(float("nan"), float("nan"), float("nan")), 0.0
+    if not net_ticks:
+        return nothing
+    values, weights = np.array(net_ticks), np.array(lots, dtype=np.float64)
+    if len(test_days) >= DAYS_FOR_DAY_BLOCKS:
+        blocks: npt.NDArray[np.int64] = np.array([test_days.index(day) for day in days])
+        count = len(test_days)
+    else:
+        _, blocks = np.unique(np.array(entry_ns) // BLOCK_NS, return_inverse=True)
+        count = int(blocks.max()) + 1
+    confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, policies)
+    resampler = Resampler(count, replicates=replicates, seed=seed, confidence=confidence)
+    sums = np.bincount(blocks, weights=values * weights, minlength=count)
+    sizes = np.bincount(blocks, weights=weights, minlength=count)
+    interval = interval_ratio(sums, sizes, resampler)
+    half = interval.high - interval.value
+    spread = float(values.std())
+    effective = (1.96 * spread / half) ** 2 if np.isfinite(half) and half > 0 else 0.0
+    return interval, effective
+
+
+def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str) -> Verdict:
+    """The verdict over the declared policies, judged under back and pro_rata.
+
+    edge: some policy's lower bound is above 0 under both. no edge: every policy's upper bound is below 0 under both.
+    Anything else, and anything on fewer than 20 disjoint test days, is undecidable.
+    """
+    judged = [item for item in evidence if item.fill_model in JUDGED_MODELS]
+    policies = list(dict.fromkeys(item.policy for item in judged))
+    bounds = {p: [item for item in judged if item.policy == p and item.low is not None] for p in policies}
+    winners = [p for p in policies if len(bounds[p]) == len(JUDGED_MODELS) and all((i.low or 0.0) > 0 for i in bounds[p])]
+    losing = [p for p in policies if len(bounds[p]) == len(JUDGED_MODELS) and all((i.high or 0.0) < 0 for i in bounds[p])]
+    widths = [(i.high - i.low) / 2 for p in policies for i in bounds[p] if i.high is not None and i.low is not None]
+    smallest = min(widths) * POWER_FACTOR / 1.96 if widths else None
+    means = [i.net_ticks for p in policies for i in bounds[p] if i.net_ticks is not None]
+    needed = _days_needed(test_days, min(widths), means) if widths and means else None
+    if test_days < MIN_TEST_DAYS:
+        word = UNDECIDABLE
+        text = [f"{test_days} disjoint test days; below {MIN_TEST_DAYS} nothing is concluded, whatever the numbers say."]
+    elif winners:
+        word = EDGE
+        text = [
+            f"The {' and the '.join(winners)} policy earns more than it costs under back and pro_rata fills ({horizon} score)."
+        ]
+    elif losing and len(losing) == len(policies):
+        word = NO_EDGE
+        text = [
+            "Every declared policy loses after costs, under back and pro_rata fills alike: the signal is smaller than its price."
+        ]
+    else:
+        word = UNDECIDABLE
+        text = ["The intervals of net ticks per trade include zero: neither an edge nor its absence is shown."]
+    if smallest is not None and np.isfinite(smallest):
+        text.append(f"The smallest effect this sample could have shown is {smallest:.2f} net ticks per trade.")
+    if not widths:
+        text.append("No policy traded often enough to be judged.")
+    if word == UNDECIDABLE:
+        more = max(needed or 0, MIN_TEST_DAYS)
+        text.append(
+            f"About {more:,} test days like these would decide it."
+            if needed
+            else f"At least {MIN_TEST_DAYS} test days are needed."
+        )
+    return Verdict(
+        conclusion=word,
+        text=text,
+        test_days=test_days,
+        smallest_effect_ticks=smallest if smallest is not None and np.isfinite(smallest) else None,
+        days_needed=max(needed, MIN_TEST_DAYS) if needed and word == UNDECIDABLE else None,
+        confidence=CONFIDENCE,
+    )
+
+
+def _days_needed(test_days: int, half_width: float, means: Sequence[float]) -> int | None:
+    """Days until the interval around the present mean would leave zero out (its width falls with the root of days)."""
+    effect = max(abs(mean) for mean in means)
+    if effect <= 0 or not np.isfinite(half_width):
+        return None
+    return int(np.ceil(test_days * (half_width / effect) ** 2))

@@ -1,0 +1,150 @@
+"""The main job on prepared datasets: train, judge, simulate, conclude. The demo runs it from stores, the truth in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ghtrader.core.progress import NO_PROGRESS, Progress
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.sessions import sessions_for
+from ghtrader.datasets.day_dataset import DayDataset
+from ghtrader.pipelines.backtest import DayMarket, Simulation, policies_of, simulate
+from ghtrader.pipelines.build import build_datasets, series_ticks
+from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings, Scores, evaluate, evaluation_inputs, load_scores
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
+from ghtrader.research.trials import TrialLedger
+from ghtrader.sim.costs import SimCosts
+
+__all__ = ["JobReport", "market_of_series", "run_evaluation", "run_simulation", "run_variety"]
+
+
+class JobReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `ghtrader train` and `ghtrader backtest` show."""
+
+    alias: str
+    evaluation: Evaluation
+    simulation: Simulation | None
+    reused: list[str]
+    trials: int
+    timings_s: dict[str, float]
+
+
+def run_evaluation(
+    services: Services,
+    datasets: Sequence[DayDataset],
+    settings: JudgeSettings,
+    stages: StageStore,
+    trials: TrialLedger,
+    progress: Progress = NO_PROGRESS,
+) -> tuple[Evaluation, Scores]:
+    """Evaluation and scores, read back when the same builds were judged with the same settings and code."""
+    artifacts = services.paths.artifacts
+    fresh: list[Scores] = []
+
+    def compute() -> Evaluation:
+        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=trials, progress=progress)
+        fresh.append(scores)
+        return evaluation
+
+    evaluation = stages.run("train", evaluation_inputs(datasets, settings), Evaluation, compute)
+    scores = fresh[0] if fresh else load_scores(artifacts, evaluation.scores_id)
+    if scores is None:
+        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=None, progress=progress)
+    return evaluation, scores
+
+
+def market_of_series(services: Services, variety: str) -> Callable[[str], DayMarket]:
+    """Test days of a stored series by ISO name."""
+    schedule = current_schedule(services, variety)
+    calendar, instruments = calendar_of(services), InstrumentTable.vendored()
+
+    def day_market(name: str) -> DayMarket:
+        day = TradingDay.parse(name)
+        ticks = series_ticks(services, schedule, day)
+        costs = SimCosts.from_spec(instruments.spec(ticks.underlying_symbol, day))
+        return DayMarket(ticks, sessions_for(schedule.product, day, calendar, instruments), costs)
+
+    return day_market
+
+
+def run_simulation(
+    services: Services,
+    variety: str,
+    datasets: Sequence[DayDataset],
+    evaluation: Evaluation,
+    scores: Scores,
+    settings: JudgeSettings,
+    stages: StageStore,
+    trials: TrialLedger,
+    progress: Progress = NO_PROGRESS,
+) -> Simulation:
+    """Simulation and verdict, read back when the same scores were simulated with the same policies and code."""
+    policies = policies_of(services.settings())
+    inputs = {
+        **evaluation_inputs(datasets, settings),
+        "scores": evaluation.scores_id,
+        "policies": msgspec.to_builtins(policies),
+        "code": code_hash("data", "datasets", "inference", "research", "sim", "pipelines"),
+    }
+
+    def compute() -> Simulation:
+        return simulate(
+            datasets,
+            market_of_series(services, variety),
+            scores,
+            evaluation,
+            policies,
+            settings,
+            trials=trials,
+            progress=progress,
+        )
+
+    return stages.run("simulate", inputs, Simulation, compute)
+
+
+def run_variety(
+    services: Services,
+    variety: str,
+    *,
+    set_name: str | None,
+    models: Sequence[str] | None,
+    horizons: Sequence[str] | None,
+    with_simulation: bool,
+    progress: Progress = NO_PROGRESS,
+) -> JobReport:
+    """Build what is missing, train and judge, and simulate on request, for the stored series of a variety."""
+    config = services.settings()
+    log = StageLog(services.clock)
+    stages = StageStore(services.paths.artifacts / "stages", log)
+    trials = TrialLedger(services.ledger(), services.clock)
+    settings = JudgeSettings.from_settings(config)
+    if models:
+        settings = msgspec.structs.replace(settings, models=tuple(dict.fromkeys(["prior", *models])))
+    if horizons:
+        settings = msgspec.structs.replace(settings, horizons=tuple(horizons))
+    with log.timed("build"):
+        datasets, built = build_datasets(
+            services,
+            variety,
+            set_name=set_name or str(config.get("datasets.factor_set")),
+            strict=bool(config.get("datasets.strict_provenance")),
+            progress=progress,
+        )
+    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress)
+    simulation = None
+    if with_simulation:
+        simulation = run_simulation(services, variety, datasets, evaluation, scores, settings, stages, trials, progress)
+    return JobReport(
+        alias=built.alias,
+        evaluation=evaluation,
+        simulation=simulation,
+        reused=log.reused,
+        trials=trials.count(),
+        timings_s=log.timings_s,
+    )

@@ -38,5 +38,4 @@ def unpack(data: bytes, kind: type[T]) -> tuple[T, bytes]:
 
 def finite_rows(factors: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Rows without NaN or infinity; the others get NaN probabilities, never a guess."""
-    finite: npt.NDArray[np.bool_] = np.isfinite(factors).all(axis=1)
-    return finite
+    return np.asarray(np.isfinite(factors).all(axis=1), dtype=np.bool_)

@@ -69,7 +69,7 @@ class Resampler:
         """Interval around ``value`` from the statistic's replicates."""
         known = replicates[np.isfinite(replicates)]
         half = self._width * float(known.std(ddof=1)) if len(known) > 1 else np.nan
-        return Interval(value, value - half, value + half)
+        return Interval(float(value), float(value - half), float(value + half))
 
 
 def interval_ratio(numerator: F64, denominator: F64, resampler: Resampler) -> Interval:

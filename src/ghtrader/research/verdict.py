@@ -69,8 +69,8 @@ def trade_interval(
         count = int(blocks.max()) + 1
     confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, policies)
     resampler = Resampler(count, replicates=replicates, seed=seed, confidence=confidence)
-    sums = np.bincount(blocks, weights=values * weights, minlength=count)
-    sizes = np.bincount(blocks, weights=weights, minlength=count)
+    sums = np.bincount(blocks, weights=values * weights, minlength=count).astype(np.float64)
+    sizes = np.bincount(blocks, weights=weights, minlength=count).astype(np.float64)
     interval = interval_ratio(sums, sizes, resampler)
     half = interval.high - interval.value
     spread = float(values.std())

@@ -74,7 +74,7 @@ def source_frame(
     spec = InstrumentTable.vendored().spec(symbol, TradingDay.parse(trading_day))
     random = np.random.default_rng(seed)
     stamps = _stamps(rows, day_sessions(symbol, trading_day), parts)
-    bid = price_ticks + np.cumsum(random.integers(-1, 2, rows))
+    bid = (price_ticks + np.cumsum(random.integers(-1, 2, rows))).astype(np.float64)
     ask = bid + random.integers(1, 3, rows)
     last = np.where(random.random(rows) < 0.5, bid, ask)
     traded = random.integers(0, 40, rows)

@@ -87,7 +87,7 @@ def source_frame(
         "lowest": np.minimum.accumulate(last) * spec.price_tick,
         "volume": volume.astype(np.float64),
         "amount": amount.astype(np.float64),
-        "open_interest": 1_000_000.0 + np.cumsum(random.integers(-5, 6, rows)),
+        "open_interest": (1_000_000 + np.cumsum(random.integers(-5, 6, rows))).astype(np.float64),
     }
     for level in range(LEVELS):
         columns[BID_PRICES[level]] = (bid - level) * spec.price_tick

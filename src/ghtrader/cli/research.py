@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
+from ghtrader.core.clock import iso_utc
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ghtrader.pipelines.audit import AuditReport
     from ghtrader.pipelines.main_job import JobReport
 
 __all__ = ["audit_app", "backtest_app", "train_app", "trials_app"]
 
+DATA_ERROR = 4
 JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
 VARIETY = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb.")
-SET = typer.Option(None, "--set", help="Factor set; default: the key datasets.factor_set.")
-MODELS = typer.Option(None, "--models", help="Comma-separated families; default: the key research.models. The last one trades.")
+FACTOR_SET = typer.Option(None, "--set", help="Factor set; default: the key datasets.factor_set.")
+MODELS = typer.Option(None, "--models", help="Comma-separated; the last one trades. Default: the key research.models.")
 HORIZONS = typer.Option(None, "--horizons", help="Comma-separated, 50t or 25s; the first is the headline.")
-SHOWN_METRICS = ("log_loss_skill", "directional_auc", "ece", "brier")
-DATA_ERROR = 4
-
 train_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 backtest_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 audit_app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,133 +38,125 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _run_job(
-    context: typer.Context,
-    variety: str,
-    set_name: str | None,
-    models: str | None,
-    horizons: str | None,
-    as_json: bool,
-    *,
-    with_simulation: bool,
-) -> None:
+def _run(context: typer.Context, variety: str, options: dict[str, Any], *, with_simulation: bool) -> JobReport:
     from ghtrader.pipelines.main_job import run_variety
 
     with progress_for(context.obj.clock) as progress:
-        report = run_variety(
-            context.obj,
-            variety,
-            set_name=set_name,
-            models=_names(models),
-            horizons=_names(horizons),
-            with_simulation=with_simulation,
-            progress=progress,
-        )
-    emit(report, as_json=as_json, render=lambda console: _show_job(console, report))
+        return run_variety(context.obj, variety, with_simulation=with_simulation, progress=progress, **options)
 
 
 @train_app.command(
-    epilog="Examples:  ghtrader train --var rb  |  ghtrader train --var rb --models logistic --horizons 50t,25s --json"
+    epilog="Examples:  ghtrader train --var rb  |  ghtrader train --var rb --models logistic --horizons 25s --json"
 )
 def train(
     context: typer.Context,
     variety: str = VARIETY,
-    set_name: str | None = SET,
+    set_name: str | None = FACTOR_SET,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
     as_json: bool = JSON,
 ) -> None:
-    """Train and judge models, walk-forward by day with purge and embargo. Same data, settings and code: reused."""
-    _run_job(context, variety, set_name, models, horizons, as_json, with_simulation=False)
+    """Train and judge models on the main-contract series, walk-forward by trading day with purge and embargo."""
+    options = {"set_name": set_name, "models": _names(models), "horizons": _names(horizons)}
+    report = _run(context, variety, options, with_simulation=False)
+    emit(report, as_json=as_json, render=lambda console: _show_metrics(console, report))
 
 
-@backtest_app.command(epilog="Examples:  ghtrader backtest --var rb  |  ghtrader --set sim.latency_ms=500 backtest --var rb")
+def _show_metrics(console: Console, report: JobReport) -> None:
+    rows = [
+        (
+            m.model,
+            m.horizon,
+            m.metric,
+            _number(m.value),
+            "" if m.low is None else f"[{_number(m.low)}, {_number(m.high)}]",
+            m.rows,
+        )
+        for m in report.evaluation.metrics
+    ]
+    table(console, report.alias, ("model", "horizon", "metric", "value", "95 % interval", "rows"), rows, numbers=3)
+    console.print(report.evaluation.split_note)
+    console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+@backtest_app.command(epilog="Examples:  ghtrader backtest --var rb  |  ghtrader --set sim.hold_s=60 backtest --var rb --json")
 def backtest(
     context: typer.Context,
     variety: str = VARIETY,
-    set_name: str | None = SET,
+    set_name: str | None = FACTOR_SET,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
     as_json: bool = JSON,
 ) -> None:
-    """Simulate the policies on out-of-fold scores under every fill model, and conclude. Trains what is missing."""
-    _run_job(context, variety, set_name, models, horizons, as_json, with_simulation=True)
+    """Simulate the declared policies on out-of-fold scores, under every fill model, and conclude."""
+    options = {"set_name": set_name, "models": _names(models), "horizons": _names(horizons)}
+    report = _run(context, variety, options, with_simulation=True)
+    emit(report, as_json=as_json, render=lambda console: _show_fills(console, report))
 
 
-def _number(value: float | None, digits: int = 4) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _show_job(console: Console, report: JobReport) -> None:
+def _show_fills(console: Console, report: JobReport) -> None:
+    assert report.simulation is not None
     rows = [
-        (m.model, m.horizon, m.metric, m.rows, _number(m.value), _number(m.low), _number(m.high))
-        for m in report.evaluation.metrics
-        if m.metric in SHOWN_METRICS and m.model != "prior"
+        (
+            f.policy,
+            f.fill_model + (" (bound)" if f.bound else ""),
+            f"{f.pnl_cny:,.0f}",
+            f.fills,
+            f.passive_fills,
+            f.round_trips,
+            f"{_number(f.net_ticks)} [{_number(f.low)}, {_number(f.high)}]",
+        )
+        for f in report.simulation.fills
     ]
-    table(console, report.alias, ("model", "horizon", "metric", "rows", "value", "low", "high"), rows, numbers=4)
-    console.print(report.evaluation.split_note)
-    if report.simulation is not None:
-        fills = [
-            (row.policy, row.fill_model + (" (bound)" if row.bound else ""), row.round_trips, row.fills, row.passive_fills,
-             f"{row.pnl_cny:,.0f}", _number(row.net_ticks, 3), _number(row.low, 3), _number(row.high, 3))
-            for row in report.simulation.fills
-        ]  # fmt: skip
-        columns = ("policy", "fill model", "trips", "fills", "passive", "PnL CNY", "net ticks", "low", "high")
-        table(console, "", columns, fills, numbers=7)
-        verdict = report.simulation.verdict
-        console.print(f"{verdict.conclusion}: {' '.join(verdict.text)}", soft_wrap=True)
-    reused = ", ".join(report.reused) or "nothing"
-    console.print(f"reused: {reused}; trials so far: {report.trials}")
+    columns = ("policy", "fill model", "PnL CNY", "fills", "passive", "round trips", "net ticks per trade")
+    table(console, report.alias, columns, rows, numbers=5)
+    console.print(f"{report.simulation.verdict.conclusion}: {' '.join(report.simulation.verdict.text)}")
+    console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
 
 
 @trials_app.command("list")
-def list_(
-    context: typer.Context,
-    kind: str | None = typer.Option(None, "--kind", help="Only evaluation, or only backtest."),
-    limit: int | None = typer.Option(None, "--limit", min=1, help="Only the latest ones."),
-    as_json: bool = JSON,
-) -> None:
-    """Every trial, oldest first, and how many there were."""
-    from ghtrader.pipelines.trials import list_trials
+def list_trials(context: typer.Context, as_json: bool = JSON) -> None:
+    """Every trial, oldest first."""
+    from ghtrader.pipelines.trials import trials
 
-    report = list_trials(context.obj, kind=kind, limit=limit)
-    rows = [(t.number, t.created[:19], t.kind, t.symbol, t.idea, t.repeats) for t in report.trials]
-    title = f"{report.count} trials of {report.ideas} ideas"
-    columns = ("trial", "when (UTC)", "kind", "symbol", "what", "repeat")
-    emit(report, as_json=as_json, render=lambda console: table(console, title, columns, rows, numbers=1))
+    found = trials(context.obj)
+    rows = [(t.number, iso_utc(t.created_ns)[:19], t.kind, t.spec_hash, t.data.get("symbol", "")) for t in found]
+    columns = ("trial", "when (UTC)", "kind", "spec", "symbol")
+    emit({"trials": found, "count": len(found)}, as_json=as_json, render=lambda console: table(console, "", columns, rows))
 
 
 @trials_app.command("show")
-def show(context: typer.Context, number: int, as_json: bool = JSON) -> None:
-    """One trial with its data and result."""
-    from ghtrader.pipelines.trials import show_trial
+def show_trial(context: typer.Context, number: int, as_json: bool = JSON) -> None:
+    """One trial: what was tried, on what, with which result."""
+    from ghtrader.pipelines.trials import trial
 
-    trial = show_trial(context.obj, number)
-    rows = [(name, str(getattr(trial, name))) for name in ("number", "kind", "spec_hash", "spec", "data", "result")]
-    emit(trial, as_json=as_json, render=lambda console: table(console, "", ("", ""), rows))
+    found = trial(context.obj, number)
+    rows = [(name, str(value)) for name, value in (("spec", found.spec), ("data", found.data), ("result", found.result))]
+    emit(found, as_json=as_json, render=lambda console: table(console, f"{found.kind} {number}", ("", ""), rows))
 
 
-@audit_app.command(epilog="Examples:  ghtrader audit  |  ghtrader audit --plant scaler_all_data  |  ghtrader audit --json")
+@audit_app.command(epilog="Examples:  ghtrader audit  |  ghtrader audit --plant centred_window")
 def audit(
-    context: typer.Context,
-    plant: str | None = typer.Option(None, "--plant", help="Plant a leak first: " + "random_split, scaler_all_data, ..."),
-    seed: int = typer.Option(1, "--seed", help="Seed of the generated days and of the perturbations."),
+    planted: str | None = typer.Option(None, "--plant", help="Build a leak in and see it caught; --plant list names them."),
+    market: str = typer.Option("planted", "--market", help="Market that the audit runs on."),
+    seed: int = typer.Option(1, "--seed"),
+    days: int = typer.Option(4, "--days", help="Trading days; the last one is tested."),
     as_json: bool = JSON,
 ) -> None:
-    """Look for leaks in the research pipeline on generated days, or plant one and see it named.
+    """Does information of test rows reach anything fitted, or the future any factor? Exit code 4 when a leak is found."""
+    from ghtrader.pipelines import audit as pipeline
 
-    Exit code 0: nothing to accuse. 4: leaks were found; the report names each with its proof.
-    """
-    from ghtrader.pipelines.audit import run_audit
-
-    with progress_for(context.obj.clock) as progress:
-        report = run_audit(context.obj, plant=plant, seed=seed, progress=progress)
-    emit(report, as_json=as_json, render=lambda console: _show_audit(console, report))
+    if planted == "list":
+        names = pipeline.planted_leaks()
+        emit({"leaks": names}, as_json=as_json, render=lambda console: console.print("\n".join(names)))
+        return
+    report = pipeline.audit_pipeline(planted, market=market, seed=seed, days=days)
+    rows = [(leak.name, leak.evidence) for leak in report.leaks]
+    title = "no leak found" if report.clean else "LEAKS"
+    emit(report, as_json=as_json, render=lambda console: table(console, title, ("leak", "evidence"), rows))
     if not report.clean:
         raise typer.Exit(DATA_ERROR)
-
-
-def _show_audit(console: Console, report: AuditReport) -> None:
-    rows = [("ok" if check.passed else "LEAK", check.name, check.leak, check.proof) for check in report.checks]
-    table(console, report.pipeline, ("", "check", "leak", "proof"), rows)
-    console.print("nothing to accuse" if report.clean else f"leaks: {', '.join(report.leaks)}")

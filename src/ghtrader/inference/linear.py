@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.inference.artefact import finite_rows, pack, unpack
+from ghtrader.inference.scaler import Scaler
 
 __all__ = ["LinearArtefact", "LinearPredictor"]
 
@@ -16,14 +17,11 @@ F64 = npt.NDArray[np.float64]
 
 
 class LinearArtefact(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a linear predictor is: winsor bounds, centre and scale per factor, weights (3, F), intercepts (3,)."""
+    """Everything a linear predictor is: scaler, weights (3, F), intercepts (3,)."""
 
     family: str
     factor_names: tuple[str, ...]
-    low: list[float]
-    high: list[float]
-    centre: list[float]
-    scale: list[float]
+    scaler: Scaler
     weights: list[list[float]]
     intercepts: list[float]
 
@@ -33,8 +31,6 @@ class LinearPredictor:
 
     def __init__(self, artefact: LinearArtefact) -> None:
         self.artefact = artefact
-        self._low, self._high = np.array(artefact.low), np.array(artefact.high)
-        self._centre, self._scale = np.array(artefact.centre), np.array(artefact.scale)
         self._weights = np.array(artefact.weights, dtype=np.float64).reshape(3, -1)
         self._intercepts = np.array(artefact.intercepts)
 
@@ -57,8 +53,7 @@ class LinearPredictor:
         """``(n, F)`` factors to ``(n, 3)`` probabilities; rows with NaN give NaN."""
         known = finite_rows(factors)
         out = np.full((len(factors), 3), np.nan)
-        scaled = (np.clip(factors[known], self._low, self._high) - self._centre) / self._scale
-        logits = scaled @ self._weights.T + self._intercepts
+        logits = self.artefact.scaler.transform(factors[known]) @ self._weights.T + self._intercepts
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         out[known] = logits / logits.sum(axis=1, keepdims=True)

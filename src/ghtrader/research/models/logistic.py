@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.inference.linear import LinearArtefact, LinearPredictor
+from ghtrader.inference.scaler import Scaler
 from ghtrader.ports.predictor import Predictor
 
 __all__ = ["Logistic"]
 
-WINSOR_SIGMAS = 5.0
-MAD_TO_SIGMA = 1.4826
 C = 0.05
 MAX_ITERATIONS = 200
 
@@ -34,21 +33,14 @@ class Logistic:
         del threads
         from sklearn.linear_model import LogisticRegression
 
-        median = np.median(factors, axis=0)
-        sigma = MAD_TO_SIGMA * np.median(np.abs(factors - median), axis=0)
-        # a factor that is mostly one value (a spread of 1 tick) has no robust sigma: its own range bounds it
-        low = np.where(sigma > 0, median - WINSOR_SIGMAS * sigma, factors.min(axis=0))
-        high = np.where(sigma > 0, median + WINSOR_SIGMAS * sigma, factors.max(axis=0))
-        clipped = np.clip(factors, low, high)
-        centre, scale = clipped.mean(axis=0), clipped.std(axis=0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scaler = Scaler.fit(factors)
         present = np.unique(classes)
         weights, intercepts = np.zeros((3, factors.shape[1])), np.full(3, -20.0)
         if len(present) == 1:
             intercepts[present[0]] = 0.0
         else:
             model = LogisticRegression(C=C, max_iter=MAX_ITERATIONS, random_state=seed)
-            model.fit((clipped - centre) / scale, classes)
+            model.fit(scaler.transform(factors), classes)
             if len(present) == 2:
                 weights[present[1]], intercepts[present] = model.coef_[0], (0.0, float(model.intercept_[0]))
             else:
@@ -57,10 +49,7 @@ class Logistic:
             LinearArtefact(
                 family=self.name,
                 factor_names=factor_names,
-                low=low.tolist(),
-                high=high.tolist(),
-                centre=centre.tolist(),
-                scale=scale.tolist(),
+                scaler=scaler,
                 weights=weights.tolist(),
                 intercepts=intercepts.tolist(),
             )

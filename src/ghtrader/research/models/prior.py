@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.inference.linear import LinearArtefact, LinearPredictor
+from ghtrader.inference.scaler import Scaler
 from ghtrader.ports.predictor import Predictor
 
 __all__ = ["Prior"]
@@ -33,10 +34,7 @@ class Prior:
             LinearArtefact(
                 family=self.name,
                 factor_names=factor_names,
-                low=[0.0] * width,
-                high=[0.0] * width,
-                centre=[0.0] * width,
-                scale=[1.0] * width,
+                scaler=Scaler.nothing(width),
                 weights=[[0.0] * width] * 3,
                 intercepts=np.log(counts / counts.sum()).tolist(),
             )

@@ -10,25 +10,23 @@ import numpy.typing as npt
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.phases import Phase, TickFlag
+from ghtrader.data.cumulative import late_rows_that_fall, stale_runs
 from ghtrader.data.row_hash import row_hashes
 from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES, LEVELS, MARKET_COLUMNS, PRICE_COLUMNS
 from ghtrader.data.sessions import DaySessions, classify
+from ghtrader.data.stamps import respace, snap_stamps
 
-__all__ = ["CanonicalDay", "DropReason", "canonical_day", "canonical_values", "snap_stamps"]
+__all__ = ["CanonicalDay", "DropReason", "canonical_day", "canonical_values"]
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Columns = dict[str, F64]
 
-MILLISECOND_NS = 1_000_000
-#: Stamps this close to a whole millisecond are that millisecond (a float on the way moved them, or +1 us spacing).
-SNAP_NS = 100_000
-SPACING_NS = 1_000
-#: A stale row is followed by volume that stands at or above the old level again within so many rows.
-STALE_RUN_ROWS = 10
 LATE_NS = 60 * NS_PER_S
 #: Volume, amount and open interest were counted on both sides until this trading day.
 LAST_TWO_SIDED_DAY = "2019-12-31"
+TWO_SIDED_COLUMNS = ("volume", "amount", "open_interest")
+HALVED_NOTE = "volume, amount and open interest halved: counted on both sides until 2019-12-31"
 NO_RECEIVE_TIME = 0
 #: Magnitudes beyond this are a feed's way to say "no price" (DBL_MAX).
 ABSURD = 1e15
@@ -39,7 +37,8 @@ class DropReason:
 
     HEARTBEAT = "heartbeat"  # before the session, no book and no volume
     OUTSIDE_SESSION = "outside_session"  # outside every phase of its trading day
-    STALE_VOLUME = "late_volume_fell"  # late: cumulative volume falls below what was already seen
+    LATE_VOLUME = "late_volume_fell"  # late or stale: the cumulative volume does not fit where the row stands
+    NO_VOLUME = "volume_absent"  # no cumulative volume although the day has traded before
     IMPOSSIBLE = "impossible"  # a negative price, size, volume or amount
 
 
@@ -47,7 +46,9 @@ class DropReason:
 class CanonicalDay:
     """Rows of one trading day in canonical form and time order, with counters.
 
-    ``arrival`` holds, for each kept row, its index in the input (arrival order).
+    ``arrival`` holds, for each kept row, its index in the input (arrival order). ``deduped`` and ``dropped`` count new
+    rows; ``superseded`` counts rows that had been stored and that later rows proved stale. So, over new rows:
+    rows in = ``added`` + ``deduped`` + all of ``dropped``.
     """
 
     ts_ns: I64
@@ -60,8 +61,10 @@ class CanonicalDay:
     flags: npt.NDArray[np.uint32]
     row_hash: I64
     arrival: I64
+    added: int
     deduped: int
     reordered: int
+    superseded: int
     dropped: dict[str, int] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
 
@@ -89,35 +92,6 @@ def canonical_values(columns: Columns) -> tuple[Columns, npt.NDArray[np.bool_]]:
         out[price][absent] = np.nan
         out[size][absent] = 0.0
     return out, impossible
-
-
-def snap_stamps(ts_ns: I64) -> I64:
-    """Stamps within 0.1 ms of a whole millisecond become it: undoes +1 us spacing and the rounding of floats.
-
-    >>> snap_stamps(np.array([1_749_042_000_500_001_024])).tolist()
-    [1749042000500000000]
-    """
-    nearest = (ts_ns + MILLISECOND_NS // 2) // MILLISECOND_NS * MILLISECOND_NS
-    return np.where(np.abs(ts_ns - nearest) <= SNAP_NS, nearest, ts_ns)
-
-
-def _respace(ts_ns: I64) -> tuple[I64, npt.NDArray[np.bool_]]:
-    """Sorted stamps with equal ones spaced +1 us in order; second value: rows that moved."""
-    steps = np.arange(len(ts_ns), dtype=np.int64) * SPACING_NS
-    spaced = np.maximum.accumulate(ts_ns - steps) + steps
-    return spaced, spaced != ts_ns
-
-
-def _stale_rows(volume: F64) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """(stale, fell): short runs of rows below the volume already seen are stale; long ones are a feed that restarted."""
-    highest = np.maximum.accumulate(volume)
-    below = volume < highest
-    stale = np.zeros(len(volume), dtype=np.bool_)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False]))))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        if stop - start <= STALE_RUN_ROWS:
-            stale[start:stop] = True
-    return stale, below & ~stale
 
 
 def _book_flags(columns: Columns) -> npt.NDArray[np.uint32]:
@@ -148,36 +122,40 @@ def _off_tick(columns: Columns, price_tick: float) -> npt.NDArray[np.bool_]:
 
 @dataclass
 class _Rows:
-    """The rows still alive, every array cut together."""
+    """The rows still alive, every array cut together, and why the others went."""
 
     ts_ns: I64
     columns: Columns
     extras: dict[str, npt.NDArray[Any]]
+    volume_absent: npt.NDArray[np.bool_]
     arrival: I64
+    stored: int
+    dropped: dict[str, int] = field(default_factory=dict)
 
     def keep(self, selection: npt.NDArray[Any]) -> None:
         self.ts_ns = self.ts_ns[selection]
         self.columns = {name: values[selection] for name, values in self.columns.items()}
         self.extras = {name: values[selection] for name, values in self.extras.items()}
+        self.volume_absent = self.volume_absent[selection]
         self.arrival = self.arrival[selection]
 
+    def drop(self, mask: npt.NDArray[np.bool_], reason: str) -> None:
+        if mask.any():
+            count = int(np.count_nonzero(self.arrival[mask] >= self.stored))
+            if count:
+                self.dropped[reason] = self.dropped.get(reason, 0) + count
+            self.keep(~mask)
 
-def _drop(rows: _Rows, mask: npt.NDArray[np.bool_], reason: str, dropped: dict[str, int]) -> None:
-    count = int(np.count_nonzero(mask))
-    if count:
-        dropped[reason] = dropped.get(reason, 0) + count
-        rows.keep(~mask)
 
-
-def _drop_outside(rows: _Rows, sessions: DaySessions, dropped: dict[str, int]) -> None:
-    phase, _ = classify(rows.ts_ns, sessions)
-    outside = phase == Phase.CLOSED
+def _drop_outside(rows: _Rows, sessions: DaySessions) -> None:
+    outside = classify(rows.ts_ns, sessions)[0] == Phase.CLOSED
+    if not outside.any():
+        return
     no_book = (rows.columns[BID_SIZES[0]] == 0) & (rows.columns[ASK_SIZES[0]] == 0)
     # a heartbeat says nothing: before trading has begun, without volume, mostly without prices
     heartbeat = outside & (rows.columns["volume"] == 0) & ((rows.ts_ns < sessions.first_ns) | no_book)
-    _drop(rows, heartbeat, DropReason.HEARTBEAT, dropped)
-    phase, _ = classify(rows.ts_ns, sessions)
-    _drop(rows, phase == Phase.CLOSED, DropReason.OUTSIDE_SESSION, dropped)
+    rows.drop(heartbeat, DropReason.HEARTBEAT)
+    rows.drop(classify(rows.ts_ns, sessions)[0] == Phase.CLOSED, DropReason.OUTSIDE_SESSION)
 
 
 def _drop_identical(rows: _Rows) -> int:
@@ -190,6 +168,41 @@ def _drop_identical(rows: _Rows) -> int:
     keep[first] = True
     rows.keep(keep)
     return len(hashes) - len(first)
+
+
+def _sort(rows: _Rows) -> int:
+    """Time order, equal stamps as they arrived; returns how many rows stood before an earlier one."""
+    reordered = int(np.count_nonzero(np.diff(rows.ts_ns) < 0))
+    if reordered:
+        rows.keep(np.argsort(rows.ts_ns, kind="stable"))
+    return reordered
+
+
+def _drop_contradictions(rows: _Rows) -> npt.NDArray[np.bool_]:
+    """Drop rows that contradict the cumulative volume; returns a mask of kept rows at which the feed had restarted."""
+    volume = rows.columns["volume"]
+    rows.drop(rows.volume_absent & (np.maximum.accumulate(volume) > 0), DropReason.NO_VOLUME)
+    rows.drop(late_rows_that_fall(rows.columns["volume"], rows.arrival), DropReason.LATE_VOLUME)
+    stale, fell = stale_runs(rows.columns["volume"])
+    rows.drop(stale, DropReason.LATE_VOLUME)
+    return fell[~stale]
+
+
+def _flags(
+    rows: _Rows, phase: npt.NDArray[np.uint8], moved: npt.NDArray[np.bool_], fell: npt.NDArray[np.bool_], price_tick: float
+) -> npt.NDArray[np.uint32]:
+    flags = _book_flags(rows.columns)
+    flags[_off_tick(rows.columns, price_tick)] |= np.uint32(TickFlag.OFF_TICK)
+    flags[moved] |= np.uint32(TickFlag.RESPACED)
+    flags[fell] |= np.uint32(TickFlag.VOLUME_FELL)
+    flags[(phase == Phase.MATCH) | (phase == Phase.ORDER_ENTRY)] |= np.uint32(TickFlag.AUCTION)
+    with np.errstate(invalid="ignore"):
+        at_upper = rows.columns[BID_PRICES[0]] >= rows.extras["upper_limit"]
+        at_lower = rows.columns[ASK_PRICES[0]] <= rows.extras["lower_limit"]
+    flags[at_upper | at_lower] |= np.uint32(TickFlag.AT_LIMIT)
+    receive = rows.extras["local_nano"]
+    flags[(receive != NO_RECEIVE_TIME) & (receive - rows.ts_ns > LATE_NS)] |= np.uint32(TickFlag.LATE)
+    return flags
 
 
 def canonical_day(
@@ -210,64 +223,48 @@ def canonical_day(
     ts_ns, columns: stamps and the 27 market columns (float64, source's own absence allowed), arrival order.
     sessions: windows of the trading day. price_tick: of the contract that day.
     local_nano, upper_limit, lower_limit: optional columns, never hashed.
-    already_canonical: the first so many rows come from the store (not halved again).
+    already_canonical: the first so many rows come from the store (not halved, not counted again).
     """
     size = len(ts_ns)
     nan = np.full(size, np.nan)
-    receive = np.full(size, NO_RECEIVE_TIME, dtype=np.int64) if local_nano is None else local_nano
     extras = {
-        "local_nano": receive,
+        "local_nano": np.full(size, NO_RECEIVE_TIME, dtype=np.int64) if local_nano is None else local_nano,
         "upper_limit": nan if upper_limit is None else upper_limit,
         "lower_limit": nan if lower_limit is None else lower_limit,
     }
     values, impossible = canonical_values(columns)
     halved = sessions.trading_day.iso <= LAST_TWO_SIDED_DAY
     if halved:
-        for name in ("volume", "amount", "open_interest"):
+        for name in TWO_SIDED_COLUMNS:
             values[name][already_canonical:] /= 2.0
-    dropped: dict[str, int] = {}
-    rows = _Rows(snap_stamps(ts_ns), values, extras, np.arange(size, dtype=np.int64))
-    _drop(rows, impossible, DropReason.IMPOSSIBLE, dropped)
-    _drop_outside(rows, sessions, dropped)
+    absent = ~np.isfinite(columns["volume"])
+    rows = _Rows(snap_stamps(ts_ns), values, extras, absent, np.arange(size, dtype=np.int64), already_canonical)
+    rows.drop(impossible, DropReason.IMPOSSIBLE)
+    _drop_outside(rows, sessions)
     deduped = _drop_identical(rows)
-    order = np.argsort(rows.ts_ns, kind="stable")
-    reordered = int(np.count_nonzero(np.diff(rows.ts_ns) < 0))
-    if reordered:
-        rows.keep(order)
-    stale, fell = _stale_rows(rows.columns["volume"])
-    if stale.any():
-        fell = fell[~stale]
-    _drop(rows, stale, DropReason.STALE_VOLUME, dropped)
-    spaced, moved = _respace(rows.ts_ns)
-    rows.ts_ns = spaced
-    phase, part = classify(spaced, sessions)
-    flags = _book_flags(rows.columns)
-    flags[_off_tick(rows.columns, price_tick)] |= np.uint32(TickFlag.OFF_TICK)
-    flags[moved] |= np.uint32(TickFlag.RESPACED)
-    flags[fell] |= np.uint32(TickFlag.VOLUME_FELL)
-    flags[(phase == Phase.MATCH) | (phase == Phase.ORDER_ENTRY)] |= np.uint32(TickFlag.AUCTION)
+    reordered = _sort(rows)
+    fell = _drop_contradictions(rows)
+    phase, part = classify(rows.ts_ns, sessions)  # before spacing: a second row at 15:00:00.000 still belongs to the day
+    rows.ts_ns, moved = respace(rows.ts_ns)
+    flags = _flags(rows, phase, moved, fell, price_tick)
     if halved:
         flags |= np.uint32(TickFlag.HALVED)
-    with np.errstate(invalid="ignore"):
-        at_limit = (rows.columns[BID_PRICES[0]] >= rows.extras["upper_limit"]) | (
-            rows.columns[ASK_PRICES[0]] <= rows.extras["lower_limit"]
-        )
-    flags[at_limit] |= np.uint32(TickFlag.AT_LIMIT)
-    receive = rows.extras["local_nano"]
-    flags[(receive != NO_RECEIVE_TIME) & (receive - spaced > LATE_NS)] |= np.uint32(TickFlag.LATE)
+    added = int(np.count_nonzero(rows.arrival >= already_canonical))
     return CanonicalDay(
-        ts_ns=spaced,
+        ts_ns=rows.ts_ns,
         columns=rows.columns,
-        local_nano=receive,
+        local_nano=rows.extras["local_nano"],
         upper_limit=rows.extras["upper_limit"],
         lower_limit=rows.extras["lower_limit"],
         phase=phase,
         part=part,
         flags=flags,
-        row_hash=row_hashes(spaced, [rows.columns[name] for name in MARKET_COLUMNS]),
+        row_hash=row_hashes(rows.ts_ns, [rows.columns[name] for name in MARKET_COLUMNS]),
         arrival=rows.arrival,
+        added=added,
         deduped=deduped,
         reordered=reordered,
-        dropped=dropped,
-        conversions=("volume, amount and open interest halved: counted on both sides until 2019-12-31",) if halved else (),
+        superseded=already_canonical - (len(rows.arrival) - added),
+        dropped=rows.dropped,
+        conversions=(HALVED_NOTE,) if halved else (),
     )

@@ -35,7 +35,10 @@ F64 = npt.NDArray[np.float64]
 
 
 class DayImport(msgspec.Struct, frozen=True, kw_only=True):
-    """What importing rows did to one partition. rows_in = rows_written + deduped + sum(dropped)."""
+    """What importing rows did to one partition. rows_in = rows_written + deduped + sum(dropped).
+
+    rows_written: new rows that were kept. superseded: rows stored earlier that the new ones proved stale.
+    """
 
     symbol: str
     trading_day: str
@@ -44,6 +47,7 @@ class DayImport(msgspec.Struct, frozen=True, kw_only=True):
     rows_stored: int
     deduped: int
     reordered: int
+    superseded: int
     dropped: dict[str, int]
     conversions: tuple[str, ...]
     digest: str
@@ -177,10 +181,11 @@ class Ingest:
             symbol=key.symbol,
             trading_day=key.trading_day.iso,
             rows_in=len(rows.ts_ns),
-            rows_written=0 if unchanged else len(day.ts_ns) - stored,
+            rows_written=day.added,
             rows_stored=len(day.ts_ns),
             deduped=day.deduped,
             reordered=0 if old is not None else day.reordered,
+            superseded=day.superseded,
             dropped=day.dropped,
             conversions=day.conversions,
             digest=digest if len(day.ts_ns) else "",

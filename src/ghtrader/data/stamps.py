@@ -13,35 +13,38 @@ __all__ = ["SPACING_NS", "respace", "snap_stamps"]
 
 I64 = npt.NDArray[np.int64]
 
+MICROSECOND_NS = 1_000
 MILLISECOND_NS = 1_000_000
-SPACING_NS = 1_000
+SPACING_NS = MICROSECOND_NS
 #: Stamps this close to a whole millisecond are that millisecond.
 SNAP_NS = 100_000
-#: Neighbours up to this far apart belong to one spaced run: the spacing and what a float (256 ns) does to it.
-CHAIN_NS = 1_600
+
+
+def _rounded(ts_ns: I64, unit_ns: int) -> I64:
+    return (ts_ns + unit_ns // 2) // unit_ns * unit_ns
 
 
 def snap_stamps(ts_ns: I64) -> I64:
-    """Undo +1 us spacing: stamps within 0.1 ms of a whole millisecond become it, and so do longer spaced runs.
+    """Undo +1 us spacing: a run of stamps 1 us apart becomes its first one, and that a whole millisecond if it is near one.
 
-    Stamps of finer clocks, which are far from a millisecond and not spaced, stay as they are.
+    ts_ns: int64 (n,), any order. Near means 0.1 ms. Stamps of finer clocks that are neither spaced nor near stay as they
+    are, to the microsecond. Spacing what comes out and snapping again gives the same stamps.
 
     >>> snap_stamps(np.array([1_749_042_000_500_001_024, 1_749_042_000_500_312_000])).tolist()
     [1749042000500000000, 1749042000500312000]
     """
-    nearest = (ts_ns + MILLISECOND_NS // 2) // MILLISECOND_NS * MILLISECOND_NS
-    near = np.abs(ts_ns - nearest) <= SNAP_NS
-    snapped = np.where(near, nearest, ts_ns)
-    if near.all():
-        return snapped
-    order = np.argsort(ts_ns, kind="stable")
-    stamps = ts_ns[order]
-    run = np.cumsum(np.concatenate(([0], (np.diff(stamps) > CHAIN_NS).astype(np.int64))))
-    first = np.searchsorted(run, np.arange(run[-1] + 1))
-    last = np.concatenate((first[1:], [len(stamps)])) - 1
-    long = (stamps[last] - stamps[first] > SNAP_NS) & near[order][first]
-    chosen = long[run]
-    snapped[order[chosen]] = nearest[order][first][run[chosen]]
+    whole = _rounded(ts_ns, MILLISECOND_NS)
+    if np.array_equal(whole, ts_ns):
+        return whole
+    stamps = _rounded(ts_ns, MICROSECOND_NS)
+    order = np.argsort(stamps, kind="stable")
+    in_time = stamps[order]
+    starts = np.concatenate(([True], np.diff(in_time) > SPACING_NS))
+    first = in_time[starts]
+    nearest = _rounded(first, MILLISECOND_NS)
+    base = np.where(np.abs(first - nearest) <= SNAP_NS, nearest, first)
+    snapped = np.empty_like(stamps)
+    snapped[order] = base[np.cumsum(starts) - 1]
     return snapped
 
 

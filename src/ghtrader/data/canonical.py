@@ -12,7 +12,16 @@ from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.phases import Phase, TickFlag
 from ghtrader.data.cumulative import late_rows_that_fall, stale_runs
 from ghtrader.data.row_hash import row_hashes
-from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES, LEVELS, MARKET_COLUMNS, PRICE_COLUMNS
+from ghtrader.data.schema import (
+    ASK_PRICES,
+    ASK_SIZES,
+    BID_PRICES,
+    BID_SIZES,
+    LEVELS,
+    MARKET_COLUMNS,
+    PRICE_COLUMNS,
+    TWO_SIDED_COLUMNS,
+)
 from ghtrader.data.sessions import DaySessions, classify
 from ghtrader.data.stamps import respace, snap_stamps
 
@@ -25,7 +34,6 @@ Columns = dict[str, F64]
 LATE_NS = 60 * NS_PER_S
 #: Volume, amount and open interest were counted on both sides until this trading day.
 LAST_TWO_SIDED_DAY = "2019-12-31"
-TWO_SIDED_COLUMNS = ("volume", "amount", "open_interest")
 HALVED_NOTE = "volume, amount and open interest halved: counted on both sides until 2019-12-31"
 NO_RECEIVE_TIME = 0
 #: Magnitudes beyond this are a feed's way to say "no price" (DBL_MAX).

@@ -17,7 +17,8 @@ import msgspec
 from ghtrader.core.clock import NS_PER_S, SHANGHAI
 from ghtrader.core.errors import DataError, SchemaError
 from ghtrader.core.ids import file_sha256
-from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS
+from ghtrader.core.phases import TickFlag
+from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS, TWO_SIDED_COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +50,8 @@ class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How a foreign CSV's columns become ours.
 
     columns: our name -> the file's. time_column: the stamp; time_unit ns, us, ms, s or ``text``; time_format for text
-    (strptime); timezone of text stamps. separator: of the CSV. symbol: when the file does not carry one.
+    (strptime); timezone of text stamps. price_scale: CNY of one unit of the file's prices (0.01 for cents). separator: of
+    the CSV. symbol: when the file does not carry one.
     """
 
     columns: dict[str, str]
@@ -57,19 +59,24 @@ class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     time_unit: str = "text"
     time_format: str = "%Y-%m-%d %H:%M:%S%.f"
     timezone: str = "Asia/Shanghai"
+    price_scale: float = 1.0
     separator: str = ","
     symbol: str = ""
 
 
 @dataclass(frozen=True)
 class SourceTicks:
-    """One file's rows in arrival order; ``ignored`` names columns that are neither market nor optional."""
+    """One file's rows in arrival order.
+
+    ignored: columns that are neither market nor optional. notes: what else should be known about how it was read.
+    """
 
     path: Path
     symbol: str
     frame: pl.DataFrame
     ignored: tuple[str, ...]
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 def load_mapping(path: Path) -> ColumnMapping:
@@ -90,23 +97,44 @@ def read_ticks(path: Path, *, symbol: str | None = None, mapping: ColumnMapping 
     """
     if not path.is_file():
         raise DataError(f"no such file: {path}", hint="ghtrader data import FILE...", path=str(path))
-    if mapping is not None:
-        frame, found = _read_mapped(path, mapping)
-    elif path.suffix == ".parquet":
-        frame, found = _read_parquet(path)
-    elif path.suffix == ".csv":
-        frame, found = _read_downloader_csv(path)
-    else:
-        raise SchemaError(f"{path.name}: neither .parquet nor .csv, and no mapping given", hint=FORMATS_HINT, path=str(path))
-    if frame.is_empty():
-        raise DataError(f"{path.name} holds no rows", hint="check how the file was made", path=str(path))
-    resolved = symbol or found or _symbol_of_name(path)
-    if not resolved:
-        hint = "give it with --symbol SHFE.rb2510, or name the file SHFE.rb2510.20250605.parquet"
-        raise DataError(f"{path.name} does not say which contract it holds", hint=hint, path=str(path))
+    import polars as pl
+
+    try:
+        frame, found = _read_source(path, mapping)
+        if frame.is_empty():
+            raise DataError(f"{path.name} holds no rows", hint="check how the file was made", path=str(path))
+        resolved = symbol or found or _symbol_of_name(path)
+        if not resolved:
+            hint = "give it with --symbol SHFE.rb2510, or name the file SHFE.rb2510.20250605.parquet"
+            raise DataError(f"{path.name} does not say which contract it holds", hint=hint, path=str(path))
+        typed = _two_sided(frame, _typed(frame, path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     known = {*MARKET_COLUMNS, *OPTIONAL_COLUMNS, "datetime"}
     ignored = tuple(sorted(name for name in frame.columns if name not in known | COMPUTED))
-    return SourceTicks(path, resolved, _typed(frame, path), ignored, file_sha256(str(path)))
+    notes = (f"{path.name} says {found}, imported as {resolved}",) if found and found != resolved else ()
+    return SourceTicks(path, resolved, typed, ignored, file_sha256(str(path)), notes)
+
+
+def _read_source(path: Path, mapping: ColumnMapping | None) -> tuple[pl.DataFrame, str]:
+    if mapping is not None:
+        return _read_mapped(path, mapping)
+    if path.suffix == ".parquet":
+        return _read_parquet(path)
+    if path.suffix == ".csv":
+        return _read_downloader_csv(path)
+    raise SchemaError(f"{path.name}: neither .parquet nor .csv, and no mapping given", hint=FORMATS_HINT, path=str(path))
+
+
+def _two_sided(source: pl.DataFrame, typed: pl.DataFrame) -> pl.DataFrame:
+    """Rows of our own store that were halved once go back to what the exchange counted: ingest halves them again."""
+    import polars as pl
+
+    if "flags" not in source.columns or not source.schema["flags"].is_integer():
+        return typed
+    halved = (source["flags"].cast(pl.Int64) & int(TickFlag.HALVED)) != 0
+    factor = halved.fill_null(value=False).cast(pl.Float64) + 1.0
+    return typed.with_columns((typed[name] * factor).alias(name) for name in TWO_SIDED_COLUMNS)
 
 
 def _symbol_of_name(path: Path) -> str:
@@ -114,19 +142,15 @@ def _symbol_of_name(path: Path) -> str:
     return match[1] if match else ""
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DataError(f"{path.name} cannot be read: {first}", hint="fetch or export the file again", path=str(path))
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return DataError(f"{path.name} cannot be read: {lines[0]}", hint="fetch or export the file again", path=str(path))
 
 
 def _read_parquet(path: Path) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
-    try:
-        frame = pl.read_parquet(path, use_statistics=False)
-        metadata = pl.read_parquet_metadata(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+    frame = pl.read_parquet(path, use_statistics=False)
     symbol = ""
     if "symbol" in frame.columns:
         symbols = frame["symbol"].drop_nulls().unique().sort().to_list()
@@ -135,7 +159,7 @@ def _read_parquet(path: Path) -> tuple[pl.DataFrame, str]:
                 f"{path.name} mixes symbols: {', '.join(map(str, symbols))}", hint="split it by symbol", path=str(path)
             )
         symbol = str(symbols[0]) if symbols else ""
-    return frame, symbol or metadata.get("symbol", "")
+    return frame, symbol or pl.read_parquet_metadata(path).get("symbol", "")
 
 
 def _read_csv(path: Path, separator: str) -> pl.DataFrame:
@@ -145,8 +169,6 @@ def _read_csv(path: Path, separator: str) -> pl.DataFrame:
         return pl.read_csv(path, separator=separator, null_values=ABSENT_TEXTS, infer_schema=False)
     except pl.exceptions.NoDataError as error:
         raise DataError(f"{path.name} is empty", hint="check how the file was made", path=str(path)) from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from error
 
 
 def _text_time(column: pl.Expr, time_format: str, timezone: str) -> pl.Expr:
@@ -171,6 +193,10 @@ def _read_downloader_csv(path: Path) -> tuple[pl.DataFrame, str]:
         raise DataError(
             f"{path.name} mixes symbols: {', '.join(sorted(symbols))}", hint="download one contract a file", path=str(path)
         )
+    fields = [renames.get(name, name) for name in frame.columns]
+    twice = sorted({name for name in fields if fields.count(name) > 1})
+    if twice:
+        raise SchemaError(f"{path.name} has more than one column {', '.join(twice)}", hint=FORMATS_HINT, path=str(path))
     frame = frame.rename(renames)
     if "datetime_nano" in frame.columns:
         stamps = pl.col("datetime_nano").cast(pl.Int64, strict=False)
@@ -201,7 +227,12 @@ def _read_mapped(path: Path, mapping: ColumnMapping) -> tuple[pl.DataFrame, str]
     else:
         raise SchemaError(f"time_unit {mapping.time_unit!r} is none of text, ns, us, ms, s", hint=FORMATS_HINT)
     columns = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items()]
-    return frame.select(time.alias("datetime"), *columns), mapping.symbol
+    rest = pl.exclude(wanted).name.suffix(" (not mapped)")
+    mapped = frame.select(time.alias("datetime"), *columns, rest)
+    if mapping.price_scale != 1.0:
+        priced = [name for name in (*PRICE_COLUMNS, "upper_limit", "lower_limit") if name in mapping.columns]
+        mapped = mapped.with_columns((_number(mapped, name, path) * mapping.price_scale).alias(name) for name in priced)
+    return mapped, mapping.symbol
 
 
 def _check_columns(frame: pl.DataFrame, path: Path) -> None:

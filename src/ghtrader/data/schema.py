@@ -17,6 +17,7 @@ __all__ = [
     "RAW_COLUMNS",
     "SCHEMA_VERSION",
     "SIZE_COLUMNS",
+    "TWO_SIDED_COLUMNS",
     "ColumnType",
     "TicksKind",
 ]
@@ -52,6 +53,8 @@ MARKET_COLUMNS: tuple[str, ...] = (
     "open_interest",
 )
 PRICE_COLUMNS: tuple[str, ...] = ("last_price", "average", "highest", "lowest", *BID_PRICES, *ASK_PRICES)
+#: Counted on both sides of a trade until 2019-12-31.
+TWO_SIDED_COLUMNS: tuple[str, ...] = ("volume", "amount", "open_interest")
 SIZE_COLUMNS: tuple[str, ...] = (*BID_SIZES, *ASK_SIZES)
 
 #: Columns a source may carry beside the market; kept, never hashed.

@@ -142,7 +142,7 @@ def _random_split(datasets: Sequence[DayDataset], fold: Fold) -> RowMasks:
     return RowMasks(train, test)
 
 
-def _all_rows(datasets: Sequence[DayDataset], masks: RowMasks) -> RowMasks:
+def _all_rows(masks: RowMasks) -> RowMasks:
     return RowMasks({**masks.train, **{day: masks.test[day] for day in masks.test}}, {})
 
 
@@ -167,11 +167,11 @@ def _test_theta(datasets: Sequence[DayDataset], masks: RowMasks) -> float:
 
 PLANTS: dict[str, Callable[[Pipeline], Pipeline]] = {
     "random_split": lambda p: replace(p, split=_random_split),
-    "scaler_all_data": lambda p: replace(p, scaler=lambda d, m: _train_scaler(d, _all_rows(d, m))),
+    "scaler_all_data": lambda p: replace(p, scaler=lambda d, m: _train_scaler(d, _all_rows(m))),
     "centred_window": lambda p: replace(p, factors=_centred),
     "label_shifted_by_one": lambda p: replace(p, labels=_shifted_labels),
     "theta_from_test": lambda p: replace(p, theta=_test_theta),
-    "selection_all_days": lambda p: replace(p, selection=lambda d, m: _train_selection(d, _all_rows(d, m))),
+    "selection_all_days": lambda p: replace(p, selection=lambda d, m: _train_selection(d, _all_rows(m))),
 }
 
 

@@ -172,8 +172,8 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def run_children(module: str, names: list[str], arguments: list[str]) -> list[Measurement]:
-    """Run ``python -m module NAME ARGUMENTS...`` once per contestant, pinned to one core with single-threaded libraries.
+def run_children(module: str, bench: str, names: list[str], arguments: list[str]) -> list[Measurement]:
+    """Run ``python -m module BENCH NAME ARGUMENTS...`` once per contestant, pinned to one core with single-threaded libraries.
 
     The child prints one `Measurement` as JSON on its last line. A child that fails gives a measurement whose
     ``unavailable`` says why (a peer that is not installed), so that one absent peer does not end the benchmark.
@@ -182,7 +182,7 @@ def run_children(module: str, names: list[str], arguments: list[str]) -> list[Me
     results: list[Measurement] = []
     for name in names:
         child = subprocess.run(  # noqa: S603 - our own module, run by this interpreter
-            [sys.executable, "-m", module, name, *arguments],
+            [sys.executable, "-m", module, bench, name, *arguments],
             env={**os.environ, **SINGLE_THREAD},
             capture_output=True,
             text=True,

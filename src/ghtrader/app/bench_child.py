@@ -1,0 +1,27 @@
+"""One contestant in a process of its own: ``python -m ghtrader.app.bench_child BENCH NAME ROWS REPEATS``."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from ghtrader.adapters.local.tick_store import LocalTickStore
+from ghtrader.core.clock import SystemClock
+from ghtrader.pipelines.bench.contestants import contestants
+from ghtrader.pipelines.bench.harness import Contestant, measure
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print one `Measurement` as JSON."""
+    bench, name, rows, repeats = arguments[0], arguments[1], int(arguments[2]), int(arguments[3])
+    entry = contestants(LocalTickStore)[bench][name]
+    contestant = Contestant(name, rows, lambda: entry.prepare(rows), entry.note)
+    measured = measure(contestant, SystemClock(), repeats=repeats, extra=lambda result: {"work": float(result)})
+    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

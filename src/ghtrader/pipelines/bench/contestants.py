@@ -1,0 +1,330 @@
+"""What is timed: our code and its peers, each as a function that prepares input and returns the timed call.
+
+Input is the same for all: days of the generated ``planted`` market, whole days, as many as the asked rows need, at most
+eight distinct ones in turn. A timed call returns a number that depends on all of its work, so that nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.core.clock import SystemClock
+from ghtrader.core.orders import FillModel, OrderKind
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.day_ticks import DayTicks
+from ghtrader.data.ingest import Ingest
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.readers import read_ticks
+from ghtrader.data.row_hash import row_hashes, row_hashes_numpy
+from ghtrader.data.schema import MARKET_COLUMNS
+from ghtrader.data.sessions import DaySessions
+from ghtrader.datasets.factors.catalogue import factor_set
+from ghtrader.datasets.factors.engine import compute
+from ghtrader.datasets.labels.direction import direction_labels
+from ghtrader.ports.tick_store import DayKey, TickStore
+from ghtrader.research.truth import day_ticks
+from ghtrader.sim.market.generate import GeneratedDay, generate_market
+from ghtrader.sim.orders import NEVER_NS, OrderArray, simulate_orders
+
+__all__ = ["Entry", "contestants"]
+
+DISTINCT_DAYS = 8
+ORDER_EVERY = 20
+LATENCY_NS = 100_000_000
+PATIENCE_NS = 10_000_000_000
+Call = Callable[[], float]
+
+
+class Entry(NamedTuple):
+    """One contestant: how it prepares itself for so many rows, and what should be known about it."""
+
+    prepare: Callable[[int], Call]
+    note: str = ""
+
+
+def _generated(rows: int) -> list[GeneratedDay]:
+    """Whole days until there are at least ``rows``; at most eight distinct ones, in turn."""
+    distinct: list[GeneratedDay] = []
+    source = generate_market("planted", 1, days=DISTINCT_DAYS)
+    total = 0
+    days: list[GeneratedDay] = []
+    while total < rows:
+        if len(distinct) < DISTINCT_DAYS:
+            distinct.append(next(source))
+        day = distinct[len(days) % len(distinct)] if len(distinct) == DISTINCT_DAYS else distinct[-1]
+        days.append(day)
+        total += len(day.ts_ns)
+    return days
+
+
+def _days(rows: int) -> list[tuple[DayTicks, DaySessions]]:
+    """Days as arrays, the last one cut so that the rows are exact; equal days share their memory."""
+    known: dict[int, tuple[DayTicks, DaySessions]] = {}
+    chosen: list[tuple[DayTicks, DaySessions]] = []
+    left = rows
+    for day in _generated(rows):
+        if id(day) not in known:
+            known[id(day)] = (day_ticks(day), day.sessions)
+        ticks, sessions = known[id(day)]
+        chosen.append((ticks if len(ticks) <= left else ticks.rows(slice(0, left)), sessions))
+        left -= len(chosen[-1][0])
+    return chosen
+
+
+def _orders(ticks: DayTicks) -> OrderArray:
+    rows = np.arange(0, len(ticks) - 1, ORDER_EVERY)
+    side = np.where(np.arange(len(rows)) % 2 == 0, 1, -1).astype(np.int64)
+    price = np.where(side == 1, ticks.bid_px[rows, 0], ticks.ask_px[rows, 0])
+    decision = ticks.ts_ns[rows]
+    ones = np.ones(len(rows), np.int64)
+    return OrderArray(side, price, ones, decision, ones * int(OrderKind.GFD), np.minimum(decision + PATIENCE_NS, NEVER_NS))
+
+
+def _sim(rows: int) -> Call:
+    days = [(ticks, _orders(ticks)) for ticks, _ in _days(rows)]
+    return lambda: float(sum(simulate_orders(t, o, FillModel.PRO_RATA, latency_ns=LATENCY_NS).lots.sum() for t, o in days))
+
+
+def _sim_hft(rows: int) -> Call:
+    from ghtrader.pipelines.bench.hft_peer import prepare
+
+    runs = [prepare(ticks, every=ORDER_EVERY, latency_ns=LATENCY_NS) for ticks, _ in _days(rows)]
+    return lambda: sum(run() for run in runs)
+
+
+def _factors(rows: int) -> Call:
+    days, chosen = _days(rows), factor_set("minimal16")
+    return lambda: float(sum(np.nansum(compute(ticks, sessions, chosen)[-1]) for ticks, sessions in days))
+
+
+def _factors_numpy(rows: int) -> Call:
+    days = _days(rows)
+
+    def call() -> float:
+        total = 0.0
+        for t, _ in days:
+            bid, ask = t.bid_sz[:, 0].astype(np.float64), t.ask_sz[:, 0].astype(np.float64)
+            mid = (t.bid_px[:, 0] + t.ask_px[:, 0]) / 2.0
+            first = (bid - ask) / (bid + ask)
+            deep = (t.bid_sz.sum(axis=1) - t.ask_sz.sum(axis=1)) / (t.bid_sz.sum(axis=1) + t.ask_sz.sum(axis=1))
+            up, down = np.diff(t.bid_px[:, 0], prepend=0) >= 0, np.diff(t.ask_px[:, 0], prepend=0) <= 0
+            event = np.where(up, bid, 0.0) - np.where(down, ask, 0.0)
+            columns = [mid[4:] - mid[:-4], mid[20:] - mid[:-20], mid[120:] - mid[:-120], first, deep]
+            total += sum(float(column[-1]) for column in columns)
+            total += float(np.cumsum(event)[-1] + np.sqrt(np.convolve(np.diff(mid) ** 2, np.ones(120), mode="valid"))[-1])
+        return total
+
+    return call
+
+
+def _factors_pandas(rows: int) -> Call:
+    import pandas as pd
+
+    frames = [
+        pd.DataFrame({"bid": t.bid_px[:, 0], "ask": t.ask_px[:, 0], "b": t.bid_sz[:, 0], "a": t.ask_sz[:, 0], "v": t.volume})
+        for t, _ in _days(rows)
+    ]
+
+    def call() -> float:
+        total = 0.0
+        for f in frames:
+            mid, first = (f.bid + f.ask) / 2, (f.b - f.a) / (f.b + f.a)
+            flows = [first.ewm(halflife=h).mean() for h in (4, 40, 120)] + [f.v.diff().ewm(halflife=h).mean() for h in (10, 120)]
+            moves = [mid.diff(n) for n in (4, 20, 120)] + [(mid.diff() ** 2).ewm(halflife=120).mean()]
+            total += sum(float(column.iloc[-1]) for column in (*flows, *moves))
+        return total
+
+    return call
+
+
+def _labels(rows: int) -> Call:
+    days = _days(rows)
+    return lambda: float(sum(np.nansum(direction_labels(ticks)[0][:, 1]) for ticks, _ in days))
+
+
+def _labels_numpy(rows: int) -> Call:
+    days = _days(rows)
+
+    def call() -> float:
+        total = 0.0
+        for ticks, _ in days:
+            mid = ticks.mid_ticks
+            for ahead in (10, 50, 200):
+                total += float(np.nansum(mid[ahead:] - mid[:-ahead]))
+            for seconds in (5, 25, 100):
+                end = np.searchsorted(ticks.ts_ns, ticks.ts_ns + seconds * 1_000_000_000, side="right") - 1
+                total += float(np.nansum(mid[end] - mid))
+        return total
+
+    return call
+
+
+def _columns(rows: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.float64]]]:
+    days = _generated(rows)
+    stamps = np.concatenate([day.ts_ns for day in days])[:rows]
+    columns = [np.concatenate([day.columns[name] for day in days])[:rows] for name in MARKET_COLUMNS]
+    for column in columns:
+        column.flags.writeable = False
+    return stamps, columns
+
+
+def _rowhash(rows: int) -> Call:
+    stamps, columns = _columns(rows)
+    return lambda: float(row_hashes(stamps, columns)[-1])
+
+
+def _rowhash_numpy(rows: int) -> Call:
+    stamps, columns = _columns(rows)
+    return lambda: float(row_hashes_numpy(stamps, columns)[-1])
+
+
+def _rowhash_polars(rows: int) -> Call:
+    import polars as pl
+
+    stamps, columns = _columns(rows)
+    frame = pl.DataFrame({"datetime": stamps, **dict(zip(MARKET_COLUMNS, columns, strict=True))})
+    return lambda: float(frame.hash_rows()[-1])
+
+
+def _rowhash_pandas(rows: int) -> Call:
+    import pandas as pd
+
+    stamps, columns = _columns(rows)
+    frame = pd.DataFrame({"datetime": stamps, **dict(zip(MARKET_COLUMNS, columns, strict=True))})
+    return lambda: float(pd.util.hash_pandas_object(frame, index=False).iloc[-1])
+
+
+def _files(rows: int, folder: Path) -> list[Path]:
+    """Tick files of whole days with at least ``rows`` rows in all; every file another contract's, so none merges."""
+    import polars as pl
+
+    paths: list[Path] = []
+    for number, day in enumerate(_generated(rows)):
+        path = folder / f"{number}.parquet"
+        frame = pl.DataFrame({"datetime": day.ts_ns, **day.columns})
+        frame.write_parquet(path, metadata={"symbol": f"SHFE.cu{2001 + number % 12 + 100 * (number // 12)}"})
+        paths.append(path)
+    return paths
+
+
+def _ingest(store: TickStore) -> Ingest:
+    return Ingest(store, Calendar.vendored(), InstrumentTable.vendored(), SystemClock(), "bench")
+
+
+def _import(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    folder = Path(tempfile.mkdtemp(prefix="ghtrader-bench-"))
+    files = _files(rows, folder)
+
+    def call() -> float:
+        target = folder / "store"
+        shutil.rmtree(target, ignore_errors=True)
+        ingest = _ingest(store_factory(target))
+        written = 0
+        for path in files:
+            source = read_ticks(path)
+            imported = ingest.import_frame(source.symbol, source.frame, source=path.name, sha256=source.sha256)
+            written += sum(day.rows_written for day in imported)
+        return float(written)
+
+    return call
+
+
+def _import_frames(rows: int, *, library: str) -> Call:
+    import polars as pl
+
+    folder = Path(tempfile.mkdtemp(prefix="ghtrader-bench-"))
+    files = _files(rows, folder)
+
+    def call() -> float:
+        written = 0
+        for path in files:
+            if library == "polars":
+                frame: Any = pl.read_parquet(path)
+                frame.unique().sort("datetime").write_parquet(folder / "copy", compression="zstd", compression_level=1)
+            else:
+                import pandas as pd
+
+                frame = pd.read_parquet(path)
+                frame.drop_duplicates().sort_values("datetime").to_parquet(folder / "copy", compression="zstd")
+            written += len(frame)
+        return float(written)
+
+    return call
+
+
+def _stored_day(rows: int, store_factory: Callable[[Path], TickStore]) -> tuple[TickStore, DayKey, Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ghtrader-bench-"))
+    store = store_factory(folder / "store")
+    day = next(generate_market("planted", 1, days=1, contract="SHFE.cu2106", first_day="2021-03-02"))
+    import polars as pl
+
+    frame = pl.DataFrame({"datetime": day.ts_ns, **day.columns})
+    _ingest(store).import_frame(day.symbol, frame, source="bench", sha256="")
+    key = DayKey("raw", day.symbol, TradingDay.parse("2021-03-02"))
+    path = next((folder / "store").glob("**/part-*.parquet"))
+    del rows
+    return store, key, path
+
+
+def _store(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    store, key, _ = _stored_day(rows, store_factory)
+    return lambda: float(len(store.read_day(key)))
+
+
+def _store_polars(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    import polars as pl
+
+    _, _, path = _stored_day(rows, store_factory)
+    return lambda: float(len(pl.read_parquet(path, hive_partitioning=False)))
+
+
+def _store_pandas(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    import pandas as pd
+
+    _, _, path = _stored_day(rows, store_factory)
+    return lambda: float(len(pd.read_parquet(path.open("rb"))))
+
+
+def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[str, Entry]]:
+    """Every benchmark with its contestants, ours first. ``store_factory`` makes a tick store in a folder."""
+    partly = "a part of the set, vectorised, no time-weighted decay, no resets"
+    return {
+        "sim": {
+            "ghtrader": Entry(_sim, "one order every 20 snapshots, joins the touch, waits 10 s; pro_rata queue"),
+            "hftbacktest": Entry(_sim_hft, "the same orders on its events; conversion not timed"),
+        },
+        "factors": {
+            "ghtrader": Entry(_factors, "minimal16 (the kernel computes all declared factors)"),
+            "numpy": Entry(_factors_numpy, partly),
+            "pandas": Entry(_factors_pandas, "nine columns with row-weighted decay, no resets"),
+        },
+        "labels": {
+            "ghtrader": Entry(_labels, "six horizons with void reasons"),
+            "numpy": Entry(_labels_numpy, "six horizons by shift and search, no void reasons"),
+        },
+        "rowhash": {
+            "ghtrader": Entry(_rowhash, "28 lanes"),
+            "numpy": Entry(_rowhash_numpy, "the reference form, same numbers"),
+            "polars": Entry(_rowhash_polars, "hash_rows: other numbers in other versions"),
+            "pandas": Entry(_rowhash_pandas, "hash_pandas_object"),
+        },
+        "store": {
+            "ghtrader": Entry(partial(_store, store_factory=store_factory), "a day through manifest and Parquet"),
+            "polars": Entry(partial(_store_polars, store_factory=store_factory), "the bare file"),
+            "pandas": Entry(partial(_store_pandas, store_factory=store_factory), "the bare file"),
+        },
+        "import": {
+            "ghtrader": Entry(partial(_import, store_factory=store_factory), "canonical, hashed, flagged, synced to disk"),
+            "polars": Entry(partial(_import_frames, library="polars"), "read, unique, sort, write; nothing checked or synced"),
+            "pandas": Entry(partial(_import_frames, library="pandas"), "read, unique, sort, write; nothing checked or synced"),
+        },
+    }

@@ -67,6 +67,11 @@ class MemoryTickStore:
         """Symbols that have a partition of this kind, sorted."""
         return sorted({key.symbol for key in list(self._days) if key.kind == kind})
 
+    def strays(self, kind: str) -> list[DayKey]:
+        """None: rows and manifest are one entry."""
+        del kind
+        return []
+
     def delete_day(self, key: DayKey) -> bool:
         """Remove a partition."""
         with self._lock:

@@ -43,7 +43,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     digest: SHA-256 over (kind, symbol, trading day, ordered row hashes), recomputable from the rows.
     rows_in/deduped/dropped: counters of the ingest that wrote the rows (dropped by reason).
-    columns: hash of every market column, so that a changed cell can be named by row and column.
+    columns: hash of every stored column, so that a changed cell can be named by row and column.
     lineage: free provenance of the kind: schedule_hash and segment_id of ``main_l5``, ``origin`` and so on.
     """
 
@@ -86,6 +86,9 @@ class TickStore(Protocol):
 
     def symbols(self, kind: str) -> list[str]:
         """Symbols that have a partition of this kind, sorted."""
+
+    def strays(self, kind: str) -> list[DayKey]:
+        """Partitions that hold data without a manifest, sorted: a first write was killed, or a manifest was removed."""
 
     def delete_day(self, key: DayKey) -> bool:
         """Remove a partition; False when there was none."""

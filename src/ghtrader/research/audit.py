@@ -99,7 +99,7 @@ def _train_scaler(datasets: Sequence[DayDataset], masks: RowMasks) -> F64:
 def _correlations(factors: F64, y: F64) -> F64:
     centred = factors - factors.mean(axis=0)
     scale = np.sqrt((centred**2).sum(axis=0) * ((y - y.mean()) ** 2).sum())
-    return np.abs(centred.T @ (y - y.mean())) / np.where(scale > 0, scale, 1.0)
+    return np.asarray(np.abs(centred.T @ (y - y.mean())) / np.where(scale > 0, scale, 1.0), dtype=np.float64)
 
 
 def _train_selection(datasets: Sequence[DayDataset], masks: RowMasks) -> F64:

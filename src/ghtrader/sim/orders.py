@@ -85,7 +85,7 @@ def live_rows(ticks: DayTicks) -> npt.NDArray[np.int8]:
     bid, ask = ticks.bid_px[:, 0], ticks.ask_px[:, 0]
     locked = (ticks.flags & np.uint32(TickFlag.AT_LIMIT)) != 0
     live = (ticks.phase == CONTINUOUS) & (bid != NO_PRICE) & (ask != NO_PRICE) & (bid < ask) & ~locked
-    return live.astype(np.int8)
+    return np.asarray(live, dtype=np.int8)
 
 
 def trades_of(ticks: DayTicks) -> Trades:

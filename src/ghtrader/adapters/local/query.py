@@ -1,11 +1,13 @@
-"""SQL over the Parquet store: DuckDB as query engine only, on views named by kind. Nothing is stored in its own format."""
+"""SQL over the Parquet store: DuckDB as query engine only, on views of the files that the manifests name. Nothing is stored in its own format."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from ghtrader.adapters.local.tick_store import LocalTickStore
 from ghtrader.core.errors import ConfigError, DataError
+from ghtrader.data.schema import TicksKind
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,11 +26,12 @@ def query_ticks(root: Path, sql: str) -> pl.DataFrame:
         raise ConfigError("SQL over the store needs DuckDB", hint="pip install 'ghtrader[sql]'") from error
     connection = duckdb.connect(":memory:")
     try:
-        for folder in sorted(root.glob("kind=*")):
-            name = folder.name.removeprefix("kind=")
-            pattern = str(folder / "*" / "*" / "*.parquet").replace("'", "''")
-            source = f"read_parquet('{pattern}', hive_partitioning=true, hive_types_autocast=false)"
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")  # noqa: S608 - our own folder names
+        store = LocalTickStore(root)
+        for kind in get_args(TicksKind):
+            files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in store.data_files(kind))
+            if files:
+                source = f"read_parquet([{files}], hive_partitioning=true, hive_types_autocast=false)"
+                connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {source}")  # noqa: S608 - our own file names
         frame: pl.DataFrame = connection.execute(sql).pl()
         return frame
     except duckdb.Error as error:

@@ -61,11 +61,25 @@ class LocalTickStore:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             held.add(key)
-            remove_leftovers(folder)
+            self._clean(key)
             yield
         finally:
             held.discard(key)
             os.close(handle)
+
+    def _clean(self, key: DayKey) -> None:
+        """Remove what killed writers left: temporary files, and data files that the manifest does not name."""
+        folder = self._folder(key)
+        remove_leftovers(folder)
+        with contextlib.suppress(StoreError):  # whoever reads the partition is told; cleaning never stops a writer
+            stored = self._stored(key)
+            if stored is not None:
+                self._remove_all_but(folder, stored.file)
+
+    def _remove_all_but(self, folder: Path, name: str) -> None:
+        for path in folder.glob("part-*.parquet"):
+            if path.name != name:
+                path.unlink(missing_ok=True)
 
     def write_day(self, key: DayKey, frame: pl.DataFrame, manifest: DayManifest) -> None:
         """Replace the partition: data file first, then the manifest that names it, then the old file goes."""
@@ -80,14 +94,13 @@ class LocalTickStore:
             def write(path: Path) -> None:
                 try:
                     stored.write_parquet(path, compression="zstd", compression_level=1, statistics=False)
-                except pl.exceptions.PolarsError as error:
-                    raise StoreError(f"cannot write {data}: {error}", path=str(data)) from error
+                except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                    hint = "look for free space and a healthy disk, then run the same command again"
+                    raise StoreError(f"cannot write {data}: {error}", hint=hint, path=str(data)) from error
 
             write_atomically(data, write)
             write_atomically(folder / MANIFEST, msgspec.json.encode(_StoredManifest(name, manifest)))
-            for old in folder.glob("part-*.parquet"):
-                if old.name != name:
-                    old.unlink(missing_ok=True)
+            self._remove_all_but(folder, name)
             sync_folder(folder.parent)
 
     def _stored(self, key: DayKey) -> _StoredManifest | None:
@@ -123,10 +136,12 @@ class LocalTickStore:
         raise StoreError(f"the manifest names {path}, which is not there", hint=hint, path=str(path))
 
     def _read(self, path: Path, key: DayKey, columns: list[str] | None) -> pl.DataFrame:
-        wanted = None if columns is None else [name for name in columns if name not in PATH_COLUMNS]
+        wanted = None if columns is None else [name for name in columns if name not in PATH_COLUMNS] or ["datetime"]
         try:
             frame = pl.read_parquet(path, columns=wanted, hive_partitioning=False, use_statistics=False)
-        except pl.exceptions.PolarsError as error:
+        except FileNotFoundError:
+            raise
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             hint = f"remove {path.parent} and import the day again"
             raise StoreError(f"{path} cannot be read: {error}", hint=hint, path=str(path)) from error
         frame = frame.with_columns(
@@ -149,6 +164,22 @@ class LocalTickStore:
         """Symbols that have a partition of this kind, sorted."""
         found = (self._root / f"kind={kind}").glob(f"symbol=*/trading_day=*/{MANIFEST}")
         return sorted({path.parent.parent.name.removeprefix("symbol=") for path in found})
+
+    def strays(self, kind: str) -> list[DayKey]:
+        """Partitions whose folder holds data but no manifest."""
+        folders = {path.parent for path in (self._root / f"kind={kind}").glob("symbol=*/trading_day=*/part-*.parquet")}
+        found = []
+        for folder in folders:
+            if not (folder / MANIFEST).exists():
+                day = TradingDay.parse(folder.name.removeprefix("trading_day="))
+                found.append(DayKey(kind, folder.parent.name.removeprefix("symbol="), day))
+        return sorted(found)
+
+    def data_files(self, kind: str) -> list[Path]:
+        """Data files that the manifests of a kind name, in order of symbol and day: what a query engine may scan."""
+        keys = [DayKey(kind, symbol, day) for symbol in self.symbols(kind) for day in self.days(kind, symbol)]
+        stored = [(self._folder(key), self._stored(key)) for key in keys]
+        return [folder / found.file for folder, found in stored if found is not None]
 
     def delete_day(self, key: DayKey) -> bool:
         """Remove a partition: the manifest first, so that no reader finds half of it."""

@@ -97,7 +97,7 @@ class FactorStream:
             self._unit,
             self._out,
         )
-        return self._out[self._slots]
+        return np.asarray(self._out[self._slots], dtype=np.float64)
 
 
 def flip(ticks: DayTicks) -> DayTicks:

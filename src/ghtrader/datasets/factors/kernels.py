@@ -81,7 +81,7 @@ def _signed_volume(bid: float, ask: float, k: Any, last: float, d_volume: float,
         low, high = min(low, bid), max(high, ask)
         excess = d_amount - lots * ((low + high) / 2.0)
     share = 2.0 * excess / (lots * (high - low))
-    return max(-1.0, min(1.0, share)) * d_volume
+    return float(max(-1.0, min(1.0, share)) * d_volume
 
 
 @nb.njit(cache=True)
@@ -157,7 +157,7 @@ def _deplete_first(s: Any, bid_sz: float, ask_sz: float) -> float:
     """Ask-side minus bid-side share of the depletion hazard, in [-0.5, 0.5]; + means the ask goes first."""
     ask = (s[S_REM_A] * (LN2 / 20.0) + BASE_RATE) / ask_sz
     bid = (s[S_REM_B] * (LN2 / 20.0) + BASE_RATE) / bid_sz
-    return 0.5 * ((ask - bid) / (ask + bid))
+    return float(0.5 * ((ask - bid) / (ask + bid)))
 
 
 @nb.njit(cache=True)

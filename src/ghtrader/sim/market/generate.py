@@ -120,22 +120,39 @@ def _generate_day(
     slots = _slots(sessions)
     size = len(slots)
     stamps, last = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    books = [np.zeros((size, LEVELS), np.int64) for _ in range(4)]
+    bid_px, bid_sz = np.zeros((size, LEVELS), np.int64), np.zeros((size, LEVELS), np.int64)
+    ask_px, ask_sz = np.zeros((size, LEVELS), np.int64), np.zeros((size, LEVELS), np.int64)
     volume, amount, interest = np.zeros(size), np.zeros(size), np.zeros(size)
     alpha, phase = np.zeros(size), np.zeros(size)
     number = _seed(spec.name, seed, day, contract)
     if spec.kind == "null":
-        rows = run_null(number, slots, stamps, *books, last, volume, amount, interest)
+        rows = run_null(number, slots, stamps, bid_px, bid_sz, ask_px, ask_sz, last, volume, amount, interest)
     else:
         seconds = float(np.count_nonzero(slots >= 0)) * 0.5
-        rows = run_book(number, _parameters(spec), slots, seconds, stamps, *books, last, volume, amount, interest, alpha, phase)
+        rows = run_book(
+            number,
+            _parameters(spec),
+            slots,
+            seconds,
+            stamps,
+            bid_px,
+            bid_sz,
+            ask_px,
+            ask_sz,
+            last,
+            volume,
+            amount,
+            interest,
+            alpha,
+            phase,
+        )
     if rows <= 0:
         raise DataError(f"the {spec.name} market ran off its price ladder on {day} (seed {seed})", hint="try another seed")
     shift = opening - GRID // 2
     closing = int(last[rows - 1]) + shift
     auction_ns = next(w.start_ns for w in sessions.windows if w.phase == Phase.MATCH) + SLOT_NS
     index = np.concatenate(([0], np.arange(rows)))
-    books = [book[index] + shift if side % 2 == 0 else book[index] for side, book in enumerate(books)]
+    books = [bid_px[index] + shift, bid_sz[index], ask_px[index] + shift, ask_sz[index]]
     columns = _columns(
         books,
         last[index] + shift,
@@ -168,7 +185,7 @@ def _columns(
     books: list[I64], last: I64, volume: F64, amount: F64, interest: F64, price_tick: float, multiplier: float
 ) -> dict[str, F64]:
     bid_px, bid_sz, ask_px, ask_sz = books
-    prices = last * price_tick
+    prices: F64 = last.astype(np.float64) * price_tick
     columns: dict[str, F64] = {
         "last_price": prices,
         "average": amount / volume * price_tick,
@@ -179,9 +196,9 @@ def _columns(
         "open_interest": interest.copy(),
     }
     for level in range(LEVELS):
-        columns[BID_PRICES[level]] = bid_px[:, level] * price_tick
+        columns[BID_PRICES[level]] = bid_px[:, level].astype(np.float64) * price_tick
         columns[BID_SIZES[level]] = bid_sz[:, level].astype(np.float64)
-        columns[ASK_PRICES[level]] = ask_px[:, level] * price_tick
+        columns[ASK_PRICES[level]] = ask_px[:, level].astype(np.float64) * price_tick
         columns[ASK_SIZES[level]] = ask_sz[:, level].astype(np.float64)
     return columns
 

@@ -1,0 +1,76 @@
+# Everything a developer or CI runs. `make demo` and `make test` set a fresh machine up by themselves.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+DATA ?= $(CURDIR)/data
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test check lint types contracts coverage data-contract bench soak lock reference clean env env-test
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+# --- environment -----------------------------------------------------------------------------------------------------
+$(VENV)/.python: scripts/check_python.py
+	@$(PYTHON) scripts/check_python.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.python requirements/core.txt pyproject.toml
+	@bash scripts/system_packages.sh libgomp1
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/core.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core requirements/test.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+env: $(VENV)/.core ## the environment of the demo
+env-test: $(VENV)/.test ## the environment of tests and checks
+
+# --- what people run -------------------------------------------------------------------------------------------------
+demo: $(VENV)/.core ## the whole loop on the sample days
+	GHTRADER_DATA_DIR=$(DATA)/store GHTRADER_RUNS_DIR=$(DATA)/runs GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader demo
+
+test: $(VENV)/.test ## every test; nothing is skipped silently
+	@bash scripts/system_packages.sh chromium
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+check: lint types contracts coverage data-contract ## exactly what CI runs
+
+lint: $(VENV)/.test ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test ## mypy --strict on the package
+	$(BIN)/mypy
+
+contracts: $(VENV)/.test ## who may import whom
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/.test ## make test with coverage by package
+	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term --cov-report=json:.coverage.json $(PYTEST_ARGS)"
+	$(BIN)/python scripts/coverage_by_package.py .coverage.json
+
+data-contract: $(VENV)/.test ## the shipped sample days: import, verify, digest
+	$(BIN)/python scripts/data_contract.py
+
+bench: $(VENV)/.test ## speed and memory beside peers, one core
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
+	for name in sim factors labels rowhash store import; do $(BIN)/ghtrader bench $$name || exit 1; done
+
+soak: $(VENV)/.test ## the truth study over twenty seeds (minutes)
+	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20
+
+reference: $(VENV)/.test ## pages made from the code
+	$(BIN)/python scripts/make_reference.py
+
+lock: ## hashed requirements for every supported Python, without hosts
+	@bash scripts/lock.sh
+
+clean: ## remove environment, data and caches
+	rm -rf $(VENV) $(DATA) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.json .import_linter_cache

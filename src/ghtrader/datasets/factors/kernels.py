@@ -81,7 +81,7 @@ def _signed_volume(bid: float, ask: float, k: Any, last: float, d_volume: float,
         low, high = min(low, bid), max(high, ask)
         excess = d_amount - lots * ((low + high) / 2.0)
     share = 2.0 * excess / (lots * (high - low))
-    return float(max(-1.0, min(1.0, share)) * d_volume
+    return float(max(-1.0, min(1.0, share)) * d_volume)
 
 
 @nb.njit(cache=True)

@@ -104,3 +104,12 @@ def test_truncated_artefacts_are_refused() -> None:
         data = _fit(name).to_bytes()
         with pytest.raises(DataError):
             load_predictor(data[: len(data) // 3])
+
+
+def test_one_changed_byte_is_refused_wherever_it_is() -> None:
+    data = _fit("lightgbm").to_bytes()
+    for position in np.linspace(0, len(data) - 1, 40).astype(int):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        with pytest.raises(DataError):
+            load_predictor(bytes(damaged))

@@ -95,12 +95,12 @@ def _return_over(k: Any, ring_ts: Any, ring_mid: Any, pointer: int, ts: int, win
     while at + 1 < head and ring_ts[(at + 1) % RING] <= target:
         at += 1
     k[pointer] = at
-    return mid - ring_mid[at % RING]
+    return float(mid - ring_mid[at % RING])
 
 
 @nb.njit(cache=True)
 def _imbalance(bid: float, ask: float) -> float:
-    return (bid - ask) / (bid + ask)
+    return float((bid - ask) / (bid + ask))
 
 
 @nb.njit(cache=True)

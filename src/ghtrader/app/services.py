@@ -89,7 +89,7 @@ class AppServices:
         """One read-only SQL query over the stored ticks (extra ``sql``)."""
         from ghtrader.adapters.local.query import query_ticks
 
-        return query_ticks(self.paths.data / "ticks", sql).to_dicts()
+        return query_ticks(self.paths.data / "ticks", sql)
 
 
 def prepare_process(paths: Paths, environment: Mapping[str, str]) -> None:

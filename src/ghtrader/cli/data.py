@@ -9,6 +9,7 @@ import typer
 
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
+from ghtrader.core.clock import iso_utc
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,11 +28,13 @@ app = typer.Typer(
 JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
 SYMBOL = typer.Option(None, "--symbol", help="Contract, for example SHFE.rb2510.")
 KIND = typer.Option(None, "--kind", help="raw or main_l5.")
+DAY = typer.Option(None, "--day", help="One trading day, YYYY-MM-DD.")
 FILES = typer.Argument(
     ..., metavar="FILE...", help="Tick files: .parquet, TqSdk DataDownloader .csv, or any .csv with --mapping."
 )
 MAPPING = typer.Option(None, "--mapping", help="TOML or JSON: columns, time_column, time_unit, time_format, timezone.")
 DATA_ERROR = 4
+SHOWN = 10
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -66,6 +69,10 @@ def _show_import(console: Console, report: ImportReport) -> None:
     table(console, "", ("symbol", "trading day", "dropped", "rows in", "written", "deduped"), rows, numbers=3)
     for line in report.conversions:
         console.print(f"converted: {line}")
+    for line in report.notes:
+        console.print(f"note: {line}")
+    if report.superseded:
+        console.print(f"{report.superseded:,} rows stored earlier were stale beside the new ones and are gone")
     if report.ignored_columns:
         console.print(f"columns not kept: {', '.join(report.ignored_columns)}")
     for error in report.errors:
@@ -93,7 +100,7 @@ def digest(
     context: typer.Context,
     kind: str = typer.Option("raw", "--kind", help="raw or main_l5."),
     symbol: str | None = SYMBOL,
-    day: str | None = typer.Option(None, "--day", help="One trading day, YYYY-MM-DD."),
+    day: str | None = DAY,
     as_json: bool = JSON,
 ) -> None:
     """Digests recomputed from the rows: the same market data has one digest, however it came in."""
@@ -110,12 +117,14 @@ def digest(
 
 
 @app.command("verify")
-def verify(context: typer.Context, kind: str | None = KIND, symbol: str | None = SYMBOL, as_json: bool = JSON) -> None:
+def verify(
+    context: typer.Context, kind: str | None = KIND, symbol: str | None = SYMBOL, day: str | None = DAY, as_json: bool = JSON
+) -> None:
     """Compare every stored row with its hash and manifest; a changed cell is named by row and column."""
     from ghtrader.pipelines.ingest import verify_store
 
     with progress_for(context.obj.clock) as progress:
-        report = verify_store(context.obj, kind=kind, symbol=symbol, progress=progress)
+        report = verify_store(context.obj, kind=kind, symbol=symbol, day=day, progress=progress)
     emit(report, as_json=as_json, render=lambda console: _show_verify(console, report))
     if not report.ok:
         raise typer.Exit(DATA_ERROR)
@@ -124,8 +133,12 @@ def verify(context: typer.Context, kind: str | None = KIND, symbol: str | None =
 def _show_verify(console: Console, report: VerifyReport) -> None:
     console.print(f"{report.partitions} partitions, {report.rows:,} rows: {'all as written' if report.ok else 'DIFFERENT'}")
     for finding in report.findings:
-        where = f"row {', '.join(map(str, finding.rows[:10]))} column {', '.join(finding.columns)}" if finding.rows else ""
-        console.print(f"  {finding.symbol} {finding.trading_day}: {finding.problem} {where} {finding.detail}")
+        pairs = zip(finding.rows[:SHOWN], finding.stamps_ns[:SHOWN], strict=True)
+        where = ", ".join(f"row {row} ({iso_utc(stamp)})" for row, stamp in pairs)
+        more = f" and {len(finding.rows) - SHOWN} more" if len(finding.rows) > SHOWN else ""
+        columns = f" column {', '.join(finding.columns)}" if finding.columns else ""
+        words = f"{finding.problem} {where}{more}{columns} {finding.detail}".rstrip()
+        console.print(f"  {finding.kind} {finding.symbol} {finding.trading_day}: {words}")
 
 
 @app.command("sql")

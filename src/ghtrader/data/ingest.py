@@ -20,7 +20,8 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.canonical import CanonicalDay, canonical_day
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.row_hash import ROW_HASH_VERSION, column_hash, day_digest
+from ghtrader.data.manifests import column_hashes
+from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import sessions_for, trading_days_of
 from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
@@ -175,8 +176,9 @@ class Ingest:
             digest = day_digest(key.kind, key.symbol, key.trading_day.iso, day.row_hash)
             unchanged = (old is not None and digest == old.digest) or (old is None and not len(day.ts_ns))
             if not unchanged:
-                manifest = self._manifest(key, day, digest, SourceFile(source, sha256, len(rows.ts_ns)), old)
-                self.store.write_day(key, canonical_frame(day, key.symbol, key.trading_day), manifest)
+                frame = canonical_frame(day, key.symbol, key.trading_day)
+                origin = SourceFile(source, sha256, len(rows.ts_ns))
+                self.store.write_day(key, frame, self._manifest(key, frame, day, digest, origin, old))
         return DayImport(
             symbol=key.symbol,
             trading_day=key.trading_day.iso,
@@ -191,7 +193,9 @@ class Ingest:
             digest=digest if len(day.ts_ns) else "",
         )
 
-    def _manifest(self, key: DayKey, day: CanonicalDay, digest: str, source: SourceFile, old: DayManifest | None) -> DayManifest:
+    def _manifest(
+        self, key: DayKey, frame: pl.DataFrame, day: CanonicalDay, digest: str, source: SourceFile, old: DayManifest | None
+    ) -> DayManifest:
         earlier: Sequence[SourceFile] = () if old is None else old.sources
         dropped = dict(day.dropped)
         for reason, count in ({} if old is None else old.dropped).items():
@@ -209,7 +213,7 @@ class Ingest:
             dropped=dropped,
             conversions=day.conversions,
             sources=(*(item for item in earlier if item.sha256 != source.sha256), source),
-            columns={name: column_hash(day.columns[name]) for name in MARKET_COLUMNS},
+            columns=column_hashes(frame),
             config_hash=self.config_hash,
             tool_version=self.tool_version,
             created_ns=self.clock.now_ns(),

@@ -130,7 +130,15 @@ def _chain(lanes: Any) -> Any:
 
 
 def column_hash(values: npt.NDArray[Any]) -> str:
-    """Order-dependent 64-bit hash of one column (hex); tells which column of a partition was changed."""
+    """Order-dependent 64-bit hash of one column (hex); tells which column of a partition was changed.
+
+    Integers are hashed as int64, everything else as float64 in canonical form.
+
+    >>> column_hash(np.array([1.0, 2.0])) == column_hash(np.array([2.0, 1.0]))
+    False
+    """
+    if np.issubdtype(values.dtype, np.integer):
+        return f"{int(_chain(np.array(values, dtype=np.int64).view(np.uint64))):016x}"
     column = _as_f64(np.array(values, dtype=np.float64, copy=True))
     lanes = np.empty(len(column), dtype=np.uint64)
     _canonical_bits(column, column.view(np.uint64), lanes)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from ghtrader.core.clock import elapsed_s
-from ghtrader.core.errors import DataError, GhtraderError, StoreError
+from ghtrader.core.errors import DataError, GhtraderError, StoreError, UsageError
 from ghtrader.core.ids import content_hash
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.ingest import DayImport, Ingest
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.manifests import Difference, compare_with_manifest, frame_digest
 from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
-from ghtrader.data.row_hash import ROW_HASH_VERSION, column_hash, day_digest, frame_columns, row_hashes
-from ghtrader.data.schema import MARKET_COLUMNS
+from ghtrader.data.row_hash import ROW_HASH_VERSION
+from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 CALENDAR_OVERRIDE = "trading_days.json"
-FINDINGS_SHOWN = 100
+READ_ATTEMPTS = 10
 
 
 def calendar_of(services: Services) -> Calendar:
@@ -50,9 +51,11 @@ class ImportReport(msgspec.Struct, kw_only=True):
     rows_written: int = 0
     deduped: int = 0
     reordered: int = 0
+    superseded: int = 0
     dropped: dict[str, int] = {}
     conversions: list[str] = []
     ignored_columns: list[str] = []
+    notes: list[str] = []
     days: list[DayImport] = []
     errors: list[dict[str, Any]] = []
     files: int = 0
@@ -65,6 +68,7 @@ class ImportReport(msgspec.Struct, kw_only=True):
         self.rows_written += day.rows_written
         self.deduped += day.deduped
         self.reordered += day.reordered
+        self.superseded += day.superseded
         for reason, count in day.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
         self.conversions = sorted({*self.conversions, *day.conversions})
@@ -112,6 +116,7 @@ def import_files(
 def _import_file(ingest: Ingest, path: Path, symbol: str | None, mapping: ColumnMapping | None, report: ImportReport) -> None:
     source = read_ticks(path, symbol=symbol, mapping=mapping)
     report.ignored_columns = sorted({*report.ignored_columns, *source.ignored})
+    report.notes += source.notes
     for day in ingest.import_frame(source.symbol, source.frame, source=path.name, sha256=source.sha256):
         report.add(day)
 
@@ -137,17 +142,27 @@ class DigestReport(msgspec.Struct, frozen=True, kw_only=True):
     days: list[StoredDay]
 
 
-def _keys(store: TickStore, kind: str | None, symbol: str | None, day: str | None) -> list[DayKey]:
-    kinds = [kind] if kind else ["raw", "main_l5"]
+def _kinds(kind: str | None) -> list[str]:
+    kinds: list[str] = list(get_args(TicksKind))
+    if kind is not None and kind not in kinds:
+        raise UsageError(f"no kind {kind!r}: expected {' or '.join(kinds)}", hint="ghtrader data list", kind=kind)
+    return kinds if kind is None else [kind]
+
+
+def _chosen(keys: Iterable[DayKey], symbol: str | None, day: str | None) -> list[DayKey]:
     wanted = None if day is None else TradingDay.parse(day)
-    return [
+    return [key for key in keys if symbol in {None, key.symbol} and wanted in {None, key.trading_day}]
+
+
+def _keys(store: TickStore, kind: str | None, symbol: str | None, day: str | None) -> list[DayKey]:
+    everything = (
         DayKey(name, found, trading_day)
-        for name in kinds
+        for name in _kinds(kind)
         for found in store.symbols(name)
-        if symbol is None or found == symbol
+        if symbol in {None, found}
         for trading_day in store.days(name, found)
-        if wanted is None or trading_day == wanted
-    ]
+    )
+    return _chosen(everything, symbol, day)
 
 
 def _stored(manifest: DayManifest, digest: str, rows: int) -> StoredDay:
@@ -180,8 +195,7 @@ def digest_store(
         if manifest is None:
             continue
         frame = store.read_day(key, ["datetime", *MARKET_COLUMNS])
-        hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame))
-        days.append(_stored(manifest, day_digest(key.kind, key.symbol, key.trading_day.iso, hashes), len(frame)))
+        days.append(_stored(manifest, frame_digest(manifest, frame), len(frame)))
     if not days:
         raise DataError(
             "nothing is stored that matches", hint="ghtrader data import FILE...", symbol=symbol or "", kind=kind or ""
@@ -191,7 +205,11 @@ def digest_store(
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as the manifest says: where, what, and the command that mends it."""
+    """One thing that is not as the manifest says: where, what, and more words where they help.
+
+    problem: cell_changed, row_count, digest, columns_missing, column_types, hash_version, unreadable or no_manifest.
+    rows count from 0 in time order; stamps_ns are those rows' stamps.
+    """
 
     kind: str
     symbol: str
@@ -213,46 +231,45 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_store(
-    services: Services, *, kind: str | None = None, symbol: str | None = None, progress: Progress = NO_PROGRESS
+    services: Services,
+    *,
+    kind: str | None = None,
+    symbol: str | None = None,
+    day: str | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> VerifyReport:
     """Recompute hashes of every partition and compare with stored hashes and manifest; names changed cells."""
     store = services.tick_store()
-    keys = _keys(store, kind, symbol, None)
+    keys = _keys(store, kind, symbol, day)
     progress.start("verify", len(keys))
     findings: list[Finding] = []
     rows = 0
     for key in keys:
-        manifest = store.manifest(key)
-        if manifest is not None:
-            rows += manifest.rows
-            findings += _verify_day(store, key, manifest)
+        found, checked = _verify_day(store, key)
+        rows += checked
+        findings += [_finding(key, difference) for difference in found]
         progress.advance(note=f"{key.symbol} {key.trading_day}")
+    for key in _chosen([stray for name in _kinds(kind) for stray in store.strays(name)], symbol, day):
+        detail = "data without a manifest (a first import was killed, or the manifest was removed): import the day again"
+        findings.append(_finding(key, Difference(problem="no_manifest", detail=detail)))
     progress.finish(f"{len(keys)} partitions, {len(findings)} findings")
     return VerifyReport(ok=not findings, partitions=len(keys), rows=rows, findings=findings)
 
 
-def _verify_day(store: TickStore, key: DayKey, manifest: DayManifest) -> list[Finding]:
-    def finding(problem: str, **details: Any) -> Finding:
-        return Finding(kind=key.kind, symbol=key.symbol, trading_day=key.trading_day.iso, problem=problem, **details)
+def _finding(key: DayKey, difference: Difference) -> Finding:
+    return Finding(kind=key.kind, symbol=key.symbol, trading_day=key.trading_day.iso, **msgspec.structs.asdict(difference))
 
+
+def _verify_day(store: TickStore, key: DayKey) -> tuple[list[Difference], int]:
+    """Differences and rows of one partition. Rows and manifest are of one write, even while somebody writes."""
     try:
-        frame = store.read_day(key)
+        for _ in range(READ_ATTEMPTS):
+            manifest = store.manifest(key)
+            if manifest is None:
+                return [], 0
+            frame = store.read_day(key)
+            if store.manifest(key) == manifest:
+                return compare_with_manifest(manifest, frame), len(frame)
     except GhtraderError as error:
-        return [finding("unreadable", detail=f"{error.message}; {error.hint}")]
-    absent = [name for name in ("datetime", *MARKET_COLUMNS, "row_hash") if name not in frame.columns]
-    if absent:
-        return [finding("columns_missing", columns=absent)]
-    if manifest.row_hash_version != ROW_HASH_VERSION:
-        return [finding("hash_version", detail=f"stored with v{manifest.row_hash_version}, this is v{ROW_HASH_VERSION}")]
-    found: list[Finding] = []
-    hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame))
-    wrong = (hashes != frame["row_hash"].to_numpy()).nonzero()[0][:FINDINGS_SHOWN]
-    if len(wrong):
-        changed = [name for name in MARKET_COLUMNS if manifest.columns.get(name) != column_hash(frame[name].to_numpy())]
-        stamps = frame["datetime"].to_numpy()[wrong].tolist()
-        found.append(finding("cell_changed", rows=wrong.tolist(), stamps_ns=stamps, columns=changed or ["datetime"]))
-    if len(frame) != manifest.rows:
-        found.append(finding("row_count", detail=f"{len(frame)} rows, the manifest says {manifest.rows}"))
-    elif not found and day_digest(key.kind, key.symbol, key.trading_day.iso, hashes) != manifest.digest:
-        found.append(finding("digest", detail="rows were exchanged or reordered"))
-    return found
+        return [Difference(problem="unreadable", detail=f"{error.message}; {error.hint}")], 0
+    return [Difference(problem="unreadable", detail="the partition is written all the time; try again")], 0

@@ -20,7 +20,8 @@ from ghtrader.data.canonical import canonical_day
 from ghtrader.data.day_ticks import DayTicks, from_frame
 from ghtrader.data.ingest import canonical_frame, frame_arrays
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.row_hash import ROW_HASH_VERSION, column_hash, day_digest
+from ghtrader.data.manifests import column_hashes
+from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES, LEVELS, MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import DaySessions, sessions_for
 from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile
@@ -147,7 +148,7 @@ def day_manifest(frame: pl.DataFrame, *, kind: str = "raw", created_ns: int = 0)
         schema_version=SCHEMA_VERSION,
         rows_in=frame.height,
         sources=(SourceFile("builder", "0" * 64, frame.height),),
-        columns={name: column_hash(frame[name].to_numpy()) for name in MARKET_COLUMNS},
+        columns=column_hashes(frame),
         created_ns=created_ns,
     )
     return DayKey(kind, symbol, TradingDay.parse(day)), manifest

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 
 from ghtrader.core.errors import UsageError
-from ghtrader.research.audit import PLANTS, AuditDay, AuditReport, audit, honest_pipeline, plant
+from ghtrader.research.audit import AuditDay, AuditReport, audit
+from ghtrader.research.audit_pipelines import PLANTS, honest_pipeline, plant
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
 
@@ -22,7 +23,5 @@ def audit_pipeline(planted: str | None = None, *, market: str = "planted", seed:
     if planted is not None and planted not in PLANTS:
         near = difflib.get_close_matches(planted, PLANTS, n=1)
         raise UsageError(f"no leak {planted!r}", hint=f"did you mean {near[0]}?" if near else f"one of {', '.join(PLANTS)}")
-    if days < 3:
-        raise UsageError(f"{days} days: the audit needs three", hint="--days 4")
     audited = [AuditDay(day_ticks(day), day.sessions) for day in generate_market(market, seed, days=days)]
     return audit(honest_pipeline() if planted is None else plant(planted), audited)

@@ -14,6 +14,9 @@ from ghtrader.pipelines.services import Paths, Services, Settings
 from ghtrader.ports.ledger_store import LedgerStore
 from ghtrader.ports.tick_store import TickStore
 
+#: Small matrices gain nothing from BLAS threads, and threads that spin while they wait starve whatever runs beside them.
+THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
 __all__ = ["AppServices"]
 
 
@@ -96,3 +99,5 @@ def prepare_process(paths: Paths, environment: Mapping[str, str]) -> None:
     """Settings that must stand before heavy libraries load: where compiled kernels are cached."""
     if "NUMBA_CACHE_DIR" not in environment:
         os.environ["NUMBA_CACHE_DIR"] = str(paths.artifacts / "numba")
+    for name, value in THREAD_DEFAULTS.items():
+        os.environ.setdefault(name, value)

@@ -90,6 +90,12 @@ def _summary(market: str, **values: object) -> MarketSummary:
     return msgspec.convert({"market": market, **base, **values}, MarketSummary)
 
 
+@pytest.mark.parametrize(("seeds", "least"), [(1, 1), (3, 3), (10, 9), (20, 18), (40, 36)])
+def test_few_seeds_allow_no_miss(seeds: int, least: int) -> None:
+    for credited, met in ((least, True), (least - 1, False)):
+        assert [item.met for item in requirements_of([_summary("planted", seeds=seeds, credited=credited)])] == [met]
+
+
 @pytest.mark.parametrize(
     ("summary", "met"),
     [
@@ -110,16 +116,22 @@ def test_requirements_over_twenty_seeds(summary: MarketSummary, met: bool) -> No
 
 def test_a_study_goes_on_where_it_stopped_and_counts_only_new_trials(services: AppServices) -> None:
     first = run_study(services, seeds=1, markets=["null"], days=8, workers=1)
-    assert (first.reused, len(first.runs)) == (0, 1)
-    kept = next((services.paths.artifacts / "truth").glob("*.json"))
     more = run_study(services, seeds=2, markets=["null"], days=8, workers=1)
-    assert (more.reused, [item.seed for item in more.runs]) == (1, [1, 2])
+    assert (first.reused, more.reused) == (0, 1)
+    assert [item.seed for item in more.runs] == [1, 2]
     assert more.runs[0] == first.runs[0]
     assert services.ledger().count("trials") == 2
-    kept.write_bytes(b"{torn")
-    again = run_study(services, seeds=2, markets=["null"], days=8, workers=1)
-    assert again.reused == 1
-    assert [item.directional_auc for item in again.runs] == [item.directional_auc for item in more.runs]
+
+
+def test_processes_give_what_one_process_gives_and_torn_results_are_computed_again(services: AppServices) -> None:
+    alone = run_study(services, seeds=2, markets=["null"], days=8, workers=1)
+    for path in (services.paths.artifacts / "truth").glob("*.json"):
+        path.write_bytes(b"{torn")
+    several = run_study(services, seeds=2, markets=["null"], days=8, workers=2)
+    assert several.reused == 0
+    assert [(item.signal_gain, item.directional_auc) for item in several.runs] == [
+        (item.signal_gain, item.directional_auc) for item in alone.runs
+    ]
 
 
 def test_a_requirement_that_is_not_met_is_a_data_error_after_the_report(

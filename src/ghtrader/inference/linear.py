@@ -53,7 +53,8 @@ class LinearPredictor:
         """``(n, F)`` factors to ``(n, 3)`` probabilities; rows with NaN give NaN."""
         known = finite_rows(factors)
         out = np.full((len(factors), 3), np.nan)
-        logits = self.artefact.scaler.transform(factors[known]) @ self._weights.T + self._intercepts
+        # einsum sums each row alone: one row live gives the bits that it gives among thousands (matrix products do not)
+        logits = np.einsum("nf,cf->nc", self.artefact.scaler.transform(factors[known]), self._weights) + self._intercepts
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         out[known] = logits / logits.sum(axis=1, keepdims=True)

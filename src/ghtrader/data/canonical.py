@@ -136,6 +136,7 @@ class _Rows:
     columns: Columns
     extras: dict[str, npt.NDArray[Any]]
     volume_absent: npt.NDArray[np.bool_]
+    late: npt.NDArray[np.bool_]
     arrival: I64
     stored: int
     dropped: dict[str, int] = field(default_factory=dict)
@@ -145,6 +146,7 @@ class _Rows:
         self.columns = {name: values[selection] for name, values in self.columns.items()}
         self.extras = {name: values[selection] for name, values in self.extras.items()}
         self.volume_absent = self.volume_absent[selection]
+        self.late = self.late[selection]
         self.arrival = self.arrival[selection]
 
     def drop(self, mask: npt.NDArray[np.bool_], reason: str) -> None:
@@ -164,6 +166,13 @@ def _drop_outside(rows: _Rows, sessions: DaySessions) -> None:
     heartbeat = outside & (rows.columns["volume"] == 0) & ((rows.ts_ns < sessions.first_ns) | no_book)
     rows.drop(heartbeat, DropReason.HEARTBEAT)
     rows.drop(classify(rows.ts_ns, sessions)[0] == Phase.CLOSED, DropReason.OUTSIDE_SESSION)
+
+
+def _mark_late(rows: _Rows) -> None:
+    """Mark new rows that arrived after a later stamp of their own source; what is stored makes no row late."""
+    new = rows.arrival >= rows.stored
+    stamps = rows.ts_ns[new]
+    rows.late[new] = stamps < np.maximum.accumulate(stamps) if len(stamps) else False
 
 
 def _drop_identical(rows: _Rows) -> int:
@@ -190,7 +199,7 @@ def _drop_contradictions(rows: _Rows) -> npt.NDArray[np.bool_]:
     """Drop rows that contradict the cumulative volume; returns a mask of kept rows at which the feed had restarted."""
     volume = rows.columns["volume"]
     rows.drop(rows.volume_absent & (np.maximum.accumulate(volume) > 0), DropReason.NO_VOLUME)
-    rows.drop(late_rows_that_fall(rows.columns["volume"], rows.arrival), DropReason.LATE_VOLUME)
+    rows.drop(late_rows_that_fall(rows.columns["volume"], rows.late), DropReason.LATE_VOLUME)
     stale, fell = stale_runs(rows.columns["volume"])
     rows.drop(stale, DropReason.LATE_VOLUME)
     return fell[~stale]
@@ -245,10 +254,11 @@ def canonical_day(
     if halved:
         for name in TWO_SIDED_COLUMNS:
             values[name][already_canonical:] /= 2.0
-    absent = ~np.isfinite(columns["volume"])
-    rows = _Rows(snap_stamps(ts_ns), values, extras, absent, np.arange(size, dtype=np.int64), already_canonical)
+    absent, on_time = ~np.isfinite(columns["volume"]), np.zeros(size, dtype=np.bool_)
+    rows = _Rows(snap_stamps(ts_ns), values, extras, absent, on_time, np.arange(size, dtype=np.int64), already_canonical)
     rows.drop(impossible, DropReason.IMPOSSIBLE)
     _drop_outside(rows, sessions)
+    _mark_late(rows)
     deduped = _drop_identical(rows)
     reordered = _sort(rows)
     fell = _drop_contradictions(rows)

@@ -8,31 +8,27 @@ import numpy.typing as npt
 __all__ = ["late_rows_that_fall", "stale_runs"]
 
 F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 #: A stale row is followed by volume that stands at or above the old level again within so many rows.
 STALE_RUN_ROWS = 10
 
 
-def late_rows_that_fall(volume: F64, arrival: I64) -> Mask:
-    """Late rows that do not fit between their punctual neighbours. Rows in time order, ``arrival`` their order in the source.
+def late_rows_that_fall(volume: F64, late: Mask) -> Mask:
+    """Late rows that do not fit between their punctual neighbours. Rows in time order.
 
-    A row is late when a row with a later stamp arrived before it. It fits when its volume lies between those of the
-    nearest rows before and after it that were not late; where the feed itself restarted between the two, one of them is
-    enough.
+    late: rows before which a row with a later stamp had arrived. Such a row fits when its volume lies between those of
+    the nearest rows before and after it that were not late; where the feed itself restarted between the two, one of them
+    is enough.
 
-    >>> late_rows_that_fall(np.array([1.0, 9.0, 5.0, 2.0, 3.0]), np.array([0, 4, 5, 1, 2])).tolist()
-    [False, True, True, False, False]
+    >>> volume, late = np.array([1.0, 9.0, 1.5, 2.0, 3.0]), np.array([False, True, True, False, False])
+    >>> late_rows_that_fall(volume, late).tolist()
+    [False, True, False, False, False]
     """
-    rows = len(volume)
-    later = np.minimum.accumulate(arrival[::-1])[::-1]
-    late = np.zeros(rows, dtype=np.bool_)
-    late[:-1] = arrival[:-1] > later[1:]
     if not late.any():
         return late
     punctual = np.flatnonzero(~late)
-    after = np.searchsorted(punctual, np.arange(rows))
+    after = np.searchsorted(punctual, np.arange(len(volume)))
     levels = np.concatenate(([0.0], volume[punctual], [np.inf]))
     before, behind = levels[after], levels[after + 1]
     above, below = volume >= before, volume <= behind

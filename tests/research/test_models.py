@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ghtrader.adapters.predictors import load_predictor
 from ghtrader.core.errors import DataError, UsageError
@@ -28,6 +29,14 @@ def test_same_rows_give_the_same_bytes_on_any_number_of_threads(name: str) -> No
     assert once == _fit(name, threads=1, rows=20_000).to_bytes()
     assert once == _fit(name, threads=2, rows=20_000).to_bytes()
     assert once == _fit(name, threads=5, rows=20_000).to_bytes()
+
+
+def test_logistic_bytes_do_not_depend_on_the_threads_of_the_linear_algebra() -> None:
+    fits = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(limits=threads):
+            fits.append(_fit("logistic", rows=20_000).to_bytes())
+    assert fits[0] == fits[1] == fits[2]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -32,6 +32,7 @@ class Logistic:
         """Fit; bounds, centre and scale come from these rows alone."""
         del threads
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         scaler = Scaler.fit(factors)
         present = np.unique(classes)
@@ -40,7 +41,8 @@ class Logistic:
             intercepts[present[0]] = 0.0
         else:
             model = LogisticRegression(C=C, max_iter=MAX_ITERATIONS, random_state=seed)
-            model.fit(scaler.transform(factors), classes)
+            with threadpool_limits(limits=1):  # matrix products on other numbers of threads end in other bits
+                model.fit(scaler.transform(factors), classes)
             if len(present) == 2:
                 weights[present[1]], intercepts[present] = model.coef_[0], (0.0, float(model.intercept_[0]))
             else:

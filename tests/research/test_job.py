@@ -1,0 +1,131 @@
+"""Train and backtest on a stored series: reuse by content, trials from the first, artefacts that load."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from ghtrader.adapters.predictors import load_predictor
+from ghtrader.app.paths import resolve_paths
+from ghtrader.app.services import AppServices
+from ghtrader.core.errors import DataError, UsageError
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.pipelines.build import build_variety
+from ghtrader.pipelines.evaluate import load_scores
+from ghtrader.pipelines.ingest import import_files
+from ghtrader.pipelines.main_job import JobReport, run_variety
+from ghtrader.pipelines.main_series import build_main_l5, make_schedule
+from ghtrader.pipelines.market import write_market
+from ghtrader.pipelines.trials import trial, trials
+from ghtrader.ports.tick_store import DayKey
+
+
+def _services(folder: Path) -> AppServices:
+    environment = {f"GHTRADER_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "RUNS", "ARTIFACTS")}
+    return AppServices(resolve_paths(environment), environment)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four generated days imported, scheduled, materialised and built, once for all tests of this file."""
+    folder = tmp_path_factory.mktemp("built")
+    services = _services(folder)
+    report = write_market(services, "planted", seed=21, out=folder / "ticks", days=4)
+    import_files(services, [Path(name) for name in report.files])
+    make_schedule(services, "SHFE.cu", contract="SHFE.cu2006")
+    build_main_l5(services, "SHFE.cu")
+    build_variety(services, "SHFE.cu")
+    return folder
+
+
+@pytest.fixture
+def stored(built: Path, tmp_path: Path) -> AppServices:
+    shutil.copytree(built, tmp_path / "copy")
+    return _services(tmp_path / "copy")
+
+
+def _job(services: AppServices, *, models: list[str] | None = None, with_simulation: bool = False) -> JobReport:
+    return run_variety(
+        services,
+        "cu",
+        set_name=None,
+        models=models or ["logistic"],
+        horizons=["50t"],
+        with_simulation=with_simulation,
+    )
+
+
+def _key(day: str) -> DayKey:
+    return DayKey("main_l5", "KQ.m@SHFE.cu", TradingDay.parse(day))
+
+
+def test_the_same_job_is_reused_and_is_no_new_trial(stored: AppServices) -> None:
+    first, second = _job(stored), _job(stored)
+    assert "train" not in first.reused
+    assert "train" in second.reused
+    assert msgspec.json.encode(first.evaluation) == msgspec.json.encode(second.evaluation)
+    assert (first.trials, second.trials) == (1, 1)
+    kept = trials(stored)[0]
+    assert (kept.kind, kept.spec["model"], kept.spec["horizon"]) == ("evaluation", "logistic", "50t")
+    assert trial(stored, 1) == kept
+    assert kept.result["directional_auc"] > 0.55
+
+
+def test_another_model_is_a_new_trial_and_so_is_each_backtested_policy(stored: AppServices) -> None:
+    _job(stored)
+    report = _job(stored, models=["prior", "logistic"], with_simulation=True)
+    assert report.simulation is not None
+    kinds = [item.kind for item in trials(stored)]
+    assert kinds == ["evaluation", "backtest", "backtest"]
+    assert report.simulation.verdict.conclusion == "undecidable"  # two test days
+    judged = {(item.policy, item.fill_model) for item in report.simulation.evidence}
+    assert judged == {(policy, model) for policy in ("passive", "taker") for model in ("back", "pro_rata", "front")}
+
+
+def test_artefacts_load_and_cards_say_what_was_fitted_on_what(stored: AppServices) -> None:
+    report = _job(stored)
+    for card in report.evaluation.cards:
+        folder = stored.paths.artifacts / "models" / card.artefact[:16]
+        predictor = load_predictor((folder / "model.bin").read_bytes())
+        assert predictor.artefact_hash == card.artefact
+        assert len(card.train_days) == card.fold + 1
+        assert not set(card.train_days) & set(card.test_days)
+        assert card.theta_ticks >= 1.0
+
+
+def test_scores_cover_test_days_only_row_by_row(stored: AppServices) -> None:
+    report = _job(stored)
+    scores = load_scores(stored.paths.artifacts, report.evaluation.scores_id)
+    assert scores is not None
+    assert sorted(scores.score) == ["2020-02-06", "2020-02-07"]
+    for day, values in scores.score.items():
+        rows = len(stored.tick_store().read_day(_key(day)))
+        assert len(values) == rows
+        assert 0.9 < np.isfinite(values).mean() < 1.0
+        assert 0.0 < scores.threshold[day] < 1.0
+
+
+def test_torn_scores_are_computed_again(stored: AppServices) -> None:
+    report = _job(stored)
+    path = stored.paths.artifacts / "scores" / f"{report.evaluation.scores_id}.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    again = _job(stored, with_simulation=True)
+    assert again.simulation is not None
+    assert again.trials == report.trials + 2  # the backtests; reading scores anew is no evaluation
+
+
+def test_an_unknown_family_or_horizon_is_a_usage_error(stored: AppServices) -> None:
+    with pytest.raises(UsageError, match="deeplob"):
+        _job(stored, models=["deeplob"])
+    with pytest.raises(UsageError, match="horizon"):
+        run_variety(stored, "cu", set_name=None, models=["logistic"], horizons=["soon"], with_simulation=False)
+
+
+def test_a_trial_that_does_not_exist_is_said_so(services: AppServices) -> None:
+    with pytest.raises(DataError, match="no trial 7"):
+        trial(services, 7)

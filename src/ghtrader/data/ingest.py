@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.core.clock import Clock
-from ghtrader.core.errors import HashVersionError
+from ghtrader.core.errors import DataError, HashVersionError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.canonical import CanonicalDay, canonical_day
@@ -24,6 +24,7 @@ from ghtrader.data.manifests import column_hashes
 from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import sessions_for, trading_days_of
+from ghtrader.ports.market_data import HistoryChunk
 from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
 
 if TYPE_CHECKING:
@@ -132,21 +133,35 @@ class Ingest:
     tool_version: str
     config_hash: str = ""
 
-    def import_frame(self, symbol: str, frame: pl.DataFrame, *, source: str, sha256: str) -> list[DayImport]:
+    def import_frame(
+        self, symbol: str, frame: pl.DataFrame, *, source: str, sha256: str, only: TradingDay | None = None
+    ) -> list[DayImport]:
         """Import one source frame; returns what happened to each trading day it touches, in day order.
 
-        Raises UnknownInstrumentError for a product nobody declared, CalendarError for a day outside the calendar;
-        both before anything is written.
+        only: the trading day that all rows must belong to. Raises UnknownInstrumentError for a product nobody declared,
+        CalendarError for a day outside the calendar, DataError for a row of another day than ``only``; all before
+        anything is written.
         """
         product = self.instruments.product(symbol).product
         arrays = frame_arrays(frame)
         days, index = trading_days_of(arrays.ts_ns, product, self.calendar, self.instruments)
+        others = [day.iso for day in days if only not in {None, day}]
+        if others:
+            message = f"{source} was to hold {symbol} on {only}, but has rows of {', '.join(others)}"
+            raise DataError(message, hint="import the file on its own: it is split by day", days=others)
         results: list[DayImport] = []
         for position, day in enumerate(days):
             chosen = arrays if len(days) == 1 else arrays.rows(np.flatnonzero(index == position))
             if len(chosen.ts_ns):
                 results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, source, sha256))
         return results
+
+    def import_chunk(self, chunk: HistoryChunk) -> DayImport:
+        """Import what a provider gave for one trading day; raises DataError when rows belong to another day."""
+        days = self.import_frame(chunk.symbol, chunk.frame, source=chunk.source, sha256=chunk.sha256, only=chunk.trading_day)
+        if not days:
+            raise DataError(f"{chunk.source} gave no rows of {chunk.symbol} on {chunk.trading_day}", symbol=chunk.symbol)
+        return days[0]
 
     def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: str, sha256: str) -> DayImport:
         sessions = sessions_for(product, key.trading_day, self.calendar, self.instruments)

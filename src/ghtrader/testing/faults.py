@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
-__all__ = ["Flaky", "PowerCut", "full_disk_at", "power_cut_at"]
+__all__ = ["Flaky", "PowerCut", "full_disk_at", "interrupt_at", "power_cut_at"]
 
 #: What a writer does to the disk, in the order in which it calls them; each call is one step.
 DISK_STEPS = ("fsync", "replace", "unlink")
@@ -96,6 +96,18 @@ def full_disk_at(step: int) -> Iterator[Callable[[], int]]:
     def before(name: str, count: int) -> None:
         if count >= step and name != "unlink":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with _disk_steps(before) as counter:
+        yield counter
+
+
+@contextlib.contextmanager
+def interrupt_at(step: int) -> Iterator[Callable[[], int]]:
+    """Ctrl-C arrives at the ``step``-th disk operation; clean-up code runs as it does for a person who presses it."""
+
+    def before(_: str, count: int) -> None:
+        if count == step:
+            raise KeyboardInterrupt
 
     with _disk_steps(before) as counter:
         yield counter

@@ -73,6 +73,6 @@ def _sample_day(day: str) -> tuple[DayTicks, DaySessions]:
     return ticks, sessions_for("SHFE.rb", trading_day, calendar, instruments)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sample_day() -> Callable[[str], tuple[DayTicks, DaySessions]]:
     return _sample_day

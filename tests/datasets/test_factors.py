@@ -45,7 +45,7 @@ def rough(generated: Sample) -> Sample:
     breaks = part.break_before | (rng.random(4000) < 0.002)
     volume, amount = part.volume.copy(), part.amount.copy()
     volume[2500:] -= 300
-    amount[3000:] = amount[3000]
+    amount[3000:] = 0.0
     return replace(
         part, bid_px=bid_px, ask_px=ask_px, ask_sz=ask_sz, bid_sz=bid_sz, break_before=breaks, volume=volume, amount=amount
     ), sessions

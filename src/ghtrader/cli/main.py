@@ -96,18 +96,24 @@ def _root(
         context.obj.override(values)
 
 
+def _interrupted(as_json: bool) -> int:
+    print_error(GhtraderError("interrupted; nothing was half-written", hint="run the same command again"), as_json=as_json)
+    return EXIT_INTERRUPTED
+
+
 def run(services: Services, arguments: list[str]) -> int:
     """Run one command; returns the process exit code. Errors go to stderr, with ``--json`` also to stdout as JSON."""
     as_json = "--json" in arguments
     command = typer.main.get_command(app)
     try:
         result = command.main(args=arguments, prog_name="ghtrader", standalone_mode=False, obj=services)
+        if result == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
+            return _interrupted(as_json)
         return result if isinstance(result, int) else EXIT_OK
     except typer.Exit as error:
-        return error.exit_code
+        return _interrupted(as_json) if error.exit_code == EXIT_INTERRUPTED else error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print_error(GhtraderError("interrupted; nothing was half-written", hint="run the same command again"), as_json=as_json)
-        return EXIT_INTERRUPTED
+        return _interrupted(as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK

@@ -8,7 +8,7 @@ import msgspec
 
 __all__ = ["ConfigKey", "ConfigValue", "ValueKind"]
 
-ConfigValue = bool | int | float | str | list[str] | list[int] | list[float]
+ConfigValue = bool | int | float | str | list[str | int | float]
 ValueKind = Literal["bool", "int", "float", "str", "list[str]", "list[int]", "list[float]"]
 
 

@@ -143,6 +143,15 @@ class Calendar:
         self._check(last)
         return self._days[bisect_left(self._days, first) : bisect_right(self._days, last)]
 
+    @property
+    def horizon(self) -> TradingDay:
+        """The last day that the calendar knows of: the end of the last year officially announced."""
+        return self.last
+
+    def is_first(self, day: TradingDay) -> bool:
+        """Whether ``day`` is the first trading day of the table: what was before it is not known."""
+        return day <= self._days[0]
+
     def follows_holiday(self, day: TradingDay) -> bool:
         """Whether an exchange holiday on a weekday lies between ``day`` and the trading day before it."""
         before = self.previous(day).date

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,16 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 
-__all__ = ["DaySessions", "PartWindow", "PhaseWindow", "classify", "sessions_for", "trading_days_of"]
+__all__ = [
+    "DaySessions",
+    "PartWindow",
+    "PhaseWindow",
+    "classify",
+    "has_night",
+    "sessions_for",
+    "trading_day_of",
+    "trading_days_of",
+]
 
 #: Shanghai has had no daylight saving time since 1991, so wall time is UTC + 8 h for every tick there is.
 SHANGHAI_OFFSET_NS = 8 * 3600 * NS_PER_S
@@ -24,9 +34,7 @@ DAY_NS = 86_400 * NS_PER_S
 EPOCH = dt.date(1970, 1, 1)
 #: From this wall time on, a stamp outside every window belongs to the next trading day.
 EVENING_NS = 18 * 3600 * NS_PER_S
-#: Every window of a trading day, and what strays around it, lies within its auction's start and this time.
-DAY_CLOSE_NS = 18 * 3600 * NS_PER_S
-DAY_PARTS = (SessionPart.AM1, SessionPart.AM2, SessionPart.PM)
+DAY_PARTS = {"am1": SessionPart.AM1, "am2": SessionPart.AM2, "pm": SessionPart.PM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,16 @@ def _at(day: dt.date, clock: str) -> int:
     return (day - EPOCH).days * DAY_NS + (int(hours) * 60 + int(minutes)) * MINUTE_NS - SHANGHAI_OFFSET_NS
 
 
+def has_night(product: str, trading_day: TradingDay, calendar: Calendar, instruments: InstrumentTable) -> bool:
+    """Whether a product's trading day begins with a night session on the evening before.
+
+    >>> tables = Calendar.vendored(), InstrumentTable.vendored()
+    >>> has_night("SHFE.rb", TradingDay.parse("2025-06-05"), *tables), has_night("SHFE.rb", TradingDay.parse("2025-10-09"), *tables)
+    (True, False)
+    """
+    return sessions_for(product, trading_day, calendar, instruments).has_night
+
+
 def sessions_for(product: str, trading_day: TradingDay, calendar: Calendar, instruments: InstrumentTable) -> DaySessions:
     """Windows of a product's trading day: the night of the evening before, then the day parts.
 
@@ -93,17 +111,12 @@ def sessions_for(product: str, trading_day: TradingDay, calendar: Calendar, inst
 
 @lru_cache(maxsize=4096)
 def _sessions(product: str, day: TradingDay, calendar: Calendar, instruments: InstrumentTable) -> DaySessions:
-    row, rule = instruments.product(product), instruments.document.auction
-    parts: list[PartWindow] = []
-    night = instruments.night_hours(product, day)
-    if night is not None and day > calendar.next(calendar.first) and not calendar.follows_holiday(day):
-        evening = calendar.previous(day).date
-        parts.append(PartWindow(SessionPart.NIGHT, _at(evening, night.open), _at(evening, night.close)))
-    auctioned = [0]
-    if parts and day.iso >= rule.day_auction_after_night_from:
-        auctioned.append(1)
-    for part, (start, end) in zip(DAY_PARTS, row.day_parts, strict=True):
-        parts.append(PartWindow(part, _at(day.date, start), _at(day.date, end)))
+    parts = _night_parts(product, day, calendar, instruments)
+    nights = len(parts)
+    for name, start, end in instruments.day_hours(product, day).windows:
+        parts.append(PartWindow(DAY_PARTS[name], _at(day.date, start), _at(day.date, end)))
+    rule = instruments.auction(day)
+    auctioned = {0, nights} if rule.by_day_after_a_night else {0}
     windows: list[PhaseWindow] = []
     for index, window in enumerate(parts):
         opens = window.start_ns
@@ -112,52 +125,83 @@ def _sessions(product: str, day: TradingDay, calendar: Calendar, instruments: In
             entry = opens - rule.minutes_before_open * MINUTE_NS
             windows.append(PhaseWindow(Phase.ORDER_ENTRY, window.part, entry, match))
             windows.append(PhaseWindow(Phase.MATCH, window.part, match, opens))
-        elif index and parts[index - 1].part != SessionPart.NIGHT:
+        elif index != nights:  # between the night and the morning the market is closed
             windows.append(PhaseWindow(Phase.BREAK, window.part, parts[index - 1].end_ns + 1, opens))
         windows.append(PhaseWindow(Phase.CONTINUOUS, window.part, opens, window.end_ns + 1))
     return DaySessions(product, day, tuple(parts), tuple(windows))
 
 
+def _night_parts(product: str, day: TradingDay, calendar: Calendar, instruments: InstrumentTable) -> list[PartWindow]:
+    night = instruments.night_hours(product, day)
+    if night is None or calendar.is_first(day) or calendar.follows_holiday(day):
+        return []
+    evening = calendar.previous(day).date
+    return [PartWindow(SessionPart.NIGHT, _at(evening, start), _at(evening, end)) for start, end in night.windows]
+
+
 def classify(ts_ns: npt.NDArray[np.int64], sessions: DaySessions) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
     """Phase and part of each stamp; outside every window CLOSED and NONE. ``ts_ns`` int64 (n,), any order.
 
-    A break stands between two parts of the day; between the night session and the morning the market is closed.
-
-    A break carries no part; an auction carries the part that it opens.
+    A break stands between two windows of the day or of the night; between the night session and the morning the market is
+    closed. A break carries no part; an auction carries the part that it opens.
     """
-    starts = np.array([window.start_ns for window in sessions.windows], dtype=np.int64)
-    ends = np.array([window.end_ns for window in sessions.windows], dtype=np.int64)
-    phases = np.array([window.phase for window in sessions.windows] + [Phase.CLOSED], dtype=np.uint8)
-    parts = [SessionPart.NONE if w.phase == Phase.BREAK else w.part for w in sessions.windows] + [SessionPart.NONE]
-    index = np.searchsorted(starts, ts_ns, side="right") - 1
-    outside = (index < 0) | (ts_ns >= ends[index])
-    index = np.where(outside, len(starts), index)
-    return phases[index], np.array(parts, dtype=np.int8)[index]
+    # edges cut the time line into windows and the closed spans between them; each span has one phase and one part
+    edges: list[int] = []
+    phases, parts = [Phase.CLOSED], [SessionPart.NONE]
+    for window in sessions.windows:
+        if edges and edges[-1] == window.start_ns:
+            edges.pop()
+            phases.pop()
+            parts.pop()
+        edges += [window.start_ns, window.end_ns]
+        phases += [window.phase, Phase.CLOSED]
+        parts += [SessionPart.NONE if window.phase == Phase.BREAK else window.part, SessionPart.NONE]
+    span = np.searchsorted(np.array(edges, dtype=np.int64), ts_ns, side="right")
+    return np.array(phases, dtype=np.uint8)[span], np.array(parts, dtype=np.int8)[span]
 
 
 def trading_days_of(
     ts_ns: npt.NDArray[np.int64], product: str, calendar: Calendar, instruments: InstrumentTable
 ) -> tuple[list[TradingDay], npt.NDArray[np.int64]]:
-    """The trading day of each stamp: session windows first, then the rule. Returns (days, index into days per stamp).
+    """The trading day of each stamp: session windows first, then the rule. Returns (days in order, index into days per stamp).
 
     Windows: a stamp inside a window of a trading day belongs to it (Saturday 02:00 belongs to Monday). Rule, for what
     strays outside: until 18:00 wall time of a trading day it is that day, everything later or on a closed day is the
     next trading day. Raises CalendarError for a stamp outside the calendar.
     """
-    wall = ts_ns + SHANGHAI_OFFSET_NS
-    civil, index = np.unique((wall + DAY_NS - EVENING_NS) // DAY_NS, return_inverse=True)
-    days: list[TradingDay] = []
-    for number in civil:
-        # one "exchange day" runs from 18:00 to 18:00: evening, night and the civil day it leads into
-        day = calendar.on_or_after(TradingDay(EPOCH + dt.timedelta(days=int(number))))
-        days.append(day)
-    # the windows decide where the rule and they disagree: a holiday-eve night that exists by exception, for example
-    unique = sorted(set(days))
-    positions = {day: position for position, day in enumerate(unique)}
-    chosen = np.array([positions[day] for day in days], dtype=np.int64)[index]
-    for position, day in enumerate(unique):
-        sessions = sessions_for(product, day, calendar, instruments)
-        for window in sessions.parts:
-            inside = (ts_ns >= window.start_ns) & (ts_ns <= window.end_ns)
-            chosen[inside] = position
-    return unique, chosen
+    if not len(ts_ns):
+        return [], np.empty(0, dtype=np.int64)
+    # one "exchange day" runs from 18:00 to 18:00: evening, night and the civil day it leads into
+    number = (ts_ns + (SHANGHAI_OFFSET_NS + DAY_NS - EVENING_NS)) // DAY_NS
+    lowest = int(number.min())
+    present = np.flatnonzero(np.bincount(number - lowest))
+    by_rule = [calendar.on_or_after(TradingDay(EPOCH + dt.timedelta(days=lowest + int(offset)))) for offset in present]
+    days = sorted(set(by_rule))
+    position = {day: index for index, day in enumerate(days)}
+    lookup = np.zeros(int(present[-1]) + 1, dtype=np.int64)
+    lookup[present] = [position[day] for day in by_rule]
+    chosen = lookup[number - lowest]
+    return days, _windows_first(ts_ns, chosen, [sessions_for(product, day, calendar, instruments) for day in days])
+
+
+def _windows_first(
+    ts_ns: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64], sessions: list[DaySessions]
+) -> npt.NDArray[np.int64]:
+    """Where the rule and a session window disagree (a night that exists by exception), the window decides."""
+    spans = [(w.start_ns, w.end_ns, index) for index, day in enumerate(sessions) for w in day.windows if w.phase != Phase.BREAK]
+    starts, ends, owners = (np.array(column, dtype=np.int64) for column in zip(*spans, strict=True))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    window = np.searchsorted(starts, ts_ns, side="right") - 1
+    inside = (window >= 0) & (ts_ns < ends[window])
+    return np.where(inside, owners[window], chosen)
+
+
+def trading_day_of(ts_ns: int, product: str, calendar: Calendar, instruments: InstrumentTable) -> TradingDay:
+    """The trading day of one stamp; see :func:`trading_days_of`.
+
+    >>> saturday_0200 = 1_749_232_800_000_000_000  # 2025-06-07 02:00 in Shanghai
+    >>> trading_day_of(saturday_0200, "SHFE.au", Calendar.vendored(), InstrumentTable.vendored())
+    TradingDay('2025-06-09')
+    """
+    days, _ = trading_days_of(np.array([ts_ns], dtype=np.int64), product, calendar, instruments)
+    return days[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class DatasetStore:
                 arrays = {name: stored[name] for name in ARRAYS}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, msgspec.DecodeError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.DecodeError):
             path.unlink(missing_ok=True)
             return None
         return DayDataset(

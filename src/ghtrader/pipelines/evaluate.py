@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,5 +280,5 @@ def load_scores(artifacts: Path, scores_id: str) -> Scores | None:
                 {name[6:]: stored[name] for name in names if name.startswith("score ")},
                 {name[10:]: float(stored[name]) for name in names if name.startswith("threshold ")},
             )
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None

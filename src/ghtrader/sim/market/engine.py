@@ -248,6 +248,9 @@ def run_book(
             if best_bid < 64 or best_ask > GRID - 64:
                 return -1
         _snapshot(bids, asks, best_bid, best_ask, bp[row], bs[row], ap[row], as_[row])
+        if bs[row, LEVELS - 1] == 0 or as_[row, LEVELS - 1] == 0:  # a fast market ran out of deep orders
+            _stock(bids, asks, best_bid, best_ask, 1, 2 * LEVELS, True)
+            _snapshot(bids, asks, best_bid, best_ask, bp[row], bs[row], ap[row], as_[row])
         if row > 0 and _same_row(row, bp, bs, ap, as_, volume, traded):
             continue
         out_slot[row] = slots[index]

@@ -109,7 +109,7 @@ def test_traceability_rows_name_modules_tests_and_commands_that_exist() -> None:
     for row in rows:
         for name in re.findall(r"`(src/[^`]+|tests/[^`]+|docs/[^`]+|scripts/[^`]+)`", " ".join(row)):
             assert (ROOT / name.split("::")[0]).exists(), name
-        for command in re.findall(r"`ghtrader ([a-z-]+)", row[3]):
+        for command in re.findall(r"`ghtrader ([a-z0-9-]+)", row[3]):
             assert f'"{command}": Verb' in verbs, command
         for target in re.findall(r"`make ([a-z-]+)`", row[3]):
             assert target in targets, target

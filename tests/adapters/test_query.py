@@ -37,7 +37,7 @@ def test_rows_come_back_with_symbol_and_trading_day(tmp_path: Path) -> None:
 
 def test_files_that_no_manifest_names_are_not_read(tmp_path: Path) -> None:
     _needs_duckdb()
-    data = sorted(_store(tmp_path).rglob("part-*.parquet"))[0]
+    data = min(_store(tmp_path).rglob("part-*.parquet"))
     (data.parent / "part-left-over.parquet").write_bytes(data.read_bytes())
     assert query_ticks(tmp_path, "SELECT count(*) AS n FROM raw") == [{"n": 24}]
 

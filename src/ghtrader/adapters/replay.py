@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from ghtrader.core.errors import ProviderPermanentError
+from ghtrader.core.ids import content_hash
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
@@ -20,16 +22,19 @@ SUFFIXES = (".parquet", ".csv")
 
 
 class ReplayProvider:
-    """`ports.market_data.MarketDataProvider` over a folder; files are indexed once, on construction."""
+    """`ports.market_data.MarketDataProvider` over a folder; files are indexed once, on construction.
+
+    A day may lie in several files: their rows follow each other in the order of the files' names.
+    """
 
     def __init__(self, folder: Path, calendar: Calendar, instruments: InstrumentTable) -> None:
         self._calendar, self._instruments = calendar, instruments
-        self._files: dict[tuple[str, TradingDay], Path] = {}
+        self._files: dict[tuple[str, TradingDay], list[Path]] = {}
         for path in sorted(folder.iterdir()):
             if path.suffix in SUFFIXES:
                 source = read_ticks(path)
                 for day in self._days(source.symbol, source.frame["datetime"].to_numpy())[0]:
-                    self._files[(source.symbol, day)] = path
+                    self._files.setdefault((source.symbol, day), []).append(path)
 
     def _days(self, symbol: str, stamps: np.ndarray) -> tuple[list[TradingDay], np.ndarray]:
         product = self._instruments.product(symbol).product
@@ -45,13 +50,18 @@ class ReplayProvider:
 
     def ticks(self, symbol: str, trading_day: TradingDay) -> HistoryChunk:
         """Rows of one trading day; raises ProviderPermanentError when no file holds it."""
-        path = self._files.get((symbol, trading_day))
-        if path is None:
+        paths = self._files.get((symbol, trading_day))
+        if paths is None:
             raise ProviderPermanentError(f"no file holds {symbol} on {trading_day}", hint="ghtrader data list")
-        source = read_ticks(path)
-        days, index = self._days(symbol, source.frame["datetime"].to_numpy())
-        chosen = source.frame.filter(index == days.index(trading_day))
-        return HistoryChunk(symbol, trading_day, chosen, path.name, source.sha256)
+        frames, hashes = [], []
+        for path in paths:
+            source = read_ticks(path)
+            days, index = self._days(symbol, source.frame["datetime"].to_numpy())
+            frames.append(source.frame.filter(index == days.index(trading_day)))
+            hashes.append(source.sha256)
+        names = ", ".join(path.name for path in paths)
+        sha256 = hashes[0] if len(hashes) == 1 else content_hash(hashes)
+        return HistoryChunk(symbol, trading_day, pl.concat(frames, how="diagonal"), names, sha256)
 
     def continuous_table(self, product: str) -> list[tuple[TradingDay, str]]:
         """Files know no main contract: always empty."""

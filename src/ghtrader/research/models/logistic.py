@@ -41,7 +41,7 @@ class Logistic:
             intercepts[present[0]] = 0.0
         else:
             model = LogisticRegression(C=C, max_iter=MAX_ITERATIONS, random_state=seed)
-            with threadpool_limits(limits=1):  # matrix products on other numbers of threads end in other bits
+            with threadpool_limits(limits=1):  # threads that spin between small products cost ten times what they bring
                 model.fit(scaler.transform(factors), classes)
             if len(present) == 2:
                 weights[present[1]], intercepts[present] = model.coef_[0], (0.0, float(model.intercept_[0]))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from ghtrader.core.clock import iso_utc
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.ids import short_id
 from ghtrader.core.instruments import product_of
@@ -25,6 +24,7 @@ from ghtrader.pipelines.main_job import run_evaluation, run_simulation
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.market import MarketReport, write_market
 from ghtrader.pipelines.report.render import render_html
+from ghtrader.pipelines.runs import new_run
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
 from ghtrader.pipelines.validate import validate_main_l5
@@ -361,14 +361,9 @@ def _fills(simulation: Simulation) -> dict[str, FillSummary]:
 
 def _write_run(services: Services, symbol: str, page: str) -> Path:
     """A folder for this run: report and effective configuration with its hash."""
-    stamp = iso_utc(services.clock.now_ns()).replace("-", "").replace(":", "")[:22].replace(".", "")
-    folder = services.paths.runs / f"demo-{stamp}-{symbol}"
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = services.settings()
-    snapshot = {"config_hash": settings.config_hash, "values": settings.snapshot()}
-    write_atomically(folder / "config.json", msgspec.json.format(msgspec.json.encode(snapshot), indent=1))
-    write_atomically(folder / "report.html", page.encode())
-    return folder / "report.html"
+    path = new_run(services, f"demo-{symbol}") / "report.html"
+    write_atomically(path, page.encode())
+    return path
 
 
 def _next_commands(space: Services) -> list[str]:

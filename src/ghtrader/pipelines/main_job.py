@@ -16,6 +16,7 @@ from ghtrader.pipelines.build import build_datasets, series_ticks
 from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings, Scores, evaluate, evaluation_inputs, load_scores
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.runs import write_result
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
 from ghtrader.research.trials import TrialLedger
@@ -140,7 +141,7 @@ def run_variety(
     simulation = None
     if with_simulation:
         simulation = run_simulation(services, variety, datasets, evaluation, scores, settings, stages, trials, progress)
-    return JobReport(
+    report = JobReport(
         alias=built.alias,
         evaluation=evaluation,
         simulation=simulation,
@@ -148,3 +149,5 @@ def run_variety(
         trials=trials.count(),
         timings_s=log.timings_s,
     )
+    write_result(services, f"{'backtest' if with_simulation else 'train'}-{built.alias}", report)
+    return report

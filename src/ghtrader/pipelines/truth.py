@@ -19,6 +19,7 @@ from ghtrader.datasets.build import build_day
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.pipelines.backtest import DayMarket, policies_of, simulate
 from ghtrader.pipelines.evaluate import JudgeSettings, evaluate
+from ghtrader.pipelines.runs import write_result
 from ghtrader.pipelines.services import Services, Settings
 from ghtrader.pipelines.stages import code_hash
 from ghtrader.research.bootstrap import Interval
@@ -201,7 +202,7 @@ def run_study(
     runs = [done[index] for index in sorted(done)]
     summaries = [_summary(name, [run for run in runs if run.market == name]) for name in markets]
     requirements = requirements_of(summaries)
-    return TruthStudy(
+    study = TruthStudy(
         ok=all(item.met for item in requirements),
         requirements=requirements,
         markets=summaries,
@@ -209,6 +210,8 @@ def run_study(
         reused=reused,
         days=days,
     )
+    write_result(services, "truth", study)
+    return study
 
 
 def _record(trials: TrialLedger, task: SeedTask, found: SeedTruth) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from ghtrader.cli.render import emit, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["calendar_app", "instruments_app"]
 
@@ -29,9 +34,12 @@ def show(context: typer.Context, year: int = typer.Option(..., "--year"), as_jso
     from ghtrader.pipelines.market_facts import trading_days
 
     report = trading_days(context.obj, year)
-    rows = [(day,) for day in report["closed_weekdays"]]
-    title = f"{year}: {len(report['trading_days'])} trading days; closed weekdays ({report['source']})"
-    emit(report, as_json=as_json, render=lambda console: table(console, title, ("closed",), rows))
+    closed: dict[str, list[str]] = {}
+    for closed_day in report.closed_weekdays:
+        closed.setdefault(closed_day[:7], []).append(closed_day[8:])
+    rows = [("trading days", len(report.trading_days)), *(("closed " + month, " ".join(days)) for month, days in closed.items())]
+    rows += [("source", report.source), ("known until", report.horizon)]
+    emit(report, as_json=as_json, render=lambda console: table(console, str(year), ("", ""), rows))
 
 
 @calendar_app.command("day")
@@ -45,8 +53,8 @@ def day(
     from ghtrader.pipelines.market_facts import trading_day_windows
 
     report = trading_day_windows(context.obj, product, trading_day)
-    rows = [(w["phase"], w["part"], w["start"], w["end"]) for w in report["windows"]]
-    title = f"{report['product']} {report['trading_day']}"
+    rows = [(w.phase, w.part, w.start, w.end) for w in report.windows]
+    title = f"{report.product} {report.trading_day}{'' if report.has_night else ' (no night session)'}"
     emit(report, as_json=as_json, render=lambda console: table(console, title, ("phase", "part", "from", "to"), rows))
 
 
@@ -54,14 +62,27 @@ def day(
 def refresh(
     context: typer.Context,
     source: str = typer.Option(..., "--from", help="A file of trading days (CSV or JSON), or exchange_calendars."),
+    allow_removed: bool = typer.Option(False, "--allow-removed", help="Let the list close days on which the calendar trades."),
     as_json: bool = JSON,
 ) -> None:
-    """Replace the calendar of this data folder, checked against the present one."""
+    """Lay a newer list of trading days over the calendar of this data folder, checked against the present one."""
     from ghtrader.pipelines.market_facts import refresh_calendar
 
-    report = refresh_calendar(context.obj, source)
-    rows = [("added", len(report.added)), ("removed", ", ".join(report.removed) or "none"), ("last day", report.last_day)]
+    report = refresh_calendar(context.obj, source, allow_removed=allow_removed)
+    rows = [
+        ("from", report.first_day),
+        ("to", report.last_day),
+        ("added", _short(report.added)),
+        ("removed", _short(report.removed)),
+    ]
     emit(report, as_json=as_json, render=lambda console: table(console, report.path, ("", ""), rows))
+
+
+def _short(days: list[str]) -> str:
+    """A list of days in one cell."""
+    if len(days) <= 5:
+        return ", ".join(days) or "none"
+    return f"{len(days)} days: {days[0]}, {days[1]} ... {days[-1]}"
 
 
 @instruments_app.command("list")
@@ -70,8 +91,8 @@ def list_products(as_json: bool = JSON) -> None:
     from ghtrader.pipelines import market_facts
 
     products = market_facts.list_products()
-    rows = [tuple(product.values()) for product in products]
-    columns = ("product", "name", "price tick", "multiplier", "night")
+    rows = [(p.product, p.name, f"{p.price_tick:g}", f"{p.multiplier:g}", p.night, p.listed) for p in products]
+    columns = ("product", "name", "price tick", "multiplier", "night", "listed")
     emit({"products": products}, as_json=as_json, render=lambda console: table(console, "", columns, rows))
 
 
@@ -83,12 +104,31 @@ def show_instrument(
     from ghtrader.pipelines.market_facts import instrument_spec
 
     spec = instrument_spec(symbol, trading_day)
-    rows: list[tuple[str, object, str]] = [
-        ("price tick", spec.price_tick, spec.sources["price_tick"]),
-        ("multiplier", spec.multiplier, ""),
-        ("fee", str(spec.fee), spec.sources["fee"]),
-        ("margin", spec.margin_rate, spec.sources["margin"]),
-        ("order limits", str(spec.limits), spec.sources["order_limits"]),
-        ("carried forward", ", ".join(spec.carried_forward) or "nothing", ""),
-    ]
-    emit(spec, as_json=as_json, render=lambda console: table(console, f"{symbol} {trading_day}", ("", "", "source"), rows))
+    fee, limits = spec.fee, spec.limits
+    values = {
+        "price_tick": f"{spec.price_tick:g}",
+        "multiplier": f"{spec.multiplier:g}",
+        "fee": "; ".join(
+            f"{name} {rate:g} x turnover + {cny:g} CNY a lot"
+            for name, rate, cny in (
+                ("open", fee.open_rate, fee.open_cny),
+                ("close", fee.close_rate, fee.close_cny),
+                ("close today", fee.close_today_rate, fee.close_today_cny),
+            )
+        ),
+        "margin": f"{spec.margin_rate:.1%}",
+        "order_limits": f"{limits.min_lots} to {limits.max_limit_lots} lots; "
+        + (f"market orders to {limits.max_market_lots}" if spec.has_market_orders else "no market orders"),
+    }
+    rows: list[tuple[str, ...]] = []
+    for name, value in values.items():
+        since, until = spec.validity[name]
+        remark = [word for word, names in (("carried", spec.carried_forward), ("unverified", spec.unverified)) if name in names]
+        rows.append((name.replace("_", " "), value, since, until or "now", ", ".join(remark)))
+    sources = [(name.replace("_", " "), text) for name, text in spec.sources.items()]
+
+    def render(console: Console) -> None:
+        table(console, f"{symbol} {trading_day}", ("", "value", "from", "to", ""), rows)
+        table(console, "", ("", "source"), sources)
+
+    emit(spec, as_json=as_json, render=render)

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,14 @@ import msgspec
 from ghtrader.core.errors import CalendarError, ConfigError
 from ghtrader.core.trading_day import TradingDay
 
-__all__ = ["REFRESH_COMMAND", "Calendar", "CalendarTable", "table_from_days"]
+__all__ = ["REFRESH_COMMAND", "Calendar", "CalendarTable", "refreshed_table", "table_from_days"]
 
 REFRESH_COMMAND = "ghtrader calendar refresh --from FILE"
 SATURDAY = 5
+#: No closure has been longer than 11 calendar days (2020-01-24 to 2020-02-02 and its weekends); a wider gap is a lost page.
+LONGEST_GAP_DAYS = 14
+#: A list that reaches this day of December speaks for the whole year.
+YEAR_END = (12, 25)
 
 
 class CalendarTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +66,42 @@ def table_from_days(
     )
 
 
+def refreshed_table(
+    old: Calendar, days: Iterable[TradingDay], *, source: str, retrieved: str, allow_removed: bool = False
+) -> CalendarTable:
+    """The table of ``old`` with a newer list of trading days laid over it.
+
+    Days before the first of the list stay as they are; the table ends with the year of the last listed day, or on that day
+    when the list stops before the end of December. Raises CalendarError for an empty list, a weekend, a gap of more than
+    14 days (a list is contiguous), a list that ends before ``old`` does, and, unless ``allow_removed``, a list that closes
+    a day on which ``old`` trades.
+    """
+    listed = sorted(set(days))
+    if not listed:
+        raise CalendarError("the list holds no trading days", hint="one YYYY-MM-DD a line, or a JSON list", source=source)
+    first, last = listed[0], listed[-1]
+    if (last.date.month, last.date.day) >= YEAR_END:
+        last = TradingDay(last.date.replace(month=12, day=31))
+    if last < old.last:
+        raise CalendarError(f"{source} ends on {last}, before the present calendar ({old.last})", source=source, day=last.iso)
+    kept = [] if first <= old.first else old.between(old.first, min(TradingDay(first.date - dt.timedelta(days=1)), old.last))
+    whole = [*kept, *listed]
+    for before, after in pairwise(whole):
+        if (after.date - before.date).days > LONGEST_GAP_DAYS:
+            raise CalendarError(f"{source} has no trading day between {before} and {after}", source=source, day=before.iso)
+    start = min(old.first, TradingDay(first.date.replace(month=1, day=1)))
+    removed = sorted(set(old.between(max(first, old.first), old.last)) - set(listed)) if first <= old.last else []
+    if removed and not allow_removed:
+        raise CalendarError(
+            f"{source} closes {len(removed)} known trading day{'s' if len(removed) > 1 else ''}, the first {removed[0]}",
+            hint="compare with the exchange's notice; where the list is right: add --allow-removed",
+            source=source,
+            days=[day.iso for day in removed[:20]],
+        )
+    told = f"{source} from {first}; before that: {old.table.source}" if kept else source
+    return table_from_days(whole, first=start, last=last, source=told, retrieved=retrieved)
+
+
 class Calendar:
     """Trading days in order. Every question about a day outside the table raises CalendarError.
 
@@ -85,14 +126,18 @@ class Calendar:
 
     @classmethod
     def load(cls, override: Path) -> Calendar:
-        """The refreshed table at ``override`` when there is one, else the vendored one."""
+        """The refreshed table at ``override`` when there is one that reaches as far as the vendored one, else that one.
+
+        Raises ConfigError when the file is there and is no calendar.
+        """
         if not override.exists():
             return cls.vendored()
         try:
-            return cls(msgspec.json.decode(override.read_bytes(), type=CalendarTable))
-        except msgspec.DecodeError as error:
+            refreshed = cls(msgspec.json.decode(override.read_bytes(), type=CalendarTable))
+        except (msgspec.DecodeError, ValueError, CalendarError, OSError) as error:
             hint = f"remove it, or run {REFRESH_COMMAND}"
             raise ConfigError(f"the refreshed calendar {override} cannot be read: {error}", hint=hint) from error
+        return refreshed if refreshed.last >= cls.vendored().last else cls.vendored()
 
     def _check(self, day: TradingDay) -> None:
         if not self.first <= day <= self.last:

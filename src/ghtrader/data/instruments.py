@@ -67,7 +67,8 @@ class InstrumentTable:
         name = parse_symbol(symbol).product
         row = self._products.get(name)
         if row is None:
-            near = difflib.get_close_matches(name, self.products, n=1)
+            elsewhere = [known for known in self.products if known.split(".")[1] == name.split(".")[1].lower()]
+            near = elsewhere or difflib.get_close_matches(name, self.products, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UnknownInstrumentError(
                 f"no instrument table knows {name}", hint=f"{hint}{LIST_COMMAND}", symbol=symbol, product=name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import msgspec
@@ -150,13 +151,25 @@ def _single_threaded() -> None:
         os.environ[name] = "1"
 
 
+def _end_with_parent() -> None:
+    """A worker whose study was killed has nobody left to work for: it ends at once instead of waiting for ever."""
+    parent = parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _computed(tasks: Sequence[SeedTask], waiting: Sequence[int], workers: int) -> Iterator[tuple[int, SeedTruth]]:
     """Results as they finish; one worker computes here, more in processes of their own."""
     if workers == 1 or len(waiting) < 2:
         yield from ((index, seed_truth(tasks[index])) for index in waiting)
         return
     _single_threaded()
-    with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         futures = {pool.submit(seed_truth, tasks[index]): index for index in waiting}
         try:
             yield from ((futures[future], future.result()) for future in as_completed(futures))

@@ -71,7 +71,7 @@ def test_several_symbols_are_one_run_each(cli: Cli, tmp_path: Path) -> None:
         (["--ticks", "/nonexistent"], 4),
         (["--market", "plantd"], 2),
         (["--market", "null", "--ticks", "x"], 2),
-        (["--market", "null", "--days", "2"], 4),
+        (["--market", "null", "--days", "2"], 2),
     ],
 )
 def test_bad_input_is_a_clear_error(cli: Cli, arguments: list[str], code: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,21 +14,23 @@ from ghtrader.core.ids import short_id
 from ghtrader.core.instruments import product_of
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
+from ghtrader.data.main_schedule import MainSchedule
 from ghtrader.data.readers import read_ticks
+from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.splits import MIN_DAYS
 from ghtrader.pipelines.backtest import Simulation
-from ghtrader.pipelines.build import build_datasets
+from ghtrader.pipelines.build import BuildReport, build_datasets
 from ghtrader.pipelines.demo_report import compose_report
 from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings
-from ghtrader.pipelines.ingest import import_files
+from ghtrader.pipelines.ingest import ImportReport, import_files
 from ghtrader.pipelines.main_job import run_evaluation, run_simulation
-from ghtrader.pipelines.main_series import build_main_l5, make_schedule
+from ghtrader.pipelines.main_series import MainL5Report, build_main_l5, make_schedule
 from ghtrader.pipelines.market import MarketReport, write_market
 from ghtrader.pipelines.report.render import render_html
 from ghtrader.pipelines.runs import new_run
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
-from ghtrader.pipelines.validate import validate_main_l5
+from ghtrader.pipelines.validate import ValidationReport, validate_main_l5
 from ghtrader.research.bootstrap import Interval
 from ghtrader.research.trials import TrialLedger
 from ghtrader.research.truth import SignalTruth, signal_truth
@@ -37,6 +40,7 @@ __all__ = ["DemoReport", "SymbolRun", "run_demo", "samples_folder"]
 
 TICK_SUFFIXES = (".parquet", ".csv")
 FALLBACK_MARKET = "planted"
+MIN_MARKET_DAYS = 8
 HEADLINE_POLICY = "passive"
 
 
@@ -136,6 +140,8 @@ def run_demo(
     stages = StageStore(services.paths.artifacts / "stages", log)
     if market is not None:
         market_spec(market)
+        if days is not None and days < MIN_MARKET_DAYS:
+            raise UsageError(f"--days {days}: a market needs {MIN_MARKET_DAYS}, six to train on and two to test")
         files = _generated_files(services, market, seed, days or DEFAULT_DAYS, stages, progress)
         command = f"ghtrader demo --market {market} --seed {seed}" + (f" --days {days}" if days else "")
     else:
@@ -183,6 +189,64 @@ def _by_symbol(files: Sequence[Path]) -> dict[str, tuple[list[Path], str]]:
     return {symbol: (paths, short_id(sorted(hashes[symbol]))) for symbol, paths in sorted(groups.items())}
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """One symbol's data, ready to train on."""
+
+    imported: ImportReport
+    schedule: MainSchedule
+    series: MainL5Report
+    verdicts: ValidationReport
+    datasets: list[DayDataset]
+    built: BuildReport
+
+
+def _import(space: Services, symbol: str, files: Sequence[Path], log: StageLog, progress: Progress) -> ImportReport:
+    """Import every file; a file that cannot be used, or too few days, ends the demo with what to do about it."""
+    with log.timed("import"):
+        imported = import_files(space, files, progress=progress)
+    if imported.errors:
+        first = imported.errors[0]
+        raise DataError(
+            f"{len(imported.errors)} files cannot be used; {first['file']}: {first['message']}", hint=str(first["hint"])
+        )
+    if not imported.rows_written:
+        log.mark_reused("import")
+    days = {day.trading_day for day in imported.days if day.rows_stored}
+    if len(days) < MIN_DAYS:
+        raise DataError(
+            f"{symbol}: {len(days)} trading days with ticks; the demo needs {MIN_DAYS} (two to train on, one to test)",
+            hint="give more days, or ghtrader data import FILE... to store these",
+            symbol=symbol,
+        )
+    return imported
+
+
+def _prepare(
+    services: Services, space: Services, symbol: str, files: Sequence[Path], log: StageLog, progress: Progress
+) -> _Prepared:
+    """From files to datasets: import, schedule, series, verdicts, factors and labels."""
+    product, settings = product_of(symbol), services.settings()
+    imported = _import(space, symbol, files, log, progress)
+    with log.timed("main_series"):
+        schedule = make_schedule(space, product, contract=symbol).schedule
+        series = build_main_l5(space, product, progress=progress)
+    with log.timed("validate"):
+        verdicts = validate_main_l5(space, product, progress=progress)
+    with log.timed("build"):
+        datasets, built = build_datasets(
+            space,
+            product,
+            set_name=str(settings.get("datasets.factor_set")),
+            strict=bool(settings.get("datasets.strict_provenance")),
+            progress=progress,
+        )
+    unchanged = {"main_series": series.noop, "validate": verdicts.noop, "build": built.reused == len(built.days)}
+    for name in (name for name, same in unchanged.items() if same):
+        log.mark_reused(name)
+    return _Prepared(imported, schedule, series, verdicts, datasets, built)
+
+
 def _run_symbol(
     services: Services,
     symbol: str,
@@ -194,80 +258,46 @@ def _run_symbol(
     log: StageLog,
     progress: Progress,
 ) -> tuple[SymbolRun, Truth | None]:
-    space = services.workspace(f"{symbol}-{identity}")
+    space, product = services.workspace(f"{symbol}-{identity}"), product_of(symbol)
     trials = TrialLedger(services.ledger(), services.clock)
     settings = JudgeSettings.from_settings(services.settings())
-    with log.timed("import"):
-        imported = import_files(space, files, progress=progress)
-    if imported.errors:
-        first = imported.errors[0]
-        raise DataError(
-            f"{len(imported.errors)} files cannot be used; {first['file']}: {first['message']}", hint=str(first["hint"])
-        )
-    if not imported.rows_written:
-        log.mark_reused("import")
-    days = sorted({day.trading_day for day in imported.days if day.rows_stored})
-    if len(days) < MIN_DAYS:
-        raise DataError(
-            f"{symbol}: {len(days)} trading days with ticks; the demo needs {MIN_DAYS} (two to train on, one to test)",
-            hint="give more days, or ghtrader data import FILE... to store these",
-            symbol=symbol,
-        )
-    product = product_of(symbol)
-    with log.timed("main_series"):
-        schedule = make_schedule(space, product, contract=symbol).schedule
-        series = build_main_l5(space, product, progress=progress)
-    with log.timed("validate"):
-        verdicts = validate_main_l5(space, product, progress=progress)
-    for name, unchanged in (("main_series", series.noop), ("validate", verdicts.noop)):
-        if unchanged:
-            log.mark_reused(name)
-    with log.timed("build"):
-        datasets, built = build_datasets(
-            space,
-            product,
-            set_name=str(services.settings().get("datasets.factor_set")),
-            strict=bool(services.settings().get("datasets.strict_provenance")),
-            progress=progress,
-        )
-    if built.reused == len(built.days):
-        log.mark_reused("build")
-    evaluation, scores = run_evaluation(space, datasets, settings, stages, trials, progress)
-    simulation = run_simulation(space, product, datasets, evaluation, scores, settings, stages, trials, progress)
+    data = _prepare(services, space, symbol, files, log, progress)
+    evaluation, scores = run_evaluation(space, data.datasets, settings, stages, trials, progress)
+    simulation = run_simulation(space, product, data.datasets, evaluation, scores, settings, stages, trials, progress)
     truth = None if market is None else _truth(space, product, market, simulation, settings, stages, progress)
     with log.timed("report"):
-        data = compose_report(
+        page = compose_report(
             symbol=symbol,
             command=command,
             tool_version=services.tool_version,
             config_hash=services.settings().config_hash,
-            schedule=schedule,
-            series=series,
-            verdicts=verdicts,
-            datasets=datasets,
-            built=built,
-            imported=imported,
+            schedule=data.schedule,
+            series=data.series,
+            verdicts=data.verdicts,
+            datasets=data.datasets,
+            built=data.built,
+            imported=data.imported,
             evaluation=evaluation,
             simulation=simulation,
             truth=_truth_facts(truth),
             trials=trials.count(),
-            next_commands=_next_commands(space),
+            next_commands=_next_commands(str(space.paths.data)),
             timings_s=dict(log.timings_s),
         )
-        path = _write_run(services, symbol, render_html(data))
+        path = _write_run(services, symbol, render_html(page))
     run = SymbolRun(
         symbol=symbol,
         report=str(path),
-        trading_days=[day.trading_day for day in built.days],
-        ticks=sum(day.rows for day in built.days),
-        rows_in=imported.rows_in,
-        deduped=imported.deduped,
-        dropped=imported.dropped,
+        trading_days=[day.trading_day for day in data.built.days],
+        ticks=sum(day.rows for day in data.built.days),
+        rows_in=data.imported.rows_in,
+        deduped=data.imported.deduped,
+        dropped=data.imported.dropped,
         models=_metrics(symbol, evaluation),
         fills=_fills(simulation),
         conclusion=simulation.verdict.conclusion,
         conclusion_text=simulation.verdict.text,
-        data_states={day.trading_day: day.overall_state for day in verdicts.days},
+        data_states={day.trading_day: day.overall_state for day in data.verdicts.days},
         reused=list(log.reused),
         timings_s=dict(log.timings_s),
         workspace=str(space.paths.data),
@@ -366,9 +396,9 @@ def _write_run(services: Services, symbol: str, page: str) -> Path:
     return path
 
 
-def _next_commands(space: Services) -> list[str]:
+def _next_commands(workspace: str) -> list[str]:
     return [
-        f"GHTRADER_DATA_DIR={space.paths.data} ghtrader data verify",
+        f"GHTRADER_DATA_DIR={workspace} ghtrader data verify",
         "ghtrader demo --market planted --seed 1",
         "ghtrader truth --seeds 3",
     ]
@@ -398,11 +428,7 @@ def _joined(services: Services, runs: Sequence[SymbolRun], truth: Truth | None, 
         reused=log.reused,
         truth=truth,
         runs=list(runs),
-        next_commands=[
-            f"GHTRADER_DATA_DIR={first.workspace} ghtrader data verify",
-            "ghtrader demo --market planted --seed 1",
-            "ghtrader truth --seeds 3",
-        ],
+        next_commands=_next_commands(first.workspace),
     )
 
 

@@ -86,9 +86,10 @@ class RefreshReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trading_days(services: Services, year: int) -> YearReport:
-    """Trading days of a year; raises CalendarError for a year outside the calendar."""
+    """Trading days of a year, as far as the calendar reaches; raises CalendarError for a year that lies outside it."""
     calendar = calendar_of(services)
-    days = calendar.between(TradingDay.parse(f"{year:04}-01-01"), TradingDay.parse(f"{year:04}-12-31"))
+    first, last = (TradingDay.parse(f"{year:04}-{day}") for day in ("01-01", "12-31"))
+    days = calendar.between(max(first, calendar.first) if last >= calendar.first else first, min(last, calendar.last))
     return YearReport(
         year=year,
         trading_days=[day.iso for day in days],

@@ -101,11 +101,12 @@ def test_market_facts_on_the_command_line(cli: Cli, tmp_path: Path) -> None:
 
 def test_the_calendar_is_refreshed_from_a_file_and_never_loses_days(cli: Cli, tmp_path: Path) -> None:
     days = [day for year in (2025, 2026) for day in cli.json("calendar", "show", "--year", str(year))["trading_days"]]
-    (tmp_path / "days.csv").write_text("day\n" + "\n".join([*days, "2027-01-04", "2027-12-31"]))
+    fresh = ["2027-01-04", "2027-01-05", "2027-01-06"]
+    (tmp_path / "days.csv").write_text("day\n" + "\n".join([*days, *fresh]))
     report = cli.json("calendar", "refresh", "--from", str(tmp_path / "days.csv"))
-    assert (report["last_day"], report["removed"]) == ("2027-12-31", [])
-    assert cli.json("calendar", "show", "--year", "2027")["trading_days"] == ["2027-01-04", "2027-12-31"]
-    (tmp_path / "few.csv").write_text("2026-01-05\n2027-12-31\n")
+    assert (report["last_day"], report["added"], report["removed"]) == ("2027-01-06", fresh, [])
+    assert not cli.json("calendar", "day", "2027-01-04")["has_night"]
+    (tmp_path / "few.csv").write_text("2026-12-30\n2027-01-04\n2027-01-08\n")
     assert cli.run("calendar", "refresh", "--from", str(tmp_path / "few.csv")).returncode == 4
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,6 +172,26 @@ def test_a_shuffled_file_loses_no_row(frame: pl.DataFrame, order: object) -> Non
     order.shuffle(rows)  # type: ignore[attr-defined]
     plain, shuffled = Store(), Store()
     assert shuffled.add(frame[rows]).digest == plain.add(frame).digest
+
+
+@pytest.mark.parametrize("offset_ns", [0, 312_000])
+@pytest.mark.parametrize("rows", [3, 150])
+def test_any_number_of_equal_stamps_is_imported_once(rows: int, offset_ns: int) -> None:
+    frame = source_frame(rows, parts=["am1"])
+    frame = frame.with_columns(pl.lit(frame["datetime"][0] + offset_ns).alias("datetime"))
+    store = Store()
+    assert store.add(frame).rows_written == rows
+    assert store.add(frame).rows_written == 0
+
+
+@pytest.mark.parametrize("volume", [0.0, 1e6])
+def test_a_late_row_that_was_dropped_is_dropped_again(volume: float) -> None:
+    frame = source_frame(40, seed=3, parts=["am1"])
+    late = frame[20].with_columns(pl.col("datetime") + 100_000_000, pl.lit(volume).alias("volume"))
+    store = Store()
+    for written in (40, 0):
+        result = store.add(pl.concat([frame, late]))
+        assert (result.rows_written, result.dropped) == (written, {"late_volume_fell": 1})
 
 
 @settings(max_examples=200, deadline=None)

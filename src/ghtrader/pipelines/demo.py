@@ -141,7 +141,9 @@ def run_demo(
     if market is not None:
         market_spec(market)
         if days is not None and days < MIN_MARKET_DAYS:
-            raise UsageError(f"--days {days}: a market needs {MIN_MARKET_DAYS}, six to train on and two to test")
+            raise UsageError(
+                f"--days {days}: a market needs {MIN_MARKET_DAYS}, six to train on and two to test", hint="--days 26"
+            )
         files = _generated_files(services, market, seed, days or DEFAULT_DAYS, stages, progress)
         command = f"ghtrader demo --market {market} --seed {seed}" + (f" --days {days}" if days else "")
     else:

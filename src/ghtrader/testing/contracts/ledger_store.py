@@ -145,14 +145,15 @@ class SharedLedgerContract(LedgerStoreContract):
         assert other.get("t", "k") == {"n": 2}
 
     def test_processes_append_without_losing_or_sharing_a_number(self, ledger: LedgerStore, path: Path) -> None:
-        """Two processes, one ledger, joint appends stay together."""
-        workers = [self._start(path, 40, who) for who in ("a", "b")]
+        """Three processes, one ledger, joint appends stay together."""
+        each = 300
+        workers = [self._start(path, each, who) for who in ("a", "b", "c")]
         said = [worker.communicate(timeout=WORKER_TIMEOUT_S)[0].split() for worker in workers]
-        assert [worker.returncode for worker in workers] == [0, 0]
+        assert [worker.returncode for worker in workers] == [0, 0, 0]
         rows = ledger.rows("shared")
-        assert [number for number, _ in rows] == list(range(1, 161))
-        assert len({*said[0], *said[1]}) == 80
-        assert all(rows[i][1]["who"] == rows[i + 1][1]["who"] for i in range(0, 160, 2))
+        assert [number for number, _ in rows] == list(range(1, 6 * each + 1))
+        assert len(set().union(*said)) == 3 * each
+        assert all(first["who"] == second["who"] for (_, first), (_, second) in zip(rows[::2], rows[1::2], strict=True))
 
     def test_what_a_killed_process_was_told_is_there(self, ledger: LedgerStore, path: Path) -> None:
         """kill -9 while appending: every acknowledged pair is stored, no pair is halved."""

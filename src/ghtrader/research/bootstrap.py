@@ -55,7 +55,10 @@ def block_ids(ts_ns: Sequence[I64]) -> list[I64]:
 
 
 class Resampler:
-    """How often each block is drawn in each replicate: (replicates, blocks) counts, drawn once and shared by pairs."""
+    """How often each block is drawn in each replicate: (replicates, blocks) counts, drawn once and shared by pairs.
+
+    ``width``: standard errors from the estimate to a bound; NaN for a single block.
+    """
 
     def __init__(self, blocks: int, *, replicates: int, seed: int, confidence: float = CONFIDENCE) -> None:
         from scipy.stats import t
@@ -63,12 +66,12 @@ class Resampler:
         self.blocks = blocks
         generator = np.random.default_rng(seed)
         self.counts = generator.multinomial(blocks, np.full(blocks, 1.0 / max(blocks, 1)), size=replicates).astype(np.float64)
-        self._width = float(t.ppf(0.5 + confidence / 2.0, blocks - 1)) * np.sqrt(blocks / (blocks - 1)) if blocks > 1 else np.nan
+        self.width = float(t.ppf(0.5 + confidence / 2.0, blocks - 1)) * np.sqrt(blocks / (blocks - 1)) if blocks > 1 else np.nan
 
     def interval(self, value: float, replicates: F64) -> Interval:
         """Interval around ``value`` from the statistic's replicates."""
         known = replicates[np.isfinite(replicates)]
-        half = self._width * float(known.std(ddof=1)) if len(known) > 1 else np.nan
+        half = self.width * float(known.std(ddof=1)) if len(known) > 1 else np.nan
         return Interval(float(value), float(value - half), float(value + half))
 
 

@@ -32,11 +32,16 @@ class TradeEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The word and the reasons. ``smallest_effect_ticks``: what this much data could have shown (80 % power)."""
+    """The word and the reasons.
+
+    effective_trades: as how many independent round trips those of the narrowest interval count.
+    smallest_effect_ticks: what this much data could have shown (80 % power).
+    """
 
     conclusion: str
     text: list[str]
     test_days: int
+    effective_trades: float | None
     smallest_effect_ticks: float | None
     days_needed: int | None
     confidence: float
@@ -72,9 +77,8 @@ def trade_interval(
     sums = np.bincount(blocks, weights=values * weights, minlength=count).astype(np.float64)
     sizes = np.bincount(blocks, weights=weights, minlength=count).astype(np.float64)
     interval = interval_ratio(sums, sizes, resampler)
-    half = interval.high - interval.value
-    spread = float(values.std())
-    effective = (1.96 * spread / half) ** 2 if np.isfinite(half) and half > 0 else 0.0
+    error = (interval.high - interval.value) / resampler.width
+    effective = (float(values.std()) / error) ** 2 if np.isfinite(error) and error > 0 else 0.0
     return interval, effective
 
 
@@ -89,10 +93,10 @@ def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str)
     bounds = {p: [item for item in judged if item.policy == p and item.low is not None] for p in policies}
     winners = [p for p in policies if len(bounds[p]) == len(JUDGED_MODELS) and all((i.low or 0.0) > 0 for i in bounds[p])]
     losing = [p for p in policies if len(bounds[p]) == len(JUDGED_MODELS) and all((i.high or 0.0) < 0 for i in bounds[p])]
-    widths = [(i.high - i.low) / 2 for p in policies for i in bounds[p] if i.high is not None and i.low is not None]
-    smallest = min(widths) * POWER_FACTOR / 1.96 if widths else None
+    sharpest = min((item for p in policies for item in bounds[p]), key=_half_width, default=None)
+    smallest = None if sharpest is None else _half_width(sharpest) * POWER_FACTOR / 1.96
     means = [i.net_ticks for p in policies for i in bounds[p] if i.net_ticks is not None]
-    needed = _days_needed(test_days, min(widths), means) if widths and means else None
+    needed = _days_needed(test_days, _half_width(sharpest), means) if sharpest is not None and means else None
     if test_days < MIN_TEST_DAYS:
         word = UNDECIDABLE
         text = [f"{test_days} disjoint test days; below {MIN_TEST_DAYS} nothing is concluded, whatever the numbers say."]
@@ -109,10 +113,14 @@ def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str)
     else:
         word = UNDECIDABLE
         text = ["The intervals of net ticks per trade include zero: neither an edge nor its absence is shown."]
-    if smallest is not None and np.isfinite(smallest):
-        text.append(f"The smallest effect this sample could have shown is {smallest:.2f} net ticks per trade.")
-    if not widths:
+    if sharpest is None:
         text.append("No policy traded often enough to be judged.")
+    else:
+        trades = f"{sharpest.trades:,} round trips ({sharpest.policy}, {sharpest.fill_model})"
+        text += [
+            f"{trades} count as about {sharpest.effective_trades or 0.0:,.0f} independent ones.",
+            f"The smallest effect this sample could have shown is {smallest:.2f} net ticks per trade.",
+        ]
     if word == UNDECIDABLE:
         more = max(needed or 0, MIN_TEST_DAYS)
         text.append(
@@ -124,15 +132,20 @@ def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str)
         conclusion=word,
         text=text,
         test_days=test_days,
-        smallest_effect_ticks=smallest if smallest is not None and np.isfinite(smallest) else None,
+        effective_trades=None if sharpest is None else sharpest.effective_trades,
+        smallest_effect_ticks=smallest,
         days_needed=max(needed, MIN_TEST_DAYS) if needed and word == UNDECIDABLE else None,
         confidence=CONFIDENCE,
     )
 
 
+def _half_width(item: TradeEvidence) -> float:
+    return ((item.high or 0.0) - (item.low or 0.0)) / 2.0
+
+
 def _days_needed(test_days: int, half_width: float, means: Sequence[float]) -> int | None:
     """Days until the interval around the present mean would leave zero out (its width falls with the root of days)."""
     effect = max(abs(mean) for mean in means)
-    if effect <= 0 or not np.isfinite(half_width):
+    if effect <= 0:
         return None
     return int(np.ceil(test_days * (half_width / effect) ** 2))

@@ -33,7 +33,9 @@ SAMPLES = ROOT / "samples"
 
 def environment_of(folder: Path) -> dict[str, str]:
     names = ("DATA", "RUNS", "ARTIFACTS")
-    return {**os.environ, **{f"GHTRADER_{name}_DIR": str(folder / name.lower()) for name in names}}
+    folders = {f"GHTRADER_{name}_DIR": str(folder / name.lower()) for name in names}
+    # kernels are compiled once for all processes that tests start, not once per temporary folder
+    return {"NUMBA_CACHE_DIR": str(ROOT / ".numba_cache"), **os.environ, **folders}
 
 
 @pytest.fixture

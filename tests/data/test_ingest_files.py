@@ -220,6 +220,20 @@ def test_a_process_killed_outright_and_run_again_gives_the_digests_of_one_run(cl
     assert list(tmp_path.rglob("*.writing")) == []
 
 
+def test_two_processes_that_import_halves_of_a_day_at_once_lose_no_row(cli: Any, tmp_path: Path) -> None:
+    frame = source_frame(4_000)
+    frame.write_parquet(tmp_path / f"{SYMBOL}.whole.parquet")
+    commands = []
+    for name, rows in (("early", frame[:2_500]), ("late", frame[1_500:])):
+        rows.write_parquet(tmp_path / f"{SYMBOL}.{name}.parquet")
+        commands.append([sys.executable, "-m", "ghtrader.app", "data", "import", str(tmp_path / f"{SYMBOL}.{name}.parquet")])
+    processes = [subprocess.Popen(command, env=cli.environment, stderr=subprocess.DEVNULL) for command in commands]
+    assert [process.wait() for process in processes] == [0, 0]
+    report = cli.json("data", "import", str(tmp_path / f"{SYMBOL}.whole.parquet"))
+    assert (report["rows_written"], report["deduped"]) == (0, 4_000)
+    assert cli.json("data", "verify")["ok"]
+
+
 # --- verification ----------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from ghtrader.app.services import AppServices
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.pipelines.build import build_variety
-from ghtrader.pipelines.evaluate import load_scores
+from ghtrader.pipelines.evaluate import StoredCard, load_scores
 from ghtrader.pipelines.ingest import import_files
 from ghtrader.pipelines.main_job import JobReport, run_variety
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
@@ -92,6 +92,11 @@ def test_artefacts_load_and_cards_say_what_was_fitted_on_what(stored: AppService
         folder = stored.paths.artifacts / "models" / card.artefact[:16]
         predictor = load_predictor((folder / "model.bin").read_bytes())
         assert predictor.artefact_hash == card.artefact
+        stored_card = msgspec.json.decode((folder / "card.json").read_bytes(), type=StoredCard)
+        assert stored_card.card == card
+        assert set(stored_card.builds) == {*card.train_days, *card.test_days}
+        assert tuple(stored_card.factor_names) == predictor.factor_names
+        assert {metric.model for metric in stored_card.metrics} == {card.model}
         assert len(card.train_days) == card.fold + 1
         assert not set(card.train_days) & set(card.test_days)
         assert card.theta_ticks >= 1.0

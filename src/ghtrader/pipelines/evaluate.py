@@ -81,6 +81,18 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     artefact: str
 
 
+class StoredCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies beside an artefact: the fold's card, the data it saw, settings, code, and how its model was judged."""
+
+    card: ModelCard
+    symbol: str
+    factor_names: list[str]
+    builds: dict[str, str]
+    settings: JudgeSettings
+    code: str
+    metrics: list[Metric]
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything judged. ``scores_id`` names the stored out-of-fold scores of the trading model at the headline horizon."""
 
@@ -160,7 +172,10 @@ def evaluate(
             found, reliability = judge(oof, prior, replicates=settings.replicates, seed=settings.seed)
             metrics += found
             thetas[name] = fitted[-1].theta
-            cards += [_card(item, artifacts) for item in fitted]
+            cards += [_card(item) for item in fitted]
+            if artifacts is not None:
+                for item in fitted:
+                    _store_artefact(artifacts, item, datasets, settings, found)
             if model == "prior":
                 continue
             if headline:
@@ -219,8 +234,8 @@ def _fit(
     return fitted
 
 
-def _card(fitted: FittedFold, artifacts: Path | None) -> ModelCard:
-    card = ModelCard(
+def _card(fitted: FittedFold) -> ModelCard:
+    return ModelCard(
         model=fitted.family,
         horizon=str(fitted.horizon),
         fold=fitted.fold.number,
@@ -231,13 +246,27 @@ def _card(fitted: FittedFold, artifacts: Path | None) -> ModelCard:
         trade_threshold=fitted.trade_threshold,
         artefact=fitted.predictor.artefact_hash,
     )
-    if artifacts is not None:
-        folder = artifacts / "models" / card.artefact[:16]
-        if not (folder / "card.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / "model.bin", fitted.predictor.to_bytes())
-            write_atomically(folder / "card.json", msgspec.json.format(msgspec.json.encode(card), indent=1))
-    return card
+
+
+def _store_artefact(
+    artifacts: Path, fitted: FittedFold, datasets: Sequence[DayDataset], settings: JudgeSettings, metrics: Sequence[Metric]
+) -> None:
+    """``artifacts/models/HASH/``: the artefact once, its card as of the latest evaluation."""
+    card, used = _card(fitted), {*fitted.fold.train_days, *fitted.fold.test_days}
+    stored = StoredCard(
+        card=card,
+        symbol=datasets[0].symbol,
+        factor_names=list(fitted.predictor.factor_names),
+        builds={d.trading_day.iso: d.build_hash for d in datasets if d.trading_day.iso in used},
+        settings=settings,
+        code=code_hash(*CODE_ROOMS),
+        metrics=list(metrics),
+    )
+    folder = artifacts / "models" / card.artefact[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "model.bin").exists():
+        write_atomically(folder / "model.bin", fitted.predictor.to_bytes())
+    write_atomically(folder / "card.json", msgspec.json.format(msgspec.json.encode(stored), indent=1))
 
 
 def _scores(datasets: Sequence[DayDataset], fitted: Sequence[FittedFold]) -> Scores:

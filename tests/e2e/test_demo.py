@@ -59,7 +59,9 @@ def test_several_symbols_are_one_run_each(cli: Cli, tmp_path: Path) -> None:
         frame = pl.read_parquet(SAMPLES / f"SHFE.rb2510.{name}.parquet").head(12_000)
         for symbol in ("SHFE.rb2510", "SHFE.hc2510"):
             frame.write_parquet(tmp_path / f"{symbol}.{name}.parquet")
+    pl.read_parquet(SAMPLES / "SHFE.rb2510.20250610.parquet").head(200).write_parquet(tmp_path / "SHFE.cu2510.20250610.parquet")
     report = cli.json("demo", "--ticks", str(tmp_path))
+    assert [item["symbol"] for item in report["skipped"]] == ["SHFE.cu2510"]  # one day is too few; the others run
     assert report["symbols"] == ["SHFE.hc2510", "SHFE.rb2510"]
     assert [run["symbol"] for run in report["runs"]] == report["symbols"]
     assert set(report["fills"]) == set(report["symbols"])

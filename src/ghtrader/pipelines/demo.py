@@ -94,6 +94,14 @@ class SymbolRun(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
 
 
+class SkippedSymbol(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbol of the folder that could not be run, and why; the others were."""
+
+    symbol: str
+    message: str
+    hint: str
+
+
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     """All symbols. For one symbol the top-level fields are its own; for several they are joined and ``runs`` has each."""
 
@@ -113,6 +121,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     reused: list[str]
     truth: Truth | None
     runs: list[SymbolRun]
+    skipped: list[SkippedSymbol]
     next_commands: list[str]
 
 
@@ -152,11 +161,21 @@ def run_demo(
     with log.timed("read"):
         groups = _by_symbol(files)
     runs: list[SymbolRun] = []
+    skipped: list[SkippedSymbol] = []
     truth: Truth | None = None
     for symbol, (paths, identity) in groups.items():
-        run, truth = _run_symbol(services, symbol, paths, identity, market, command, stages, log, progress)
-        runs.append(run)
-    return _joined(services, runs, truth, log)
+        try:
+            run, truth = _run_symbol(services, symbol, paths, identity, market, command, stages, log, progress)
+        except DataError as error:
+            if len(groups) == 1:
+                raise
+            skipped.append(SkippedSymbol(symbol=symbol, message=error.message, hint=error.hint))
+        else:
+            runs.append(run)
+    if not runs:
+        listed = "; ".join(f"{item.symbol}: {item.message}" for item in skipped)
+        raise DataError(f"no symbol of the folder could be run: {listed}", hint=skipped[0].hint)
+    return _joined(services, runs, skipped, truth, log)
 
 
 def _tick_files(folder: Path | None) -> list[Path]:
@@ -406,7 +425,9 @@ def _next_commands(workspace: str) -> list[str]:
     ]
 
 
-def _joined(services: Services, runs: Sequence[SymbolRun], truth: Truth | None, log: StageLog) -> DemoReport:
+def _joined(
+    services: Services, runs: Sequence[SymbolRun], skipped: list[SkippedSymbol], truth: Truth | None, log: StageLog
+) -> DemoReport:
     first = runs[0]
     dropped: dict[str, int] = {}
     for run in runs:
@@ -430,6 +451,7 @@ def _joined(services: Services, runs: Sequence[SymbolRun], truth: Truth | None, 
         reused=log.reused,
         truth=truth,
         runs=list(runs),
+        skipped=skipped,
         next_commands=_next_commands(first.workspace),
     )
 
@@ -453,4 +475,5 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
             rows.append((f"fills {name}", f"{fill.pnl:,.0f} CNY, {fill.fills:,} fills, {fill.passive_fills:,} passive, {shown}"))
         rows.append(("conclusion", f"{run.conclusion}: {' '.join(run.conclusion_text)}"))
         rows.append(("report", run.report))
+    rows += [("not run", f"{item.symbol}: {item.message}") for item in report.skipped]
     return rows

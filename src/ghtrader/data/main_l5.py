@@ -10,6 +10,7 @@ import numpy as np
 from ghtrader.core.clock import Clock
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.main_schedule import MainSchedule
+from ghtrader.data.manifests import column_hashes
 from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import SCHEMA_VERSION
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
@@ -104,7 +105,7 @@ def build_day(
         rows_in=len(frame),
         conversions=raw.conversions,
         sources=raw.sources,
-        columns=raw.columns,
+        columns=column_hashes(frame),
         lineage={
             "raw_digest": raw.digest,
             "schedule_hash": schedule.schedule_hash,

@@ -71,6 +71,15 @@ def test_the_text_says_how_many_days_trades_and_independent_trades_and_the_small
     assert verdict.effective_trades == 50.0
 
 
+def test_days_needed_are_those_of_the_policy_that_needs_fewest_under_its_harder_fill_model() -> None:
+    evidence = [
+        *_both("taker", -0.9, 1.1),  # mean 0.1, half width 1
+        _evidence("passive", "back", -0.4, 0.8),  # 0.2 and 0.6: nine times the days
+        _evidence("passive", "pro_rata", -0.2, 0.6),  # 0.2 and 0.4: four times
+    ]
+    assert conclude(evidence, test_days=20, horizon="50t").days_needed == pytest.approx(180, abs=1)
+
+
 def test_a_policy_that_never_traded_proves_nothing() -> None:
     none = TradeEvidence(
         policy="passive", fill_model="back", trades=0, net_ticks=None, low=None, high=None, effective_trades=None

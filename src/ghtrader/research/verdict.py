@@ -79,7 +79,7 @@ def trade_interval(
     interval = interval_ratio(sums, sizes, resampler)
     error = (interval.high - interval.value) / resampler.width
     effective = (float(values.std()) / error) ** 2 if np.isfinite(error) and error > 0 else 0.0
-    return interval, effective
+    return interval, min(effective, float(len(values)))
 
 
 def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str) -> Verdict:
@@ -95,8 +95,7 @@ def conclude(evidence: Sequence[TradeEvidence], *, test_days: int, horizon: str)
     losing = [p for p in policies if len(bounds[p]) == len(JUDGED_MODELS) and all((i.high or 0.0) < 0 for i in bounds[p])]
     sharpest = min((item for p in policies for item in bounds[p]), key=_half_width, default=None)
     smallest = None if sharpest is None else _half_width(sharpest) * POWER_FACTOR / 1.96
-    means = [i.net_ticks for p in policies for i in bounds[p] if i.net_ticks is not None]
-    needed = _days_needed(test_days, _half_width(sharpest), means) if sharpest is not None and means else None
+    needed = min((days for p in policies if (days := _days_needed(test_days, bounds[p])) is not None), default=None)
     if test_days < MIN_TEST_DAYS:
         word = UNDECIDABLE
         text = [f"{test_days} disjoint test days; below {MIN_TEST_DAYS} nothing is concluded, whatever the numbers say."]
@@ -143,9 +142,10 @@ def _half_width(item: TradeEvidence) -> float:
     return ((item.high or 0.0) - (item.low or 0.0)) / 2.0
 
 
-def _days_needed(test_days: int, half_width: float, means: Sequence[float]) -> int | None:
-    """Days until the interval around the present mean would leave zero out (its width falls with the root of days)."""
-    effect = max(abs(mean) for mean in means)
-    if effect <= 0:
-        return None
-    return int(np.ceil(test_days * (half_width / effect) ** 2))
+def _days_needed(test_days: int, judged: Sequence[TradeEvidence]) -> int | None:
+    """Days until one policy's intervals, around its present means, leave zero out under every fill model.
+
+    Widths fall with the root of days. None where no number of days would do (no trades, a mean of zero).
+    """
+    days = [test_days * (_half_width(item) / abs(item.net_ticks)) ** 2 for item in judged if item.net_ticks]
+    return int(np.ceil(max(days))) if len(days) == len(JUDGED_MODELS) else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghtrader.core.errors import CalendarError, ConfigError
@@ -248,6 +248,7 @@ def test_a_list_that_reaches_the_end_of_december_closes_the_year() -> None:
     assert table.closed["2027"][-3:] == ("12-29", "12-30", "12-31")
 
 
+@settings(max_examples=30, deadline=None)  # builds whole calendars; a busy machine takes its time
 @given(st.lists(st.sampled_from(ALL[-40:]), unique=True, max_size=5))
 def test_no_known_day_is_lost_without_being_asked(lost: list[TradingDay]) -> None:
     listed = [each for each in [*ALL[-60:], *weekdays("2027-01-04", "2027-02-26")] if each not in lost]

@@ -185,5 +185,21 @@ def test_any_number_of_breaks_is_data() -> None:
     assert sessions.last_ns == at("2025-06-05T15:15:00")
 
 
+@pytest.mark.parametrize("day", ["2019-06-05", "2025-06-05"])
+def test_between_the_night_and_the_morning_the_market_is_closed(day: str) -> None:
+    phase, part = classify(np.array([at(f"{day}T06:00:00"), at(f"{day}T08:54:59")]), of("SHFE.au", day))
+    assert (set(phase.tolist()), set(part.tolist())) == ({int(Phase.CLOSED)}, {int(SessionPart.NONE)})
+
+
+def test_where_a_window_and_the_rule_disagree_the_window_decides() -> None:
+    # a night that opens at 17:00 begins before the rule's 18:00, a day that ends at 19:00 ends after it
+    table = with_hours([("am1", "09:00", "11:30")], [("17:00", "23:00")])
+    assert trading_day_of(at("2025-06-04T17:30:00"), "SHFE.cu", CALENDAR, table).iso == "2025-06-05"
+    assert trading_day_of(at("2025-06-04T12:00:00"), "SHFE.cu", CALENDAR, table).iso == "2025-06-04"
+    late = with_hours([("am1", "09:00", "11:30"), ("pm", "13:30", "19:00")], [("21:00", "23:00")])
+    assert trading_day_of(at("2025-06-04T18:30:00"), "SHFE.cu", CALENDAR, late).iso == "2025-06-04"
+    assert trading_day_of(at("2025-06-04T19:30:00"), "SHFE.cu", CALENDAR, late).iso == "2025-06-05"
+
+
 def test_a_night_that_ends_before_the_delayed_open_falls_away() -> None:
     assert not of("SHFE.cu", "2019-12-26", with_hours([("am1", "09:00", "11:30")], [("21:00", "22:00")])).has_night

@@ -197,6 +197,10 @@ class Calendar:
         """Whether ``day`` is the first trading day of the table: what was before it is not known."""
         return day <= self._days[0]
 
+    def is_last(self, day: TradingDay) -> bool:
+        """Whether ``day`` is the last trading day of the table: what comes after it is not known."""
+        return day >= self._days[-1]
+
     def follows_holiday(self, day: TradingDay) -> bool:
         """Whether an exchange holiday on a weekday lies between ``day`` and the trading day before it."""
         before = self.previous(day).date

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -176,21 +175,29 @@ def trading_days_of(
     lowest = int(number.min())
     present = np.flatnonzero(np.bincount(number - lowest))
     by_rule = [calendar.on_or_after(TradingDay(EPOCH + dt.timedelta(days=lowest + int(offset)))) for offset in present]
-    days = sorted(set(by_rule))
-    position = {day: index for index, day in enumerate(days)}
+    candidates = sorted({near for day in set(by_rule) for near in _neighbours(day, calendar)})
+    position = {day: index for index, day in enumerate(candidates)}
     lookup = np.zeros(int(present[-1]) + 1, dtype=np.int64)
     lookup[present] = [position[day] for day in by_rule]
-    chosen = lookup[number - lowest]
-    return days, _windows_first(ts_ns, chosen, [sessions_for(product, day, calendar, instruments) for day in days])
+    sessions = [sessions_for(product, day, calendar, instruments) for day in candidates]
+    chosen = _windows_first(ts_ns, lookup[number - lowest], sessions)
+    counts = np.bincount(chosen, minlength=len(candidates))
+    return [day for day, count in zip(candidates, counts, strict=True) if count], (np.cumsum(counts > 0) - 1)[chosen]
+
+
+def _neighbours(day: TradingDay, calendar: Calendar) -> list[TradingDay]:
+    """The day with the trading days before and after it, as far as the calendar knows them: whose window may hold a stamp."""
+    before = [] if calendar.is_first(day) else [calendar.previous(day)]
+    after = [] if calendar.is_last(day) else [calendar.next(day)]
+    return [*before, day, *after]
 
 
 def _windows_first(
     ts_ns: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64], sessions: list[DaySessions]
 ) -> npt.NDArray[np.int64]:
-    """Where the rule and a session window disagree (a night that exists by exception), the window decides."""
+    """Where the rule and a session window disagree (hours that differ from today's), the window decides."""
     spans = [(w.start_ns, w.end_ns, index) for index, day in enumerate(sessions) for w in day.windows if w.phase != Phase.BREAK]
     starts, ends, owners = (np.array(column, dtype=np.int64) for column in zip(*spans, strict=True))
-    assert all(before[1] <= after[0] for before, after in pairwise(spans))
     window = np.searchsorted(starts, ts_ns, side="right") - 1
     inside = (window >= 0) & (ts_ns < ends[window])
     return np.where(inside, owners[window], chosen)
@@ -203,5 +210,5 @@ def trading_day_of(ts_ns: int, product: str, calendar: Calendar, instruments: In
     >>> trading_day_of(saturday_0200, "SHFE.au", Calendar.vendored(), InstrumentTable.vendored())
     TradingDay('2025-06-09')
     """
-    days, _ = trading_days_of(np.array([ts_ns], dtype=np.int64), product, calendar, instruments)
-    return days[0]
+    days, index = trading_days_of(np.array([ts_ns], dtype=np.int64), product, calendar, instruments)
+    return days[int(index[0])]

@@ -118,6 +118,7 @@ class InstrumentTable:
             "margin": margin,
             "order_limits": limits,
         }
+        unverified = tuple(name for name, fact in facts.items() if self.is_unverified(fact.sources))
         return InstrumentSpec(
             symbol=symbol,
             product=row.product,
@@ -133,8 +134,8 @@ class InstrumentTable:
             sources={name: self.source_text(fact.sources) for name, fact in facts.items()},
             listed=row.listed,
             validity={name: (fact.valid_from, fact.valid_to) for name, fact in facts.items()},
-            carried_forward=tuple(name for name, fact in facts.items() if not fact.is_known_on(day)),
-            unverified=tuple(name for name, fact in facts.items() if self.is_unverified(fact.sources)),
+            carried_forward=tuple(name for name, fact in facts.items() if name in unverified or not fact.is_known_on(day)),
+            unverified=unverified,
         )
 
     def day_hours(self, symbol: str, trading_day: TradingDay) -> DayHours:

@@ -90,9 +90,9 @@ def test_the_gold_tick_changed_on_2019_12_10() -> None:
     assert "price_tick" not in spec.carried_forward
 
 
-def test_market_orders_exist_since_2026_07_06() -> None:
-    assert not TABLE.spec("SHFE.rb2610", day("2026-07-03")).has_market_orders
-    assert TABLE.spec("SHFE.rb2610", day("2026-07-06")).limits.max_market_lots == 60
+@pytest.mark.parametrize("symbol", ["SHFE.rb2610", "INE.sc2612"])
+def test_the_exchange_takes_no_market_orders(symbol: str) -> None:
+    assert not TABLE.spec(symbol, day("2026-07-06")).has_market_orders
 
 
 def test_fees_are_dated_and_close_today_has_its_own() -> None:

@@ -7,6 +7,9 @@ JOBS ?= 2
 DATA ?= $(CURDIR)/data
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# threads that spin while they wait starve the tests beside them
+export OPENBLAS_NUM_THREADS = 1
+export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: help demo test check lint types contracts coverage data-contract bench soak lock reference clean env env-test
 

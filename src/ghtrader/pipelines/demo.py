@@ -285,7 +285,7 @@ def _run_symbol(
     data = _prepare(services, space, symbol, files, log, progress)
     evaluation, scores = run_evaluation(space, data.datasets, settings, stages, trials, progress)
     simulation = run_simulation(space, product, data.datasets, evaluation, scores, settings, stages, trials, progress)
-    truth = None if market is None else _truth(space, product, market, simulation, settings, stages, progress)
+    truth = None if market is None else _truth(space, product, market, simulation, settings, stages, trials, progress)
     with log.timed("report"):
         page = compose_report(
             symbol=symbol,
@@ -333,6 +333,7 @@ def _truth(
     simulation: Simulation,
     settings: JudgeSettings,
     stages: StageStore,
+    trials: TrialLedger,
     progress: Progress,
 ) -> Truth:
     """Signal gain and directional AUC of the planted channel, on the same stored days."""
@@ -345,7 +346,11 @@ def _truth(
     }
 
     def compute() -> SignalTruth:
-        return signal_truth(datasets, seed=settings.seed, replicates=settings.replicates, threads=2)
+        found = signal_truth(datasets, seed=settings.seed, replicates=settings.replicates, threads=2)
+        spec = {"set": "channel", "baseline": "minimal15", "model": "lightgbm", "seed": settings.seed}
+        result = {"signal_gain": found.signal_gain.value, "directional_auc": found.directional_auc.value}
+        trials.record("truth", spec=spec, data={"symbol": built.alias, "builds": inputs["builds"]}, result=result)
+        return found
 
     signal = stages.run("truth", inputs, SignalTruth, compute)
     return Truth(

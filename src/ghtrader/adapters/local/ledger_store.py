@@ -43,7 +43,8 @@ class SqliteLedger:
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.executescript(SCHEMA)
             except (sqlite3.Error, OSError) as error:
-                raise StoreError(f"cannot open the ledger {self._path}: {error}", path=str(self._path)) from error
+                hint = "restore it from a backup, or move it away to begin a new one"
+                raise StoreError(f"cannot open the ledger {self._path}: {error}", hint=hint, path=str(self._path)) from error
             self._local.connection = connection
         return connection
 

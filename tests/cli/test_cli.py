@@ -51,6 +51,7 @@ def test_an_unknown_verb_names_the_nearest_and_exits_2(cli: Cli) -> None:
 
 def test_a_missing_option_is_a_usage_error(cli: Cli) -> None:
     assert cli.run("main-l5").returncode == 2
+    assert cli.json("main-l5", code=2)["error"] == "UsageError"
 
 
 def test_errors_name_what_why_and_the_next_command_and_as_json_too(cli: Cli) -> None:

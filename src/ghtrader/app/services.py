@@ -6,13 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ghtrader import __version__
-from ghtrader.config_service.service import ConfigService
 from ghtrader.core.clock import Clock, SystemClock
-from ghtrader.pipelines.services import Paths, Services, Settings
-from ghtrader.ports.ledger_store import LedgerStore
-from ghtrader.ports.tick_store import TickStore
+
+if TYPE_CHECKING:
+    from ghtrader.config_service.service import ConfigService
+    from ghtrader.pipelines.services import Paths, Services, Settings
+    from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.tick_store import TickStore
+
 
 #: Small matrices gain nothing from BLAS threads, and threads that spin while they wait starve whatever runs beside them.
 THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -39,6 +43,7 @@ class AppServices:
         from ghtrader.adapters.local.config_store import LedgerConfigRevisions
         from ghtrader.app.keys import declared_keys
         from ghtrader.config_service.registry import KeyRegistry
+        from ghtrader.config_service.service import ConfigService
 
         keys = declared_keys()
         return ConfigService(

@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +15,9 @@ from typer.core import TyperGroup
 from ghtrader.cli.render import print_error
 from ghtrader.cli.verbs import VERBS
 from ghtrader.core.errors import EXIT_INTERRUPTED, EXIT_OK, GhtraderError, UsageError, exit_code_of
-from ghtrader.pipelines.services import Services
+
+if TYPE_CHECKING:
+    from ghtrader.pipelines.services import Services
 
 __all__ = ["run"]
 
@@ -122,7 +124,10 @@ def run(services: Services, arguments: list[str]) -> int:
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: message, hint and exit code 1
         if getattr(error, "exit_code", None) == 2 and hasattr(error, "show"):
-            error.show()
+            if as_json:
+                print_error(UsageError(str(error), hint="the same command with --help"), as_json=True)
+            else:
+                error.show()
             return 2
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ghtrader.core.errors import GhtraderError
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ def _finite(value: Any) -> Any:
 def emit(report: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
     """Show a report: with ``as_json`` as one JSON object on one line, else drawn by ``render``."""
     if as_json:
+        import msgspec
+
         sys.stdout.write(msgspec.json.encode(_finite(msgspec.to_builtins(report))).decode() + "\n")
         sys.stdout.flush()
         return
@@ -57,4 +57,6 @@ def print_error(error: GhtraderError, *, as_json: bool) -> None:
     if error.hint:
         sys.stderr.write(f"  next: {error.hint}\n")
     if as_json:
+        import msgspec
+
         sys.stdout.write(msgspec.json.encode(_finite(msgspec.to_builtins(error.as_dict(), enc_hook=str))).decode() + "\n")

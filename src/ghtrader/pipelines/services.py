@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ghtrader.config_service.service import ConfigService
-from ghtrader.core.clock import Clock
-from ghtrader.core.config_keys import ConfigValue
-from ghtrader.ports.ledger_store import LedgerStore
-from ghtrader.ports.tick_store import TickStore
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ghtrader.config_service.service import ConfigService
+    from ghtrader.core.clock import Clock
+    from ghtrader.core.config_keys import ConfigValue
+    from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.tick_store import TickStore
+
 
 __all__ = ["Paths", "Services", "Settings"]
 

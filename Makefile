@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OPENBLAS_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test check lint types contracts coverage data-contract bench soak lock reference clean env env-test
+.PHONY: help demo test check lint types contracts coverage data-contract bench bench-questdb soak lock reference clean env env-test questdb questdb-stop test-questdb
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,8 +40,19 @@ demo: $(VENV)/.core ## the whole loop on the sample days
 	GHTRADER_DATA_DIR=$(DATA)/store GHTRADER_RUNS_DIR=$(DATA)/runs GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader demo
 
 test: $(VENV)/.test ## every test; nothing is skipped silently
-	@bash scripts/system_packages.sh chromium
+	@bash scripts/system_packages.sh chromium java mvn
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+questdb: $(VENV)/.test ## a real QuestDB server on free loopback ports; prints its environment as shell exports
+	@bash scripts/system_packages.sh java mvn
+	@$(BIN)/python -m ghtrader.testing.questdb_server start $(DATA)/questdb
+
+questdb-stop: $(VENV)/.test ## stop the server of make questdb
+	@$(BIN)/python -m ghtrader.testing.questdb_server stop $(DATA)/questdb
+
+test-questdb: $(VENV)/.test ## every contract, migration, parity and fault test on a real server, which is stopped at the end
+	@bash scripts/system_packages.sh java mvn
+	$(BIN)/python -m pytest tests/questdb -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 check: lint types contracts coverage data-contract ## exactly what CI runs
 
@@ -65,6 +76,9 @@ data-contract: $(VENV)/.test ## the shipped sample days: import, verify, digest
 bench: $(VENV)/.test ## speed and memory beside peers, one core
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
 	for name in sim factors labels rowhash store import; do $(BIN)/ghtrader bench $$name || exit 1; done
+
+bench-questdb: $(VENV)/.test ## writes, reads and questions beside a bare client, on a server of its own
+	@bash scripts/bench_questdb.sh $(DATA)/bench-questdb
 
 soak: $(VENV)/.test ## the truth study over twenty seeds (minutes)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20

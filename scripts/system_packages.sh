@@ -4,6 +4,8 @@ set -euo pipefail
 missing=()
 for package in "$@"; do
   case "$package" in
+    java) command -v java >/dev/null 2>&1 || missing+=(openjdk-17-jre-headless) ;;
+    mvn) command -v mvn >/dev/null 2>&1 || missing+=(maven) ;;
     libgomp1) ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || missing+=(libgomp1) ;;
     *) command -v "$package" >/dev/null 2>&1 || missing+=("$package") ;;
   esac

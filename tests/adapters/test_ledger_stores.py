@@ -36,5 +36,5 @@ def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
 def test_the_database_is_in_wal_mode_and_synced(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.sqlite")
     ledger.append("a", {})
-    assert ledger._read("PRAGMA journal_mode")[0][0] == "wal"
-    assert ledger._read("PRAGMA synchronous")[0][0] == 2
+    assert ledger._file.read("PRAGMA journal_mode")[0][0] == "wal"
+    assert ledger._file.read("PRAGMA synchronous")[0][0] == 2

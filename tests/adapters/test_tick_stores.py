@@ -14,7 +14,7 @@ from ghtrader.adapters.local.tick_store import LocalTickStore
 from ghtrader.adapters.memory import MemoryTickStore
 from ghtrader.core.errors import StoreError
 from ghtrader.testing.builders import day_manifest, tick_frame
-from ghtrader.testing.contracts.tick_store import SharedTickStoreContract, TickStoreContract
+from ghtrader.testing.contracts.tick_store import FileTickStoreContract, TickStoreContract
 
 
 class TestMemoryTickStore(TickStoreContract):
@@ -23,7 +23,7 @@ class TestMemoryTickStore(TickStoreContract):
         return MemoryTickStore()
 
 
-class TestLocalTickStore(SharedTickStoreContract):
+class TestLocalTickStore(FileTickStoreContract):
     opener = "ghtrader.adapters.local.tick_store:LocalTickStore"
 
     @pytest.fixture

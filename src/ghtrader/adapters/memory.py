@@ -12,13 +12,14 @@ import msgspec
 from ghtrader.core.errors import DataError
 from ghtrader.core.ids import canonical_json
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.scoped_rows import checked_rows, scoped_table
 from ghtrader.ports.ledger_store import LedgerRow
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MemoryLedger", "MemoryTickStore"]
+__all__ = ["MemoryLedger", "MemoryTables", "MemoryTickStore"]
 
 
 class MemoryTickStore:
@@ -108,6 +109,14 @@ class MemoryLedger:
         """How many documents a ledger holds."""
         return len(self._ledgers.get(ledger, []))
 
+    def ledgers(self) -> list[str]:
+        """Names of the ledgers that hold documents, sorted."""
+        return sorted(name for name, rows in self._ledgers.items() if rows)
+
+    def tables(self) -> list[str]:
+        """Names of the document tables that hold documents, sorted."""
+        return sorted(name for name, rows in self._tables.items() if rows)
+
     def put(self, table: str, key: str, document: Mapping[str, Any]) -> None:
         """Store a document under a key."""
         self.put_many(table, {key: document})
@@ -132,3 +141,24 @@ class MemoryLedger:
         """Remove a document."""
         with self._lock:
             return self._tables.get(table, {}).pop(key, None) is not None
+
+
+class MemoryTables:
+    """`ports.table_store.TableStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def replace(self, table: str, scope: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the rows of a scope."""
+        self._rows[table, scope] = checked_rows(table, rows)
+
+    def rows(self, table: str, scope: str) -> list[dict[str, Any]]:
+        """The rows of a scope."""
+        scoped_table(table)
+        return [dict(row) for row in self._rows.get((table, scope), [])]
+
+    def scopes(self, table: str) -> list[str]:
+        """Scopes that have rows, sorted."""
+        scoped_table(table)
+        return sorted(scope for (name, scope), rows in self._rows.items() if name == table and rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ghtrader.core.config_keys import ConfigKey
 from ghtrader.data.config import KEYS as DATA_KEYS
 from ghtrader.datasets.config import KEYS as DATASET_KEYS
+from ghtrader.questdb.config import KEYS as STORE_KEYS
 from ghtrader.research.config import KEYS as RESEARCH_KEYS
 from ghtrader.sim.config import KEYS as SIM_KEYS
 
@@ -13,4 +14,4 @@ __all__ = ["declared_keys"]
 
 def declared_keys() -> tuple[ConfigKey, ...]:
     """Keys of every room; a new room adds its line here."""
-    return (*DATA_KEYS, *DATASET_KEYS, *SIM_KEYS, *RESEARCH_KEYS)
+    return (*DATA_KEYS, *DATASET_KEYS, *SIM_KEYS, *RESEARCH_KEYS, *STORE_KEYS)

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 
 from ghtrader import __version__
 from ghtrader.core.clock import Clock, SystemClock
+from ghtrader.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ghtrader.app.stores import LocalStore
     from ghtrader.config_service.service import ConfigService
-    from ghtrader.pipelines.services import Paths, Services, Settings
+    from ghtrader.data.day_cache import DayReader
+    from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_store import TickStore
+    from ghtrader.questdb.store import QuestdbStore
 
 
 #: Small matrices gain nothing from BLAS threads, and threads that spin while they wait starve whatever runs beside them.
@@ -23,9 +28,12 @@ THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAI
 
 __all__ = ["AppServices"]
 
+STORE_VARIABLE = "GHTRADER_STORE"
+STORES = ("local", "questdb")
+
 
 class AppServices:
-    """`pipelines.services.Services` of a real process: local stores under the data folder."""
+    """`pipelines.services.Services` of a real process: the store that GHTRADER_STORE names; configuration is always local."""
 
     def __init__(self, paths: Paths, environment: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> None:
         self.paths = paths
@@ -33,6 +41,7 @@ class AppServices:
         self.tool_version = __version__
         self._environment = environment
         self._overrides = dict(overrides or {})
+        self._store_name = ""
 
     def override(self, values: Mapping[str, str]) -> None:
         """Values of the command line (``--set key=value``); before anything asked for the settings."""
@@ -48,7 +57,7 @@ class AppServices:
         keys = declared_keys()
         return ConfigService(
             KeyRegistry(keys),
-            LedgerConfigRevisions(self.ledger(), frozenset(key.name for key in keys)),
+            LedgerConfigRevisions(self._local.ledger(), frozenset(key.name for key in keys)),
             self.clock,
             environment=self._environment,
             overrides=self._overrides,
@@ -59,16 +68,16 @@ class AppServices:
         return self._config.settings()
 
     @cached_property
-    def _tick_store(self) -> TickStore:
-        from ghtrader.adapters.local.tick_store import LocalTickStore
+    def _local(self) -> LocalStore:
+        from ghtrader.app.stores import LocalStore
 
-        return LocalTickStore(self.paths.data / "ticks")
+        return LocalStore(self.paths, self.clock, self.tool_version)
 
     @cached_property
-    def _ledger(self) -> LedgerStore:
-        from ghtrader.adapters.local.ledger_store import SqliteLedger
+    def _questdb(self) -> QuestdbStore:
+        from ghtrader.app.stores import served_store
 
-        return SqliteLedger(self.paths.data / "ledger.sqlite")
+        return served_store(self.paths, self.clock, self.tool_version, self._environment, self._settings)
 
     def config(self) -> ConfigService:
         """The configuration service."""
@@ -78,23 +87,49 @@ class AppServices:
         """The effective configuration, resolved once."""
         return self._settings
 
+    def store(self, name: str | None = None) -> Store:
+        """A store by name; without one, the one that GHTRADER_STORE names."""
+        chosen = name or self._store_name or self._environment.get(STORE_VARIABLE, "").strip() or "local"
+        if chosen not in STORES:
+            raise ConfigError(f"no store {chosen!r}: expected {' or '.join(STORES)}", hint=f"export {STORE_VARIABLE}=local")
+        return self._local if chosen == "local" else self._questdb
+
+    def server_store(self) -> ServerStore:
+        """The QuestDB store."""
+        return self._questdb
+
     def tick_store(self) -> TickStore:
-        """The tick store of the data folder."""
-        return self._tick_store
+        """Ticks of the process's own store."""
+        return self.store().ticks()
+
+    def day_reader(self) -> DayReader:
+        """Days for computing: local files as they are, a server's days behind a cache."""
+        from ghtrader.data.day_cache import CachedDays
+
+        store = self.store()
+        return (
+            store.ticks() if store.name == "local" else CachedDays(store.ticks(), self.paths.artifacts / "day_cache" / store.name)
+        )
 
     def ledger(self) -> LedgerStore:
-        """Ledgers and small tables of the data folder."""
-        return self._ledger
+        """Ledgers and documents of the process's own store."""
+        return self.store().ledger()
+
+    def tables(self) -> TableStore:
+        """Relational rows of the process's own store."""
+        return self.store().tables()
 
     def workspace(self, name: str) -> Services:
         """The same process on ``data/workspaces/name``; configuration stays that of the process."""
+        # scratch work stays on files: it needs no server, and never meets the ticks of one
         copy = AppServices(replace(self.paths, data=self.paths.data / "workspaces" / name), self._environment, self._overrides)
+        copy._store_name = "local"
         copy.__dict__["_config"] = self._config
         copy.__dict__["_settings"] = self._settings
         return copy
 
     def query(self, sql: str) -> list[dict[str, object]]:
-        """One read-only SQL query over the stored ticks (extra ``sql``)."""
+        """One read-only SQL query over the ticks stored in files (extra ``sql``)."""
         from ghtrader.adapters.local.query import query_ticks
 
         return query_ticks(self.paths.data / "ticks", sql)

@@ -101,6 +101,18 @@ VERBS: dict[str, Verb] = {
         "truth_app",
         "Does the pipeline find what was planted, and nothing else?",
     ),
+    "store": Verb(
+        "Operations",
+        "ghtrader.cli.store",
+        "app",
+        "Copy between stores, compare them, ask what they hold.",
+    ),
+    "db": Verb(
+        "Operations",
+        "ghtrader.cli.db",
+        "app",
+        "Migrations, schema check, health and speed of the store.",
+    ),
     "config": Verb(
         "Operations",
         "ghtrader.cli.config",

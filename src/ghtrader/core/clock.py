@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-__all__ = ["NS_PER_S", "SHANGHAI", "Clock", "SystemClock", "elapsed_s", "iso_utc"]
+__all__ = ["NS_PER_S", "SHANGHAI", "Clock", "Deadline", "SystemClock", "elapsed_s", "iso_utc"]
 
 NS_PER_S = 1_000_000_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -33,6 +33,27 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds of the machine's monotonic clock."""
         return time.perf_counter_ns()
+
+
+class Deadline:
+    """A moment of the machine's monotonic clock, for waits on the outside world: poll, pause, give up when passed."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._end = time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left, 0 when passed."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the moment is over."""
+        return time.monotonic() >= self._end
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the deadline."""
+        time.sleep(min(seconds, self.left_s))
 
 
 def elapsed_s(clock: Clock, since_ns: int) -> float:

@@ -14,6 +14,7 @@ from ghtrader.core.errors import CalendarError
 
 __all__ = ["TradingDay"]
 
+_EPOCH_ORDINAL = dt.date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
 
@@ -49,6 +50,11 @@ class TradingDay:
     def compact(self) -> str:
         """``YYYYMMDD``."""
         return self.date.strftime("%Y%m%d")
+
+    @property
+    def stamp_ns(self) -> int:
+        """Midnight UTC of the date, ns: the stamp under which stores keep facts about the day. No tick has it for a time."""
+        return (self.date.toordinal() - _EPOCH_ORDINAL) * 86_400_000_000_000
 
     def __str__(self) -> str:
         return self.iso

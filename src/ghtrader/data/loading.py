@@ -6,16 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ghtrader.core.errors import HashVersionError
+from ghtrader.data.day_cache import DayReader
 from ghtrader.data.day_ticks import DayTicks, from_frame
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.row_hash import ROW_HASH_VERSION
-from ghtrader.ports.tick_store import DayKey, TickStore
+from ghtrader.ports.tick_store import DayKey
 
 __all__ = ["load_day_ticks"]
 
 
 def load_day_ticks(
-    store: TickStore, key: DayKey, instruments: InstrumentTable, *, gaps_ns: npt.NDArray[np.int64] | None = None
+    store: DayReader, key: DayKey, instruments: InstrumentTable, *, gaps_ns: npt.NDArray[np.int64] | None = None
 ) -> DayTicks:
     """One partition as `DayTicks`; ``gaps_ns`` are starts of ledger gaps, the row after each is a break.
 

@@ -1,7 +1,8 @@
 """Columns of the tick tables, declared once; every store and every reader takes them from here.
 
 The 27 market columns are float64 in the canonical form (market.md): absent price NaN, absent size 0. ``datetime`` is
-integer nanoseconds UTC. What ingest adds follows them.
+integer nanoseconds UTC. What ingest adds follows them. The tables made of these columns, and all others, are declared in
+`ghtrader.data.tables`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = [
     "TicksKind",
 ]
 
-ColumnType = Literal["i64", "f64", "str", "u8", "u32", "i8"]
+ColumnType = Literal["i64", "f64", "str", "u8", "u32", "i8", "sym", "bool", "ts", "f64[]"]
 TicksKind = Literal["raw", "main_l5"]
 
 SCHEMA_VERSION = 1

@@ -21,6 +21,7 @@ from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS
 from ghtrader.datasets.provenance import provenance_problem, require_provenance
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.validate import gap_starts
 from ghtrader.ports.tick_store import DayKey
@@ -51,14 +52,14 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _clean_days(services: Services, schedule: MainSchedule, strict: bool) -> tuple[list[TradingDay], list[str]]:
-    store = services.tick_store()
-    days = store.days("main_l5", schedule.alias)
+    reader = services.day_reader()
+    days = services.tick_store().days("main_l5", schedule.alias)
     if not days:
         raise DataError(f"no days of {schedule.alias} are materialised", hint=f"ghtrader main-l5 --var {schedule.product}")
     problems: dict[str, str] = {}
     hashes: dict[str, str] = {}
     for day in days:
-        frame = store.read_day(DayKey("main_l5", schedule.alias, day), ["segment_id", "schedule_hash"])
+        frame = reader.read_day(DayKey("main_l5", schedule.alias, day), ["segment_id", "schedule_hash"])
         problems[day.iso] = provenance_problem(frame)
         if not problems[day.iso]:
             hashes[day.iso] = str(frame["schedule_hash"][0])
@@ -70,13 +71,14 @@ def series_ticks(services: Services, schedule: MainSchedule, day: TradingDay) ->
     """One day of the series as arrays, known gaps as breaks."""
     gaps = gap_starts(services.ledger(), schedule.alias, day)
     key = DayKey("main_l5", schedule.alias, day)
-    return load_day_ticks(services.tick_store(), key, InstrumentTable.vendored(), gaps_ns=gaps)
+    return load_day_ticks(services.day_reader(), key, InstrumentTable.vendored(), gaps_ns=gaps)
 
 
 def build_datasets(
     services: Services, variety: str, *, set_name: str, strict: bool = True, progress: Progress = NO_PROGRESS
 ) -> tuple[list[DayDataset], BuildReport]:
     """Datasets of every clean day of the series, built or reused, and the report on them."""
+    prepare_store(services.store())
     schedule, chosen = current_schedule(services, variety), factor_set(set_name)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
     days, left_out = _clean_days(services, schedule, strict)

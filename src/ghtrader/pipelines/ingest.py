@@ -20,6 +20,7 @@ from ghtrader.data.manifests import Difference, compare_with_manifest, frame_dig
 from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
 from ghtrader.data.row_hash import ROW_HASH_VERSION
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
+from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 
@@ -88,6 +89,7 @@ def import_files(
     """
     started = services.clock.monotonic_ns()
     mapping = None if mapping_file is None else load_mapping(mapping_file)
+    prepare_store(services.store())
     ingest = Ingest(
         services.tick_store(),
         calendar_of(services),

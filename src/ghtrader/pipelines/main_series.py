@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,13 +15,15 @@ from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_l5 import MainL5Day, build_day
 from ghtrader.data.main_schedule import MainSchedule, build_schedule, read_continuous_table
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, TickStore
 
-__all__ = ["MainL5Report", "ScheduleReport", "build_main_l5", "current_schedule", "make_schedule"]
+__all__ = ["MainL5Report", "ScheduleReport", "build_main_l5", "current_schedule", "make_schedule", "schedule_rows"]
 
 TABLE = "main_schedule"
 HISTORY = "main_schedule_history"
+ROWS = "main_schedule_v2"
 
 
 class ScheduleReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ def make_schedule(
     From ``file`` (a continuous table), else of one ``contract`` alone over its stored days. ``until``: last trading day
     covered; default the last stored raw day of the variety, else the calendar's horizon.
     """
+    prepare_store(services.store())
     product = InstrumentTable.vendored().resolve_product(contract or variety)
     calendar, store, ledger = calendar_of(services), services.tick_store(), services.ledger()
     stored = _stored_days(store, product)
@@ -59,7 +63,25 @@ def make_schedule(
         document = msgspec.to_builtins(schedule)
         ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
         ledger.put(TABLE, schedule.alias, document)
+        services.tables().replace(ROWS, schedule.alias, schedule_rows(schedule))
     return ScheduleReport(schedule=schedule, changed=changed)
+
+
+def schedule_rows(schedule: MainSchedule) -> list[dict[str, Any]]:
+    """The schedule as rows of the table main_schedule_v2, stamped with the first day of each segment."""
+    return [
+        {
+            "datetime": TradingDay.parse(item.first_day).stamp_ns,
+            "symbol": schedule.alias,
+            "underlying_symbol": item.contract,
+            "segment_id": item.segment_id,
+            "first_day": item.first_day,
+            "last_day": item.last_day,
+            "schedule_hash": schedule.schedule_hash,
+            "source": schedule.source,
+        }
+        for item in schedule.segments
+    ]
 
 
 def _stored_days(store: TickStore, product: str) -> dict[str, list[TradingDay]]:
@@ -93,7 +115,10 @@ def current_schedule(services: Services, variety: str) -> MainSchedule:
 
 
 class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What materialising did, day by day; ``noop`` when every day was current."""
+    """What materialising did, day by day; ``noop`` when every day was current.
+
+    daily_aggregate: what became of the server's daily view (``none`` for files).
+    """
 
     alias: str
     schedule_hash: str
@@ -103,6 +128,7 @@ class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     removed: int
     not_level5: int
     noop: bool
+    daily_aggregate: str
     days: list[MainL5Day]
 
 
@@ -112,6 +138,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
     Days the schedule no longer covers are removed and reported. A day without raw ticks is reported as missing only
     between the first and the last stored raw day of its contract.
     """
+    prepare_store(services.store())
     schedule = current_schedule(services, variety)
     store, settings = services.tick_store(), services.settings()
     share = settings.get("data.main_l5.level5_min_share")
@@ -144,7 +171,23 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
     }
     progress.finish(f"{counts['written']} written, {counts['unchanged']} unchanged")
     noop = not counts["written"] and not counts["removed"]
-    return MainL5Report(alias=schedule.alias, schedule_hash=schedule.schedule_hash, noop=noop, days=days, **counts)
+    return MainL5Report(
+        alias=schedule.alias,
+        schedule_hash=schedule.schedule_hash,
+        noop=noop,
+        daily_aggregate=_daily_aggregate(services),
+        days=days,
+        **counts,
+    )
+
+
+def _daily_aggregate(services: Services) -> str:
+    """What became of the server's daily view: ``current``, ``refreshed``, ``degraded: why``, ``off``; ``none`` for files."""
+    if services.store().name == "local":
+        return "none"
+    if not services.settings().get("store.main_l5_daily_agg_auto_refresh"):
+        return "off"
+    return services.server_store().ensure_daily()
 
 
 def _remove_uncovered(store: TickStore, schedule: MainSchedule, keep: set[str]) -> list[MainL5Day]:

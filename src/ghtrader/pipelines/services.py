@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from ghtrader.config_service.service import ConfigService
     from ghtrader.core.clock import Clock
     from ghtrader.core.config_keys import ConfigValue
+    from ghtrader.core.progress import Progress
+    from ghtrader.data.day_cache import DayReader
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.schema_admin import SchemaAdmin
+    from ghtrader.ports.table_store import TableStore
+    from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
 
 
-__all__ = ["Paths", "Services", "Settings"]
+__all__ = ["Paths", "ServerStore", "Services", "Settings", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,48 @@ class Settings(Protocol):
         """Every effective value by name, sorted."""
 
 
+class Store(Protocol):
+    """Everything that one medium keeps, each part made on first use: ``local`` (files) or ``questdb`` (a server)."""
+
+    @property
+    def name(self) -> str:
+        """``local`` or ``questdb``."""
+
+    def schema(self) -> SchemaAdmin:
+        """Migrations, their ledger, and drift."""
+
+    def ticks(self) -> TickStore:
+        """Day partitions of ticks."""
+
+    def ledger(self) -> LedgerStore:
+        """Ledgers and keyed documents."""
+
+    def tables(self) -> TableStore:
+        """Rows that are replaced by scope."""
+
+    def queries(self) -> TickQueries:
+        """Questions about stored ticks."""
+
+
+class ServerStore(Store, Protocol):
+    """What only a server has: health, daily views, WAL that may stand still, and a benchmark beside a bare client."""
+
+    def health(self) -> Any:
+        """State, versions, tables and problems (`msgspec.Struct`)."""
+
+    def refresh_daily(self) -> dict[str, str]:
+        """Rebuild the daily views; what each was before."""
+
+    def ensure_daily(self) -> str:
+        """After a build: ``current``, ``refreshed`` or ``degraded: why``."""
+
+    def resume_wal(self, table: str) -> None:
+        """Let a suspended table go on."""
+
+    def benchmark(self, *, rows: int, progress: Progress) -> Any:
+        """Speed beside a bare client in the same run (`msgspec.Struct`)."""
+
+
 class Services(Protocol):
     """Lazy factories; each is made once per process. Nothing heavy is imported until it is asked for."""
 
@@ -62,11 +109,23 @@ class Services(Protocol):
     def config(self) -> ConfigService:
         """The configuration service: history, changes, explanations."""
 
+    def store(self, name: str | None = None) -> Store:
+        """A store by name; the process's own (env-only GHTRADER_STORE, default ``local``) without one."""
+
+    def server_store(self) -> ServerStore:
+        """The QuestDB store, whatever the process's own is."""
+
     def tick_store(self) -> TickStore:
-        """The tick store of the data folder."""
+        """Ticks of the process's own store."""
+
+    def day_reader(self) -> DayReader:
+        """Days for computing: the tick store, behind a cache of Parquet files where reading it means a wire."""
 
     def ledger(self) -> LedgerStore:
-        """Ledgers and small tables of the data folder."""
+        """Ledgers and documents of the process's own store."""
+
+    def tables(self) -> TableStore:
+        """Relational rows of the process's own store."""
 
     def workspace(self, name: str) -> Services:
         """The same process on a data folder of its own (``paths.data/workspaces/name``): own ticks, ledgers and verdicts.

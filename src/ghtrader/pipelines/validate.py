@@ -14,13 +14,16 @@ from ghtrader.data.sessions import sessions_for
 from ghtrader.data.validation import DayVerdict, Thresholds, validate_day, worst
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services, Settings
 from ghtrader.ports.ledger_store import LedgerStore
+from ghtrader.ports.table_store import TableStore
 from ghtrader.ports.tick_store import DayKey
 
 __all__ = ["ValidationReport", "gap_starts", "validate_main_l5"]
 
 TABLE = "validation"
+SUMMARY, GAPS = "main_l5_validate_summary_v2", "main_l5_validate_gaps_v2"
 VERSION = 1
 
 
@@ -49,6 +52,7 @@ def validate_main_l5(
     services: Services, variety: str, *, force: bool = False, progress: Progress = NO_PROGRESS
 ) -> ValidationReport:
     """Judge every stored day of the variety's series; days judged before (same rows, same thresholds) are not repeated."""
+    prepare_store(services.store())
     schedule, store, ledger = current_schedule(services, variety), services.tick_store(), services.ledger()
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
     limits = thresholds_of(services.settings())
@@ -68,6 +72,7 @@ def validate_main_l5(
         else:
             sessions = sessions_for(schedule.product, day, calendar, instruments)
             verdict = validate_day(store.read_day(key), sessions, limits, symbol=schedule.alias)
+            _record(services.tables(), schedule.alias, day, verdict)
             ledger.put(TABLE, _key(schedule.alias, day), {"identity": identity, "verdict": msgspec.to_builtins(verdict)})
         verdicts.append(verdict)
         progress.advance(note=f"{day} {verdict.overall_state}")
@@ -82,6 +87,35 @@ def validate_main_l5(
         unchanged=unchanged,
         days=verdicts,
     )
+
+
+def _record(tables: TableStore, symbol: str, day: TradingDay, verdict: DayVerdict) -> None:
+    """The verdict and its gaps as rows, for queries; the ledger keeps them whole."""
+    scope, named = _key(symbol, day), {"symbol": symbol, "trading_day": day.iso}
+    gaps = [
+        {
+            "datetime": gap.start_ns,
+            **named,
+            "end_ns": gap.end_ns,
+            "part": gap.part,
+            "seconds": gap.seconds,
+            "cause": gap.cause,
+            "evidence": gap.evidence,
+        }
+        for gap in verdict.gaps
+    ]
+    tables.replace(GAPS, scope, gaps)
+    summary = {
+        "datetime": day.stamp_ns,
+        **named,
+        "overall_state": verdict.overall_state,
+        "reason_code": str(verdict.reason_code),
+        "rows": verdict.rows,
+        "gaps": len(verdict.gaps),
+        "gap_seconds": sum(gap.seconds for gap in verdict.gaps),
+        "action_hint": verdict.action_hint,
+    }
+    tables.replace(SUMMARY, scope, [summary])
 
 
 def gap_starts(ledger: LedgerStore, symbol: str, day: TradingDay) -> npt.NDArray[np.int64]:

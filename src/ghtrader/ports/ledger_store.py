@@ -31,6 +31,12 @@ class LedgerStore(Protocol):
     def count(self, ledger: str) -> int:
         """How many documents a ledger holds."""
 
+    def ledgers(self) -> list[str]:
+        """Names of the ledgers that hold documents, sorted."""
+
+    def tables(self) -> list[str]:
+        """Names of the document tables that hold documents, sorted."""
+
     def put(self, table: str, key: str, document: JsonObject) -> None:
         """Store a document under a key, replacing it whole."""
 

@@ -17,7 +17,7 @@ import polars as pl
 from ghtrader.core.errors import GhtraderError
 from ghtrader.data.manifests import frame_digest
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
-from ghtrader.testing.builders import day_manifest, source_frame, tick_frame
+from ghtrader.testing.builders import STEP_NS, day_manifest, source_frame, tick_frame
 
 __all__ = ["VERSIONS", "open_store", "version"]
 
@@ -72,13 +72,15 @@ def _read(store: TickStore, count: int) -> int:
 def _merge(store: TickStore, count: int, seed: int) -> int:
     row = source_frame(1)
     for number in range(count):
-        price = 1000.0 + seed * count + number
-        added = tick_frame(source=row.with_columns(pl.lit(price).alias("last_price"), pl.lit(price).alias("amount")))
+        index = seed * count + number
+        stamp = (pl.col("datetime") + index * STEP_NS).alias("datetime")
+        price = pl.lit(1000.0 + index)
+        added = tick_frame(source=row.with_columns(stamp, price.alias("last_price"), price.alias("amount")))
         key, _ = day_manifest(added)
         with store.exclusive(key):
             old = [] if store.manifest(key) is None else [store.read_day(key, added.columns)]
-            frame = pl.concat([*old, added])
-            store.write_day(key, frame, day_manifest(frame, created_ns=seed * count + number + 1)[1])
+            frame = pl.concat([*old, added]).sort("datetime")
+            store.write_day(key, frame, day_manifest(frame, created_ns=index + 1)[1])
     return 0
 
 

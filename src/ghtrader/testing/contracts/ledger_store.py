@@ -69,6 +69,16 @@ class LedgerStoreContract:
         assert found == {"list": [1]}
         assert ledger.rows("a") == [(1, {"list": [1]})]
 
+    def test_names_of_ledgers_and_tables_are_those_that_hold_documents(self, ledger: LedgerStore) -> None:
+        """Sorted; a table whose last document was deleted is no longer named."""
+        assert (ledger.ledgers(), ledger.tables()) == ([], [])
+        ledger.append("b", {})
+        ledger.append("a", {})
+        ledger.put("t", "k", {})
+        ledger.put("u", "k", {})
+        ledger.delete("u", "k")
+        assert (ledger.ledgers(), ledger.tables()) == (["a", "b"], ["t"])
+
     def test_put_replaces_whole_and_get_says_none(self, ledger: LedgerStore) -> None:
         """Nothing of the old document stays."""
         ledger.put("t", "k", {"a": 1, "b": 2})

@@ -1,7 +1,8 @@
 """Contract of ``ports.tick_store.TickStore``. Inherit a class, give its fixtures, and every law below is tested.
 
-`TickStoreContract` needs a fixture ``store``. `SharedTickStoreContract`, for stores on a medium that several processes
-share, needs ``root`` (an empty folder) and the class attribute ``opener`` (``module:callable`` that opens the store on it).
+`TickStoreContract` needs a fixture ``store``. `SharedTickStoreContract`, for stores that several processes share, needs
+``root`` (a folder) and the class attribute ``opener`` (``module:callable`` that opens the store on it).
+`FileTickStoreContract` adds the laws of stores whose medium is that folder itself.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from ghtrader.core.errors import DataError, StoreError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.manifests import compare_with_manifest
 from ghtrader.ports.tick_store import DayKey, TickStore
-from ghtrader.testing.builders import DAY, SYMBOL, day_manifest, tick_frame
+from ghtrader.testing.builders import DAY, SYMBOL, day_manifest, source_frame, tick_frame
 from ghtrader.testing.faults import PowerCut, full_disk_at, power_cut_at
 from ghtrader.testing.store_worker import open_store, version
 
-__all__ = ["SharedTickStoreContract", "TickStoreContract"]
+__all__ = ["FileTickStoreContract", "SharedTickStoreContract", "TickStoreContract"]
 
 MANY_STEPS = 1_000_000
 WORKER_TIMEOUT_S = 120
@@ -111,6 +112,28 @@ class TickStoreContract:
         store.write_day(key, frame, manifest)
         assert store.read_day(key).height == 8
 
+    def test_a_write_that_moves_stamps_leaves_no_old_row(self, store: TickStore) -> None:
+        """Stamps of the old rows that the new ones lack are gone, in every way of asking."""
+        old = tick_frame(20)
+        key, manifest = day_manifest(old, created_ns=1)
+        store.write_day(key, old, manifest)
+        moved = tick_frame(20, source=source_frame(20).with_columns(pl.col("datetime") + 1_000_000))
+        store.write_day(key, moved, day_manifest(moved, created_ns=2)[1])
+        assert store.read_day(key).select(moved.columns).equals(moved)
+        assert store.read_day(key, ["datetime"])["datetime"].to_list() == moved["datetime"].to_list()
+
+    def test_days_of_neighbours_do_not_touch(self, store: TickStore) -> None:
+        """Replacing and deleting one day or symbol leaves the days and symbols beside it as they are."""
+        keys = []
+        for symbol, day in ((SYMBOL, "2025-06-05"), (SYMBOL, "2025-06-06"), ("SHFE.cu2507", "2025-06-05")):
+            frame = tick_frame(12, symbol=symbol, trading_day=day)
+            key, manifest = day_manifest(frame)
+            store.write_day(key, frame, manifest)
+            keys.append((key, frame))
+        store.delete_day(keys[0][0])
+        for key, frame in keys[1:]:
+            assert store.read_day(key).select(frame.columns).equals(frame)
+
     def test_exclusive_is_reentrant_and_free_after_an_error(self, store: TickStore) -> None:
         """A holder may write; whoever fails inside leaves no lock behind."""
         frame = tick_frame(8)
@@ -136,6 +159,9 @@ class SharedTickStoreContract(TickStoreContract):
 
     opener: str
 
+    def assert_nothing_left_over(self, root: Path) -> None:
+        """After a whole write nothing of a killed one is left; for stores that can tell."""
+
     @pytest.fixture
     def store(self, root: Path) -> TickStore:
         """The store on the empty folder."""
@@ -144,10 +170,6 @@ class SharedTickStoreContract(TickStoreContract):
     def _start(self, what: str, root: Path, *numbers: int) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "ghtrader.testing.store_worker", what, self.opener, str(root), *map(str, numbers)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
-
-    def _files(self, root: Path) -> set[str]:
-        """Every file but locks."""
-        return {path.name for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
 
     def test_readers_never_see_a_torn_partition_while_one_writes(self, store: TickStore, root: Path) -> None:
         """Several reading processes, one that replaces the partition all the time: each read is one whole version."""
@@ -165,7 +187,7 @@ class SharedTickStoreContract(TickStoreContract):
         assert all("2 versions" in line for line in said), said
 
     def test_a_killed_writer_leaves_the_old_rows_or_the_new_ones(self, store: TickStore, root: Path) -> None:
-        """kill -9 in the middle of writes; the next writer also removes what was left over."""
+        """kill -9 in the middle of writes."""
         writer = self._start("write", root, MANY_STEPS)
         assert writer.stdout is not None
         for _ in range(5):
@@ -177,6 +199,28 @@ class SharedTickStoreContract(TickStoreContract):
         assert any(found.select(frame.columns).equals(frame) for frame in (first, second))
         store.write_day(key, first, manifest)
         assert store.read_day(key).select(first.columns).equals(first)
+        self.assert_nothing_left_over(root)
+
+    def test_two_processes_that_merge_lose_no_row(self, store: TickStore, root: Path) -> None:
+        """Read-merge-write under ``exclusive``, from two processes at once."""
+        each = 10
+        workers = [self._start("merge", root, each, seed) for seed in (0, 1)]
+        for worker in workers:
+            worker.communicate(timeout=WORKER_TIMEOUT_S)
+        assert [worker.returncode for worker in workers] == [0, 0]
+        key = DayKey("raw", SYMBOL, TradingDay.parse(DAY))
+        assert sorted(store.read_day(key)["last_price"].to_list()) == [1000.0 + number for number in range(2 * each)]
+
+
+class FileTickStoreContract(SharedTickStoreContract):
+    """Laws of a tick store whose medium is the folder ``root``: power cuts, full disks, nothing left over."""
+
+    def _files(self, root: Path) -> set[str]:
+        """Every file but locks."""
+        return {path.name for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
+
+    def assert_nothing_left_over(self, root: Path) -> None:
+        """One data file and its manifest."""
         assert len(self._files(root)) == 2
 
     def test_a_power_cut_at_any_step_leaves_the_old_rows_or_the_new_ones(self, store: TickStore, root: Path) -> None:
@@ -212,13 +256,3 @@ class SharedTickStoreContract(TickStoreContract):
             assert compare_with_manifest(old[2], store.read_day(old[0])) == []
         store.write_day(*old)
         assert self._files(root) == before
-
-    def test_two_processes_that_merge_lose_no_row(self, store: TickStore, root: Path) -> None:
-        """Read-merge-write under ``exclusive``, from two processes at once."""
-        each = 10
-        workers = [self._start("merge", root, each, seed) for seed in (0, 1)]
-        for worker in workers:
-            worker.communicate(timeout=WORKER_TIMEOUT_S)
-        assert [worker.returncode for worker in workers] == [0, 0]
-        key = DayKey("raw", SYMBOL, TradingDay.parse(DAY))
-        assert sorted(store.read_day(key)["last_price"].to_list()) == [1000.0 + number for number in range(2 * each)]

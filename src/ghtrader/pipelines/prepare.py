@@ -1,0 +1,19 @@
+"""Before anything writes: the store's schema must be the declared one."""
+
+from __future__ import annotations
+
+from ghtrader.pipelines.services import Store
+
+__all__ = ["prepare_store"]
+
+
+def prepare_store(store: Store) -> list[str]:
+    """Create everything in a store that holds nothing of ours yet (the steps are returned); else demand that it is current.
+
+    Raises SchemaError naming table, column, expected, found and ``ghtrader db migrate``.
+    """
+    schema = store.schema()
+    if schema.virgin:
+        return [step.step for step in schema.migrate().steps]
+    schema.require_current()
+    return []

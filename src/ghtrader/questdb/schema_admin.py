@@ -96,6 +96,7 @@ class QuestdbSchema:
 
     def status(self) -> SchemaStatus:
         """Applied and pending steps, and drift."""
+        self._visible.settle(self._settings.prefix)
         applied = [row for row in self._applied() if row.number > REPAIR]
         pending = pending_steps(self._known, applied)
         open_numbers = {step.number for step in pending}

@@ -25,7 +25,10 @@ FIRST_BACKOFF_S = 0.2
 FIRST_BUFFER_BYTES = 8 << 20
 #: A flush is one request: the largest that the client will build.
 LARGEST_FLUSH_BYTES = 2 << 30
+#: A request may take its timeout and what it needs at this pace: a hanging server is given up all the same.
+LEAST_BYTES_PER_S = 4 << 20
 FIRST_POLL_S, SLOWEST_POLL_S = 0.001, 0.005
+SETTLE_S = 2.0
 
 
 def encoded(frame: pl.DataFrame, symbols: Sequence[str]) -> Any:
@@ -80,6 +83,7 @@ class IlpSender:
             auto_flush=False,
             retry_timeout=0,
             request_timeout=int(settings.query_timeout_s * 1000),
+            request_min_throughput=LEAST_BYTES_PER_S,
             init_buf_size=FIRST_BUFFER_BYTES,
             max_buf_size=LARGEST_FLUSH_BYTES,
             **login,
@@ -185,3 +189,10 @@ class Visibility:
                 )
             deadline.pause(pause)
             pause = min(pause * 2, SLOWEST_POLL_S)
+
+    def settle(self, prefix: str) -> None:
+        """Give changes of structure that were accepted a moment to be applied; a table that stands still is left alone."""
+        sql = 'SELECT name FROM wal_tables() WHERE NOT suspended AND "writerTxn" < "sequencerTxn"'
+        deadline = Deadline(min(SETTLE_S, self._settings.query_timeout_s))
+        while any(name.startswith(prefix) for (name,) in self._wire.query(sql)) and not deadline.passed:
+            deadline.pause(SLOWEST_POLL_S)

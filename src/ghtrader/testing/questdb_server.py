@@ -109,6 +109,7 @@ class QuestdbServer:
             "http.min.net.bind.to": f"127.0.0.1:{self.health_port}",
             "line.tcp.enabled": "false",
             "telemetry.enabled": "false",
+            "cairo.writer.data.append.page.size": "1M",
             "http.export.connection.limit": "8",
             "line.auto.create.new.tables": "false",
             "line.auto.create.new.columns": "false",

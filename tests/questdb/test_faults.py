@@ -384,3 +384,43 @@ def test_a_backup_is_restored_by_another_server(tmp_path: Path) -> None:
         other.close()
     finally:
         restored.stop()
+
+
+def test_a_disk_that_is_really_full_is_named_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    """A server on a small file system that fills up: the day is refused with the cause; with room again the table goes on."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    server = QuestdbServer(place / "server", memory="512m")
+    try:
+        write_note(tmp_path, server.environment)
+        server.start()
+        store = open_store(tmp_path)
+        store.schema().migrate()
+        first = tick_frame(2000)
+        key, manifest = day_manifest(first)
+        store.ticks().write_day(key, first, manifest)
+        with pytest.raises(OSError, match="No space"), (place / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(1 << 20))
+        big = tick_frame(20_000, trading_day="2025-06-06")
+        other, described = day_manifest(big)
+        with pytest.raises(StoreError, match="DISK FULL") as caught:
+            store.ticks().write_day(other, big, described)
+        assert caught.value.hint
+        assert store.ticks().read_day(key).select(first.columns).equals(first)
+        (place / "ballast").unlink()
+        for table in store.health().tables:
+            if table.suspended:
+                store.resume_wal(table.table)
+        store.ticks().write_day(other, big, described)
+        assert store.ticks().read_day(other).select(big.columns).equals(big)
+        assert store.ticks().read_day(key).select(first.columns).equals(first)
+        store.close()
+    finally:
+        server.kill()
+        subprocess.run(["umount", str(place)], check=False)

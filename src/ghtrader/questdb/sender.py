@@ -7,6 +7,7 @@ with backoff; a flush that still fails is a failed write. A refusal by the serve
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ LARGEST_FLUSH_BYTES = 2 << 30
 LEAST_BYTES_PER_S = 4 << 20
 FIRST_POLL_S, SLOWEST_POLL_S = 0.001, 0.005
 SETTLE_S = 2.0
+LOW_DISK_MB = 256
 
 
 def encoded(frame: pl.DataFrame, symbols: Sequence[str]) -> Any:
@@ -171,7 +173,7 @@ class Visibility:
             if suspended:
                 why = " ".join(word for word in (tag, message) if word) or "no reason given"
                 raise StoreError(
-                    f"QuestDB has suspended {table}: {why}",
+                    f"QuestDB has suspended {table}: {why}{self._disk_words()}",
                     hint=f"free disk space or mend the cause, then: ghtrader db resume-wal {table}",
                     table=table,
                     error_tag=tag or "",
@@ -189,6 +191,14 @@ class Visibility:
                 )
             deadline.pause(pause)
             pause = min(pause * 2, SLOWEST_POLL_S)
+
+    def _disk_words(self) -> str:
+        """The server's disk, when it is nearly full and this process can see it."""
+        folder = self._settings.import_folder
+        if folder is None or not folder.exists():
+            return ""
+        free_mb = shutil.disk_usage(folder).free >> 20
+        return f"; DISK FULL: {free_mb} MB free under {folder}" if free_mb < LOW_DISK_MB else ""
 
     def settle(self, prefix: str) -> None:
         """Give changes of structure that were accepted a moment to be applied; a table that stands still is left alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -386,6 +387,12 @@ def test_a_backup_is_restored_by_another_server(tmp_path: Path) -> None:
         restored.stop()
 
 
+def fill_up(path: Path) -> None:
+    with path.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(bytes(1 << 20))
+
+
 def test_a_disk_that_is_really_full_is_named_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     """A server on a small file system that fills up: the day is refused with the cause; with room again the table goes on."""
     place = tmp_path / "small"
@@ -404,9 +411,7 @@ def test_a_disk_that_is_really_full_is_named_and_nothing_acknowledged_is_lost(tm
         first = tick_frame(2000)
         key, manifest = day_manifest(first)
         store.ticks().write_day(key, first, manifest)
-        with pytest.raises(OSError, match="No space"), (place / "ballast").open("wb", buffering=0) as ballast:
-            while True:
-                ballast.write(bytes(1 << 20))
+        fill_up(place / "ballast")
         big = tick_frame(20_000, trading_day="2025-06-06")
         other, described = day_manifest(big)
         with pytest.raises(StoreError, match="DISK FULL") as caught:

@@ -8,7 +8,7 @@ from ghtrader.core.errors import ProviderPermanentError
 from ghtrader.core.instruments import product_of
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.ports.market_data import HistoryChunk
-from ghtrader.sim.market.generate import DEFAULT_CONTRACT, DEFAULT_DAYS, GeneratedDay, generate_market
+from ghtrader.sim.market.generate import DEFAULT_CONTRACT, DEFAULT_DAYS, DEFAULT_FIRST_DAY, GeneratedDay, generate_market
 
 __all__ = ["SyntheticProvider"]
 
@@ -16,13 +16,23 @@ __all__ = ["SyntheticProvider"]
 class SyntheticProvider:
     """`ports.market_data.MarketDataProvider` of one market and seed; days are generated once, when first asked for."""
 
-    def __init__(self, market: str, seed: int, *, days: int = DEFAULT_DAYS, contract: str = DEFAULT_CONTRACT) -> None:
-        self._market, self._seed, self._count, self._contract = market, seed, days, contract
+    def __init__(
+        self,
+        market: str,
+        seed: int,
+        *,
+        days: int = DEFAULT_DAYS,
+        contract: str = DEFAULT_CONTRACT,
+        first_day: str = DEFAULT_FIRST_DAY,
+    ) -> None:
+        self._market, self._seed, self._count, self._contract, self._first_day = market, seed, days, contract, first_day
         self._days: dict[TradingDay, GeneratedDay] | None = None
 
     def _generated(self) -> dict[TradingDay, GeneratedDay]:
         if self._days is None:
-            generated = generate_market(self._market, self._seed, days=self._count, contract=self._contract)
+            generated = generate_market(
+                self._market, self._seed, days=self._count, contract=self._contract, first_day=self._first_day
+            )
             self._days = {day.trading_day: day for day in generated}
         return self._days
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from ghtrader.app.stores import LocalStore
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
+    from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
+    from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_store import TickStore
     from ghtrader.questdb.store import QuestdbStore
+    from ghtrader.tq.history import TqHistory
+    from ghtrader.tq.session import Credentials
 
 
 #: Small matrices gain nothing from BLAS threads, and threads that spin while they wait starve whatever runs beside them.
@@ -42,6 +46,7 @@ class AppServices:
         self._environment = environment
         self._overrides = dict(overrides or {})
         self._store_name = ""
+        self._history: TqHistory | None = None
 
     def override(self, values: Mapping[str, str]) -> None:
         """Values of the command line (``--set key=value``); before anything asked for the settings."""
@@ -127,6 +132,50 @@ class AppServices:
         copy.__dict__["_config"] = self._config
         copy.__dict__["_settings"] = self._settings
         return copy
+
+    @cached_property
+    def _credentials(self) -> Credentials | None:
+        from ghtrader.tq.session import credentials_from
+
+        return credentials_from(self._environment, self.paths.data)
+
+    def has_provider(self) -> bool:
+        """Whether there is a login of the data provider."""
+        return self._credentials is not None
+
+    def provider(self) -> TqHistory:
+        """The data provider: one client session, opened on first use."""
+        if self._history is None:
+            from ghtrader.data.instruments import InstrumentTable
+            from ghtrader.pipelines.ingest import calendar_of
+            from ghtrader.tq.history import TqHistory
+
+            if self._credentials is None:
+                hint = "export TQSDK_USER=... TQSDK_PASSWORD=..., or put both into accounts.env in the data folder"
+                raise ConfigError("there is no login of the data provider", hint=hint)
+            timeout = self.settings().get("data.download.timeout_s")
+            assert isinstance(timeout, float)
+            folder = self.paths.data / "tqsdk" / str(os.getpid())
+            self._history = TqHistory(self._credentials, folder, calendar_of(self), InstrumentTable.vendored(), timeout_s=timeout)
+        return self._history
+
+    def close_provider(self) -> None:
+        """Hang up."""
+        if self._history is not None:
+            self._history.close()
+
+    def day_workers(self, count: int) -> DayWorkers:
+        """Worker processes with services of their own."""
+        from ghtrader.app.day_workers import ProcessWorkers
+
+        return ProcessWorkers(count, self._overrides, self._environment)
+
+    def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
+        """Run the loopback exchange until a signal."""
+        from ghtrader.app.exchange import run
+        from ghtrader.pipelines.ingest import calendar_of
+
+        run(request, calendar_of(self), accounts, ready)
 
     def query(self, sql: str) -> list[dict[str, object]]:
         """One read-only SQL query over the ticks stored in files (extra ``sql``)."""

@@ -189,3 +189,33 @@ def _show_validation(console: Console, report: ValidationReport) -> None:
             console.print(f"{day.trading_day}: {day.action_hint}")
     if report.unchanged:
         console.print(f"{report.unchanged} days unchanged since the last validation")
+
+
+@app.command("skips")
+def skips(context: typer.Context, symbol: str | None = SYMBOL, as_json: bool = JSON) -> None:
+    """Days that could not be fetched and are not stored since: cause, attempts, when they may be tried again."""
+    from ghtrader.pipelines.download import list_skips
+
+    found = list_skips(context.obj, symbol)
+    rows = [
+        (item.symbol, item.trading_day, item.cause, item.message, iso_utc(item.retry_after_ns)[:19], item.attempts)
+        for item in found
+    ]
+    columns = ("symbol", "trading day", "cause", "message", "retry after", "attempts")
+    emit({"skips": found}, as_json=as_json, render=lambda console: table(console, "", columns, rows, numbers=1))
+
+
+@app.command("l5-start")
+def l5_start(
+    context: typer.Context,
+    variety: str = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb."),
+    as_json: bool = JSON,
+) -> None:
+    """The first trading day on which the provider serves five levels of the main contract, and every day that was probed."""
+    from ghtrader.pipelines.download import l5_start as probe
+
+    with progress_for(context.obj.clock) as progress:
+        report = probe(context.obj, variety, progress=progress)
+    rows = list(report["probes"].items())
+    title = f"{report['product']}: five levels from {report['first_level5_day']} ({report['contract']})"
+    emit(report, as_json=as_json, render=lambda console: table(console, title, ("probed day", "feed"), rows))

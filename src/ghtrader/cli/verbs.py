@@ -101,6 +101,12 @@ VERBS: dict[str, Verb] = {
         "truth_app",
         "Does the pipeline find what was planted, and nothing else?",
     ),
+    "serve-exchange": Verb(
+        "Data",
+        "ghtrader.cli.exchange",
+        "app",
+        "An exchange on loopback that unmodified TqSdk scripts run against.",
+    ),
     "store": Verb(
         "Operations",
         "ghtrader.cli.store",

@@ -14,12 +14,23 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_l5 import MainL5Day, build_day
 from ghtrader.data.main_schedule import MainSchedule, build_schedule, read_continuous_table
+from ghtrader.pipelines.download_report import DownloadReport
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, TickStore
 
-__all__ = ["MainL5Report", "ScheduleReport", "build_main_l5", "current_schedule", "make_schedule", "schedule_rows"]
+__all__ = [
+    "MainL5Report",
+    "ScheduleReport",
+    "build_main_l5",
+    "current_schedule",
+    "fetch_and_build",
+    "fetch_schedule",
+    "make_schedule",
+    "save_schedule",
+    "schedule_rows",
+]
 
 TABLE = "main_schedule"
 HISTORY = "main_schedule_history"
@@ -43,7 +54,7 @@ def make_schedule(
     """
     prepare_store(services.store())
     product = InstrumentTable.vendored().resolve_product(contract or variety)
-    calendar, store, ledger = calendar_of(services), services.tick_store(), services.ledger()
+    calendar, store = calendar_of(services), services.tick_store()
     stored = _stored_days(store, product)
     last = TradingDay.parse(until) if until else max((day for days in stored.values() for day in days), default=calendar.last)
     if file is not None:
@@ -57,14 +68,21 @@ def make_schedule(
         calendar=calendar,
         source=source,
     )
-    old = ledger.get(TABLE, schedule.alias)
-    changed = old is None or old["schedule_hash"] != schedule.schedule_hash
-    if changed:
-        document = msgspec.to_builtins(schedule)
-        ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
-        ledger.put(TABLE, schedule.alias, document)
-        services.tables().replace(ROWS, schedule.alias, schedule_rows(schedule))
+    changed = save_schedule(services, schedule)
     return ScheduleReport(schedule=schedule, changed=changed)
+
+
+def save_schedule(services: Services, schedule: MainSchedule) -> bool:
+    """Persist a schedule with its history; False when it is the one that counts already."""
+    ledger = services.ledger()
+    old = ledger.get(TABLE, schedule.alias)
+    if old is not None and old["schedule_hash"] == schedule.schedule_hash:
+        return False
+    document = msgspec.to_builtins(schedule)
+    ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
+    ledger.put(TABLE, schedule.alias, document)
+    services.tables().replace(ROWS, schedule.alias, schedule_rows(schedule))
+    return True
 
 
 def schedule_rows(schedule: MainSchedule) -> list[dict[str, Any]]:
@@ -130,6 +148,7 @@ class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     noop: bool
     daily_aggregate: str
     days: list[MainL5Day]
+    download: DownloadReport | None = None
 
 
 def build_main_l5(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
@@ -166,7 +185,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
         days.append(result)
         progress.advance(note=f"{day} {result.outcome}")
     days += _remove_uncovered(store, schedule, {day.trading_day for day in days if day.outcome in ("written", "unchanged")})
-    counts = {
+    counts: dict[str, Any] = {
         name: sum(day.outcome == name for day in days) for name in ("written", "unchanged", "missing", "removed", "not_level5")
     }
     progress.finish(f"{counts['written']} written, {counts['unchanged']} unchanged")
@@ -179,6 +198,29 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
         days=days,
         **counts,
     )
+
+
+def fetch_schedule(services: Services, variety: str) -> ScheduleReport:
+    """The schedule of the provider's continuous table, persisted, and whether it changed."""
+    from ghtrader.pipelines.download import provider_schedule
+
+    prepare_store(services.store())
+    product = InstrumentTable.vendored().resolve_product(variety)
+    old = services.ledger().get(TABLE, alias_of(product))
+    try:
+        schedule, _ = provider_schedule(services, product, services.provider())
+    finally:
+        services.close_provider()
+    return ScheduleReport(schedule=schedule, changed=old is None or old["schedule_hash"] != schedule.schedule_hash)
+
+
+def fetch_and_build(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
+    """Fetch what the series lacks from the provider, then materialise it."""
+    from ghtrader.pipelines.download import download_series
+
+    fetched = download_series(services, variety, progress=progress)
+    built = build_main_l5(services, variety, full=full, progress=progress)
+    return msgspec.structs.replace(built, download=fetched)
 
 
 def _daily_aggregate(services: Services) -> str:

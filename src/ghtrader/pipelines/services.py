@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ghtrader.config_service.service import ConfigService
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from ghtrader.core.config_keys import ConfigValue
     from ghtrader.core.progress import Progress
     from ghtrader.data.day_cache import DayReader
+    from ghtrader.pipelines.exchange import ExchangeRequest
+    from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.schema_admin import SchemaAdmin
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
@@ -133,6 +137,21 @@ class Services(Protocol):
         A generated market or a folder of foreign files never meets the ticks of the main store. Runs, artefacts,
         configuration and clock are shared; trials are recorded in the ledger of the process, not of the workspace.
         """
+
+    def has_provider(self) -> bool:
+        """Whether the environment has a login of the data provider (TQSDK_USER, TQSDK_PASSWORD)."""
+
+    def provider(self) -> MarketDataProvider:
+        """The data provider; raises ConfigError without a login."""
+
+    def close_provider(self) -> None:
+        """Hang up; the next use opens it again."""
+
+    def day_workers(self, count: int) -> DayWorkers:
+        """Worker processes that fetch and store days."""
+
+    def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
+        """Run the loopback exchange until a signal; ``ready`` gets the environment of its clients."""
 
     def query(self, sql: str) -> list[dict[str, object]]:
         """Rows of one read-only SQL query over the stored ticks; needs the extra ``sql``."""

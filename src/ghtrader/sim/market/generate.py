@@ -21,7 +21,7 @@ from ghtrader.data.sessions import DaySessions, sessions_for
 from ghtrader.sim.market.engine import GRID, LEVELS, run_book, run_null
 from ghtrader.sim.market.params import MARKETS, MarketSpec
 
-__all__ = ["DEFAULT_CONTRACT", "DEFAULT_DAYS", "GeneratedDay", "generate_market", "market_spec"]
+__all__ = ["DEFAULT_CONTRACT", "DEFAULT_DAYS", "DEFAULT_FIRST_DAY", "GeneratedDay", "generate_market", "market_spec"]
 
 DEFAULT_CONTRACT = "SHFE.cu2006"
 #: No night sessions in these weeks (they were suspended), so a day is 3 h 45 min: 27,000 snapshots.

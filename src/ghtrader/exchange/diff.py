@@ -1,0 +1,50 @@
+"""The DIFF protocol's sending side: one pending difference per connection, given when the client peeks.
+
+A client holds a copy of a tree; the server sends JSON merge patches. Between two peeks the patches are merged into one, so
+that a slow reader costs no memory and sees the newest state (every tick of a series is kept, as each has its own id).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["DiffState", "merge"]
+
+
+def merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Merge a patch into another: objects field by field, everything else (null too) replaces.
+
+    >>> state = {"a": {"x": 1, "y": 2}}
+    >>> merge(state, {"a": {"y": None}, "b": 3})
+    >>> state
+    {'a': {'x': 1, 'y': None}, 'b': 3}
+    """
+    for key, value in patch.items():
+        known = target.get(key)
+        if isinstance(value, dict) and isinstance(known, dict):
+            merge(known, value)
+        else:
+            target[key] = value
+
+
+class DiffState:
+    """What a connection still has to be told, and whether its client waits for it."""
+
+    def __init__(self) -> None:
+        self._pending: list[dict[str, Any]] = []
+        self.peeked = False
+
+    def push(self, patch: dict[str, Any], *, apart: bool = False) -> None:
+        """Add a patch; ``apart`` keeps it a step of its own (a client may see the order of steps)."""
+        if self._pending and not apart:
+            merge(self._pending[-1], patch)
+        else:
+            self._pending.append(patch)
+
+    def take(self) -> dict[str, Any] | None:
+        """The answer to a peek, when there is one and the client waits; else None."""
+        if not self.peeked or not self._pending:
+            return None
+        answer = {"aid": "rtn_data", "data": self._pending}
+        self._pending, self.peeked = [], False
+        return answer

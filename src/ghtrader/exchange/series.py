@@ -1,0 +1,146 @@
+"""Served ticks of one symbol as arrays with contiguous ids, and the bars made of them.
+
+Ids begin at 0 over everything that is served, ascending in time; a client asks for windows of ids. Bars of a duration are made
+when they are first asked for: intraday ones by wall time of Shanghai, daily ones by trading day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.schema import MARKET_COLUMNS, PRICE_COLUMNS
+
+__all__ = ["Bars", "TickSeries", "concatenate"]
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+SHANGHAI_NS = 8 * 3600 * 10**9
+DAY_NS = 24 * 3600 * 10**9
+ABSENT = "-"
+_PRICES = frozenset(PRICE_COLUMNS) | {"amount"}
+
+
+@dataclass
+class TickSeries:
+    """Ticks of one symbol. ``day_of[i]`` indexes ``days``; limits are NaN where the source has none."""
+
+    symbol: str
+    ts_ns: I64
+    columns: dict[str, F64]
+    days: list[TradingDay]
+    day_of: npt.NDArray[np.int32]
+    contracts: list[str]
+    upper_limit: F64
+    lower_limit: F64
+    _bars: dict[int, Bars] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ts_ns)
+
+    def index_at(self, ns: int) -> int:
+        """Id of the first tick at or after a moment; the length when there is none."""
+        return int(np.searchsorted(self.ts_ns, ns, side="left"))
+
+    def rows(self, first: int, stop: int) -> dict[str, dict[str, Any]]:
+        """Ticks ``first`` to ``stop`` (exclusive) by id, as the protocol has them: absent prices are ``-``, sizes whole numbers."""
+        chosen = slice(first, stop)
+        lists: list[list[Any]] = [self.ts_ns[chosen].tolist()]
+        for name in MARKET_COLUMNS:
+            values = self.columns[name][chosen]
+            if name in _PRICES:
+                plain: list[Any] = values.tolist()
+                if np.isnan(values).any():
+                    plain = [ABSENT if value != value else value for value in plain]  # noqa: PLR0124 - NaN
+            else:
+                plain = np.nan_to_num(values).astype(np.int64).tolist()
+            lists.append(plain)
+        names = ("datetime", *MARKET_COLUMNS)
+        return {str(first + n): dict(zip(names, row, strict=True)) for n, row in enumerate(zip(*lists, strict=True))}
+
+    def bars(self, duration_ns: int) -> Bars:
+        """Bars of a duration over all ticks."""
+        if duration_ns not in self._bars:
+            self._bars[duration_ns] = Bars(self, duration_ns)
+        return self._bars[duration_ns]
+
+    def day_range(self, position: int) -> tuple[int, int]:
+        """Ids of a day's ticks: first and one after the last."""
+        return (
+            int(np.searchsorted(self.day_of, position, side="left")),
+            int(np.searchsorted(self.day_of, position, side="right")),
+        )
+
+    def day_index(self, tick: int) -> int:
+        """Position in ``days`` of a tick."""
+        return int(self.day_of[tick])
+
+
+class Bars:
+    """Bars of one duration: ``start_ns`` and the ticks that each covers."""
+
+    def __init__(self, series: TickSeries, duration_ns: int) -> None:
+        self._series = series
+        if duration_ns >= DAY_NS:
+            stamps = np.array([day.stamp_ns - SHANGHAI_NS for day in series.days], dtype=np.int64)
+            keys = stamps[series.day_of]
+        else:
+            keys = (series.ts_ns + SHANGHAI_NS) // duration_ns * duration_ns - SHANGHAI_NS
+        self.start_ns, self._first, self._of = np.unique(keys, return_index=True, return_inverse=True)
+        self._stop = np.append(self._first[1:], len(series))
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def bar_of(self, tick: int) -> int:
+        """Id of the bar that a tick belongs to; -1 before the first."""
+        return int(self._of[tick]) if tick >= 0 else -1
+
+    def index_at(self, ns: int) -> int:
+        """Id of the first bar that begins at or after a moment."""
+        return int(np.searchsorted(self.start_ns, ns, side="left"))
+
+    def rows(self, first: int, stop: int, last_tick: int) -> dict[str, dict[str, Any]]:
+        """Bars by id, as they are when ``last_tick`` is the newest tick."""
+        return {str(bar): self._row(bar, last_tick) for bar in range(first, min(stop, len(self)))}
+
+    def _row(self, bar: int, last_tick: int) -> dict[str, Any]:
+        columns = self._series.columns
+        begin, end = int(self._first[bar]), min(int(self._stop[bar]), last_tick + 1)
+        prices = columns["last_price"][begin:end]
+        known = prices[~np.isnan(prices)]
+        before = begin - 1
+        same_day = before >= 0 and self._series.day_of[before] == self._series.day_of[begin]
+        earlier_volume = columns["volume"][before] if same_day else 0.0
+        earlier_interest = columns["open_interest"][before] if before >= 0 else columns["open_interest"][begin]
+        opened, closed = (float(known[0]), float(known[-1])) if len(known) else (ABSENT, ABSENT)
+        return {
+            "datetime": int(self.start_ns[bar]),
+            "open": opened,
+            "high": float(known.max()) if len(known) else ABSENT,
+            "low": float(known.min()) if len(known) else ABSENT,
+            "close": closed,
+            "volume": int(columns["volume"][end - 1] - earlier_volume),
+            "open_oi": int(earlier_interest),
+            "close_oi": int(columns["open_interest"][end - 1]),
+        }
+
+
+def concatenate(symbol: str, pieces: Sequence[tuple[TradingDay, str, I64, dict[str, F64], F64, F64]]) -> TickSeries:
+    """A series of whole trading days in order: (day, contract, stamps, columns, upper limit, lower limit)."""
+    sizes = [len(piece[2]) for piece in pieces]
+    return TickSeries(
+        symbol=symbol,
+        ts_ns=np.concatenate([piece[2] for piece in pieces]),
+        columns={name: np.concatenate([piece[3][name] for piece in pieces]) for name in MARKET_COLUMNS},
+        days=[piece[0] for piece in pieces],
+        day_of=np.repeat(np.arange(len(pieces), dtype=np.int32), sizes),
+        contracts=[piece[1] for piece in pieces],
+        upper_limit=np.concatenate([piece[4] for piece in pieces]),
+        lower_limit=np.concatenate([piece[5] for piece in pieces]),
+    )

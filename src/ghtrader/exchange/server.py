@@ -1,0 +1,304 @@
+"""The exchange as one asyncio process on one loopback port: login service, files, market data, trade gateway, the market's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from ghtrader.exchange.broker import Broker
+from ghtrader.exchange.faults import Fault, FaultBoard, Link
+from ghtrader.exchange.market import ServedMarket
+from ghtrader.exchange.md import MAINTENANCE, MdSession
+from ghtrader.exchange.otg import OtgSession
+
+__all__ = ["ExchangeServer", "environment_of"]
+
+REALM = "/auth/realms/shinnytech"
+FEATURES = ["futr", "sec", "lmt_idx", "tq_dl", "tq_lc_rk", "tq_trading_status", "tq_ma"]
+FAR_FUTURE_S = 4_102_444_800
+YIELD_EVERY = 64
+SHUTDOWN_S = 2.0
+SECRET = b"loopback"
+
+
+def environment_of(port: int, user: str, password: str) -> dict[str, str]:
+    """What a TqSdk script needs to find an exchange on this port, and ghtrader to log in (`TQSDK_USER`, `TQSDK_PASSWORD`)."""
+    http, socket = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
+    return {
+        "TQ_AUTH_URL": http,
+        "TQ_MD_URL": f"{socket}/md",
+        "TQ_TD_URL": f"{socket}/td",
+        "TQ_CHINESE_HOLIDAY_URL": f"{http}/shinny_chinese_holiday.json",
+        "TQ_CONT_TABLE_URL": f"{http}/continuous_table.json",
+        "TQ_INS_URL": f"{http}/latest.json",
+        "TQSDK_USER": user,
+        "TQSDK_PASSWORD": password,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def _token(user: str, features: list[str], accounts: list[str]) -> str:
+    """A signed token as the login service gives it; clients only read it."""
+
+    def part(value: object) -> bytes:
+        return base64.urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=")
+
+    identity = hashlib.sha256(user.encode()).hexdigest()[:32]
+    body = (
+        part({"alg": "HS256", "typ": "JWT"})
+        + b"."
+        + part({"sub": identity, "grants": {"features": features, "accounts": accounts}})
+    )
+    signature = base64.urlsafe_b64encode(hmac.new(SECRET, body, hashlib.sha256).digest()).rstrip(b"=")
+    return (body + b"." + signature).decode()
+
+
+class _Wire:
+    """One websocket: the session behind it, and a task that sends what there is."""
+
+    def __init__(
+        self, link: Link, socket: web.WebSocketResponse, transport: asyncio.Transport, session: MdSession | OtgSession
+    ) -> None:
+        self.link = link
+        self.socket = socket
+        self.transport = transport
+        self.session = session
+        self.held = False
+        self._due = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._due.set()
+
+    async def pump(self, delay_s: Callable[[], float]) -> None:
+        """Send answers as the client asks for them."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            answer = None if self.held else self.session.state.take()
+            if answer is not None:
+                wait = delay_s()
+                if wait:
+                    await asyncio.sleep(wait)
+                await self.socket.send_str(msgspec.json.encode(answer).decode())
+
+
+class ExchangeServer:
+    """Everything that runs: `serve` binds, says that it is ready, and ends with SIGTERM or SIGINT.
+
+    speed: market seconds per wall second; 0 stands still. accounts: passwords by user.
+    """
+
+    def __init__(self, market: ServedMarket, accounts: dict[str, str], *, speed: float, faults: tuple[Fault, ...] = ()) -> None:
+        self.market = market
+        self.broker = Broker(market)
+        self.board = FaultBoard(faults)
+        self._accounts = accounts
+        self._speed = speed
+        self._wires: set[_Wire] = set()
+        self._logged_in: list[str] = list(accounts)
+        self._stale_until = 0.0
+        self.broker.listen = self._hear
+
+    # --- HTTP -----------------------------------------------------------------------------------------------------------
+    def application(self) -> web.Application:
+        """Routes of every service."""
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_post(f"{REALM}/protocol/openid-connect/token", self._login)
+        app.router.add_get(f"{REALM}/rest/get-grant/tq", self._grant)
+        app.router.add_put(REALM + "/rest/update-grant-accounts/{account}", self._add_account)
+        app.router.add_get("/ns", self._name_service)
+        app.router.add_get("/shinny_chinese_holiday.json", _json(self.market.holidays))
+        app.router.add_get("/continuous_table.json", _json(self.market.continuous_table))
+        app.router.add_get("/latest.json", _json(dict))
+        app.router.add_get("/tqsdk_metadata.json", _json(dict))
+        app.router.add_get("/exchange/hits.json", _json(lambda: self.board.hits))
+        app.router.add_get("/exchange/orders.json", _json(lambda: self.broker.log))
+        app.router.add_get("/md", self._md)
+        app.router.add_get("/td", self._td)
+        app.router.add_get("/{broker}.json", self._broker_file)
+        return app
+
+    async def _login(self, request: web.Request) -> web.Response:
+        self.board.hit("login")
+        await self._slow("td")
+        if self.board.strike("auth_maintenance"):
+            return web.json_response({"error": "maintenance", "error_description": MAINTENANCE}, status=503)
+        form = await request.post()
+        refreshed = form.get("grant_type") == "refresh_token"
+        user = str(form.get("username", "")) or next(iter(self._accounts), "")
+        wrong = self.board.strike("wrong_password", link="md") is not None
+        if wrong or not (refreshed or self._accounts.get(user) == form.get("password")):
+            return web.json_response({"error": "invalid_grant", "error_description": "用户名或密码错误"}, status=401)
+        features = [] if self.board.strike("expired_grant") else FEATURES
+        token = _token(user, features, self._logged_in)
+        return web.json_response({"access_token": token, "refresh_token": token, "expires_in": 86400, "token_type": "bearer"})
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        del request
+        expired = self.board.strike("expired_grant") is not None
+        return web.json_response(
+            {
+                "exp": 1 if expired else FAR_FUTURE_S,
+                "daysleft": 0 if expired else 9999,
+                "account_type": "FREE" if expired else "PRO",
+            }
+        )
+
+    async def _add_account(self, request: web.Request) -> web.Response:
+        self._logged_in.append(request.match_info["account"])
+        return web.json_response({})
+
+    async def _name_service(self, request: web.Request) -> web.Response:
+        return web.json_response({"mdurl": f"ws://{request.host}/md"})
+
+    async def _broker_file(self, request: web.Request) -> web.Response:
+        broker = request.match_info["broker"]
+        facts = {"category": ["TQ"], "url": f"ws://{request.host}/td", "broker_type": "FUTURE", "smtype": "", "smconfig": ""}
+        return web.json_response({broker: facts})
+
+    # --- websockets -----------------------------------------------------------------------------------------------------
+    async def _md(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, "md", MdSession(self.market, self.board))
+
+    async def _td(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, "td", OtgSession(self.broker, self.board, self._is_user))
+
+    def _is_user(self, user: str, password: str) -> bool:
+        return user in self._accounts and self._accounts[user] == password
+
+    async def _serve(self, request: web.Request, link: Link, session: MdSession | OtgSession) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=0, compress=True, timeout=SHUTDOWN_S)
+        await socket.prepare(request)
+        assert request.transport is not None
+        wire = _Wire(link, socket, request.transport, session)
+        self._wires.add(wire)
+        tasks = [asyncio.create_task(wire.pump(lambda: self._slow_s(link)))]
+        tasks += [asyncio.create_task(self._strike_link(wire, index, fault)) for index, fault in self.board.pending(link)]
+        try:
+            async for message in socket:
+                if message.type == WSMsgType.TEXT:
+                    session.handle(msgspec.json.decode(message.data))
+                    wire.wake()
+        except msgspec.DecodeError:
+            await socket.close(code=1007)
+        finally:
+            self._wires.discard(wire)
+            for task in tasks:
+                task.cancel()
+        return socket
+
+    async def _strike_link(self, wire: _Wire, index: int, fault: Fault) -> None:
+        await asyncio.sleep(fault.after_s)
+        if not self.board.count(index):
+            return
+        self.board.hit(f"{fault.do} {wire.link}")
+        if fault.do == "abort":
+            wire.transport.abort()
+        elif fault.do == "close":
+            await wire.socket.close(code=fault.code)
+        else:
+            wire.held = True
+            wire.transport.pause_reading()
+            await asyncio.sleep(fault.for_s)
+            wire.held = False
+            with contextlib.suppress(RuntimeError):
+                wire.transport.resume_reading()
+            wire.wake()
+
+    def _slow_s(self, link: Link) -> float:
+        fault = self.board.strike("slow", link=link)
+        return fault.ms / 1000.0 if fault is not None else 0.0
+
+    async def _slow(self, link: Link) -> None:
+        wait = self._slow_s(link)
+        if wait:
+            await asyncio.sleep(wait)
+
+    def _hear(self, user: str, patch: dict[str, Any], notify: dict[str, Any] | None) -> None:
+        for wire in self._wires:
+            if isinstance(wire.session, OtgSession) and wire.session.user == user:
+                wire.session.hear(patch, notify)
+                wire.wake()
+
+    # --- time -----------------------------------------------------------------------------------------------------------
+    async def _walk(self) -> None:
+        """Walk through the market's moments at the chosen speed."""
+        loop = asyncio.get_running_loop()
+        due, steps = loop.time(), 0
+        stale = [(loop.time() + fault.after_s, fault.for_s) for fault in self.board.faults if fault.do == "stale_quotes"]
+        for stamp, wait_ns in self.market.moments():
+            due += wait_ns / 1e9 / self._speed
+            left = due - loop.time()
+            steps += 1
+            if left > 0.0005:
+                await asyncio.sleep(left)
+            elif steps % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+                due = max(due, loop.time() - 1.0)
+            self.market.now_ns = stamp
+            symbols = {name for name, series in self.market.contracts.items() if _has_tick(series.ts_ns, stamp)}
+            self.broker.on_market(symbols)
+            now = loop.time()
+            if any(start <= now < start + seconds for start, seconds in stale):
+                continue
+            for wire in self._wires:
+                if isinstance(wire.session, MdSession):
+                    wire.session.on_market()
+                    wire.wake()
+
+    async def serve(self, port: int, ready: Callable[[int], None]) -> None:
+        """Bind (0: any free port), call ``ready`` with the port, run until SIGTERM or SIGINT, and hang up within seconds."""
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        walking = asyncio.create_task(self._walk()) if self._speed > 0 else None
+        server = site._server  # noqa: SLF001 - the only place that knows the port
+        assert server is not None
+        ready(server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        stopping = asyncio.create_task(stop.wait())
+        waiting: set[asyncio.Task[Any]] = {stopping}
+        if walking is not None:
+            waiting.add(walking)
+        while not stop.is_set():
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if walking is not None and walking in done:
+                walking.result()  # an error of the clock ends the exchange, the end of the market does not
+                waiting.discard(walking)
+                walking = None
+        if walking is not None:
+            walking.cancel()
+        for wire in list(self._wires):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(wire.socket.close(code=1001), SHUTDOWN_S)
+        await runner.cleanup()
+
+
+def _has_tick(stamps: Any, stamp: int) -> bool:
+    import numpy as np
+
+    index = int(np.searchsorted(stamps, stamp, side="left"))
+    return index < len(stamps) and int(stamps[index]) == stamp
+
+
+def _json(content: Callable[[], object]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=msgspec.json.encode(content()), content_type="application/json")
+
+    return answer

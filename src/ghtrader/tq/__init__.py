@@ -1,0 +1,1 @@
+"""TqSdk adapter: history, live feed, broker. The only place that imports tqsdk."""

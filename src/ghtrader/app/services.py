@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_store import TickStore
     from ghtrader.questdb.store import QuestdbStore
+    from ghtrader.tq.accounts import TradingAccount
+    from ghtrader.tq.broker import TqBroker
     from ghtrader.tq.history import TqHistory
     from ghtrader.tq.session import Credentials
 
@@ -163,6 +165,27 @@ class AppServices:
         """Hang up."""
         if self._history is not None:
             self._history.close()
+
+    def accounts(self) -> dict[str, TradingAccount]:
+        """Trading accounts of the environment."""
+        from ghtrader.tq.accounts import declared_accounts
+
+        return declared_accounts(self._environment, self.paths.data)
+
+    def broker(self, name: str, *, for_research: bool = False) -> TqBroker:
+        """A session of a trading account."""
+        from ghtrader.data.instruments import InstrumentTable
+        from ghtrader.tq.broker import TqBroker
+
+        accounts = self.accounts()
+        if name not in accounts:
+            raise ConfigError(f"no account {name!r}: there are {', '.join(sorted(accounts))}", hint="ghtrader account list")
+        if self._credentials is None:
+            raise ConfigError("there is no login of the data provider", hint="export TQSDK_USER=... TQSDK_PASSWORD=...")
+        folder = self.paths.data / "tqsdk" / str(os.getpid())
+        return TqBroker(
+            accounts[name], self._credentials, folder, InstrumentTable.vendored(), self.clock, for_research=for_research
+        )
 
     def day_workers(self, count: int) -> DayWorkers:
         """Worker processes with services of their own."""

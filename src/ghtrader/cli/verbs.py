@@ -119,6 +119,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "Migrations, schema check, health and speed of the store.",
     ),
+    "account": Verb(
+        "Operations",
+        "ghtrader.cli.account",
+        "app",
+        "Trading accounts: what is declared, and whether they can be used.",
+    ),
     "config": Verb(
         "Operations",
         "ghtrader.cli.config",

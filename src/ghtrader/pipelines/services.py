@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ghtrader.config_service.service import ConfigService
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ghtrader.core.progress import Progress
     from ghtrader.data.day_cache import DayReader
     from ghtrader.pipelines.exchange import ExchangeRequest
+    from ghtrader.ports.broker import Broker
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.market_data import MarketDataProvider
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.tick_store import TickStore
 
 
-__all__ = ["Paths", "ServerStore", "Services", "Settings", "Store"]
+__all__ = ["DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,30 @@ class ServerStore(Store, Protocol):
         """Speed beside a bare client in the same run (`msgspec.Struct`)."""
 
 
+class DeclaredAccount(Protocol):
+    """What may be shown of a trading account."""
+
+    @property
+    def name(self) -> str:
+        """Its name here."""
+
+    @property
+    def kind(self) -> str:
+        """``sim``, ``kq`` or ``broker``."""
+
+    @property
+    def broker(self) -> str:
+        """The broker's name."""
+
+    @property
+    def shown_number(self) -> str:
+        """The account number, masked."""
+
+    @property
+    def fills_at_limit_price(self) -> bool:
+        """Whether its fills are better than any market's."""
+
+
 class Services(Protocol):
     """Lazy factories; each is made once per process. Nothing heavy is imported until it is asked for."""
 
@@ -146,6 +171,12 @@ class Services(Protocol):
 
     def close_provider(self) -> None:
         """Hang up; the next use opens it again."""
+
+    def accounts(self) -> Mapping[str, DeclaredAccount]:
+        """Trading accounts that the environment declares, by name; numbers masked, never a password."""
+
+    def broker(self, name: str, *, for_research: bool = False) -> Broker:
+        """A session of a trading account; raises ConfigError for one that is not declared."""
 
     def day_workers(self, count: int) -> DayWorkers:
         """Worker processes that fetch and store days."""

@@ -53,7 +53,7 @@ def read_accounts_file(path: Path) -> dict[str, str]:
 
 def credentials_from(environment: Mapping[str, str], folder: Path) -> Credentials | None:
     """The login: TQSDK_USER and TQSDK_PASSWORD of the environment, else of ``folder/accounts.env``; None when neither has it."""
-    known = {**read_accounts_file(folder / ACCOUNTS_FILE), **environment}
+    known = {**read_accounts_file(folder / ACCOUNTS_FILE), **{name: value for name, value in environment.items() if value}}
     user, password = known.get(USER, "").strip(), known.get(PASSWORD, "")
     return Credentials(user, password) if user and password else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -82,16 +83,7 @@ def served_market(request: ExchangeRequest, calendar: Calendar) -> ServedMarket:
         rows = [(product, read_continuous_table(request.table, product)) for product in products]
         tables = {product: [row for row in found if product_of(row[1]) == product] for product, found in rows}
     market = load_market(provider, calendar, instruments, tables=tables)
-    wanted = TradingDay.parse(request.start) if request.start else market.days[min(1, len(market.days) - 1)]
-    starts = [
-        int(series.ts_ns[series.day_range(series.days.index(wanted))[0]])
-        for series in market.contracts.values()
-        if wanted in series.days
-    ]
-    if not starts:
-        names = ", ".join(day.iso for day in market.days[:10])
-        raise UsageError(f"no ticks of {wanted} are served; there are {names}", hint=f"--from {market.days[0]}")
-    market.start_at(min(starts))
+    market.start_on(TradingDay.parse(request.start) if request.start else market.days[min(1, len(market.days) - 1)])
     return market
 
 
@@ -106,4 +98,9 @@ def run(request: ExchangeRequest, calendar: Calendar, accounts: dict[str, str], 
     faults = load_script(request.script) if request.script is not None else ()
     server = ExchangeServer(served_market(request, calendar), accounts, speed=request.speed, faults=faults)
     user, password = next(iter(accounts.items()))
-    asyncio.run(server.serve(request.port, lambda port: ready(environment_of(port, user, password))))
+    try:
+        asyncio.run(server.serve(request.port, lambda port: ready(environment_of(port, user, password))))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise UsageError(f"port {request.port} is taken by another process", hint="--port 0 takes any free one") from error

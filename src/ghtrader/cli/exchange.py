@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def serve_exchange(
 
     def ready(environment: dict[str, str]) -> None:
         if print_env:
-            sys.stdout.write("".join(f"export {name}={value}\n" for name, value in environment.items()))
+            sys.stdout.write("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
         sys.stdout.write("ready\n")
         sys.stdout.flush()
 

@@ -22,20 +22,58 @@ class Rejected(Exception):
 
 
 @dataclass
-class Side:
-    """Long or short lots of one contract: today's and history, what closing orders froze, and their costs in CNY."""
+class Lots:
+    """Lots of one age on one side: how many, how many of them closing orders froze, and what they cost in CNY.
 
-    today: int = 0
-    history: int = 0
-    frozen_today: int = 0
-    frozen_history: int = 0
+    open_cost: at the prices they were opened at. position_cost: the same for today's, at the last settlement for history.
+    """
+
+    lots: int = 0
+    frozen: int = 0
     open_cost: float = 0.0
     position_cost: float = 0.0
 
     @property
+    def free(self) -> int:
+        """Lots that may still be closed."""
+        return self.lots - self.frozen
+
+    def take(self, lots: int) -> float:
+        """Take frozen lots out at their average cost; returns the position cost of what was taken."""
+        share = lots / self.lots
+        cost = self.position_cost * share
+        self.lots -= lots
+        self.frozen -= lots
+        self.open_cost = self.open_cost * (1 - share) if self.lots else 0.0
+        self.position_cost = self.position_cost - cost if self.lots else 0.0
+        return cost
+
+
+@dataclass
+class Side:
+    """Long or short lots of one contract, today's and history apart, as the exchange keeps them."""
+
+    today: Lots = field(default_factory=Lots)
+    history: Lots = field(default_factory=Lots)
+
+    @property
     def lots(self) -> int:
         """Today's and history together."""
-        return self.today + self.history
+        return self.today.lots + self.history.lots
+
+    @property
+    def open_cost(self) -> float:
+        """At the prices that the lots were opened at, CNY."""
+        return self.today.open_cost + self.history.open_cost
+
+    @property
+    def position_cost(self) -> float:
+        """At opening price for today's, at settlement for history, CNY."""
+        return self.today.position_cost + self.history.position_cost
+
+    def aged(self, offset: str) -> Lots:
+        """The lots that a closing order takes: CLOSETODAY today's, CLOSE history."""
+        return self.today if offset == "CLOSETODAY" else self.history
 
 
 @dataclass
@@ -72,18 +110,24 @@ class Account:
     def _value(self, symbol: str, price: float, lots: int) -> float:
         return price * lots * self._spec(symbol).multiplier
 
-    def float_profit(self, position: Position, side: str) -> float:
-        """Unrealised profit since the day began, of one side."""
+    def _profit(self, position: Position, side: str, cost: float) -> float:
         if position.last_price != position.last_price:
             return 0.0
-        kept = position.long if side == "long" else position.short
-        worth = self._value(position.symbol, position.last_price, kept.lots)
-        return worth - kept.position_cost if side == "long" else kept.position_cost - worth
+        worth = self._value(position.symbol, position.last_price, getattr(position, side).lots)
+        return worth - cost if side == "long" else cost - worth
+
+    def float_profit(self, position: Position, side: str) -> float:
+        """Unrealised profit of one side since it was opened."""
+        return self._profit(position, side, getattr(position, side).open_cost)
+
+    def position_profit(self, position: Position, side: str) -> float:
+        """Unrealised profit of one side today: since the last settlement, or since it was opened."""
+        return self._profit(position, side, getattr(position, side).position_cost)
 
     def margin(self, position: Position, side: str) -> float:
-        """Margin of one side, at its cost."""
-        kept = position.long if side == "long" else position.short
-        return kept.position_cost * self._spec(position.symbol).margin_rate
+        """Margin of one side, at its position cost."""
+        cost: float = getattr(position, side).position_cost
+        return cost * self._spec(position.symbol).margin_rate
 
     @property
     def total_margin(self) -> float:
@@ -92,8 +136,8 @@ class Account:
 
     @property
     def total_profit(self) -> float:
-        """Unrealised profit of every position."""
-        return sum(self.float_profit(item, side) for item in self.positions.values() for side in ("long", "short"))
+        """Unrealised profit of every position today."""
+        return sum(self.position_profit(item, side) for item in self.positions.values() for side in ("long", "short"))
 
     @property
     def balance(self) -> float:
@@ -120,49 +164,31 @@ class Account:
                 raise Rejected("CTP:31 资金不足")
             self.frozen_margin += needed
             return needed
-        side = self.position(symbol).side(direction, offset)
-        if offset == "CLOSETODAY":
-            if side.today - side.frozen_today < lots:
-                raise Rejected("CTP:50 平今仓位不足")
-            side.frozen_today += lots
-        else:
-            if side.history - side.frozen_history < lots:
-                raise Rejected("CTP:51 平昨仓位不足")
-            side.frozen_history += lots
+        closed = self.position(symbol).side(direction, offset).aged(offset)
+        if closed.free < lots:
+            raise Rejected("CTP:50 平今仓位不足" if offset == "CLOSETODAY" else "CTP:51 平昨仓位不足")
+        closed.frozen += lots
         return 0.0
 
     def release(self, symbol: str, direction: str, offset: str, lots: int, margin: float) -> None:
         """Give back what the unfilled rest of an order held."""
         self.frozen_margin -= margin
         if offset != "OPEN":
-            side = self.position(symbol).side(direction, offset)
-            if offset == "CLOSETODAY":
-                side.frozen_today -= lots
-            else:
-                side.frozen_history -= lots
+            self.position(symbol).side(direction, offset).aged(offset).frozen -= lots
 
     def fill(self, symbol: str, direction: str, offset: str, lots: int, price: float, margin: float) -> float:
         """Book a fill, its frozen part released; returns its fee."""
         fee, value = self.fee(symbol, offset, price, lots), self._value(symbol, price, lots)
         side = self.position(symbol).side(direction, offset)
         self.commission += fee
-        self.frozen_margin -= margin
         if offset == "OPEN":
-            side.today += lots
-            side.open_cost += value
-            side.position_cost += value
-            return fee
-        share = lots / side.lots
-        cost = side.position_cost * share
-        self.close_profit += value - cost if direction == "SELL" else cost - value
-        side.open_cost -= side.open_cost * share
-        side.position_cost -= cost
-        if offset == "CLOSETODAY":
-            side.today -= lots
-            side.frozen_today -= lots
+            self.frozen_margin -= margin
+            side.today.lots += lots
+            side.today.open_cost += value
+            side.today.position_cost += value
         else:
-            side.history -= lots
-            side.frozen_history -= lots
+            cost = side.aged(offset).take(lots)
+            self.close_profit += value - cost if direction == "SELL" else cost - value
         return fee
 
     def settle(self, prices: Callable[[str], float]) -> None:
@@ -173,14 +199,15 @@ class Account:
         self.close_profit = self.commission = self.frozen_margin = 0.0
         for position in self.positions.values():
             for side in (position.long, position.short):
-                side.history, side.today = side.lots, 0
-                side.frozen_today = side.frozen_history = 0
-                side.position_cost = self._value(position.symbol, position.last_price, side.lots)
+                marked = self._value(position.symbol, position.last_price, side.lots)
+                side.history = Lots(lots=side.lots, open_cost=side.open_cost, position_cost=marked)
+                side.today = Lots()
 
     # --- the protocol's words -------------------------------------------------------------------------------------------
     def shown(self) -> dict[str, Any]:
         """The account object."""
         margin, profit = self.total_margin, self.total_profit
+        floating = sum(self.float_profit(item, side) for item in self.positions.values() for side in ("long", "short"))
         return {
             "user_id": self.user,
             "currency": "CNY",
@@ -192,7 +219,7 @@ class Account:
             "premium": 0.0,
             "static_balance": self.pre_balance,
             "position_profit": profit,
-            "float_profit": profit,
+            "float_profit": floating,
             "balance": self.balance,
             "margin": margin,
             "frozen_margin": self.frozen_margin,
@@ -218,22 +245,22 @@ class Account:
         for name, side in (("long", position.long), ("short", position.short)):
             lots, per = side.lots, self._spec(symbol).multiplier
             found |= {
-                f"pos_{name}_his": side.history,
-                f"pos_{name}_today": side.today,
-                f"volume_{name}_today": side.today,
-                f"volume_{name}_his": side.history,
+                f"pos_{name}_his": side.history.lots,
+                f"pos_{name}_today": side.today.lots,
+                f"volume_{name}_today": side.today.lots,
+                f"volume_{name}_his": side.history.lots,
                 f"volume_{name}": lots,
-                f"volume_{name}_frozen_today": side.frozen_today,
-                f"volume_{name}_frozen_his": side.frozen_history,
-                f"volume_{name}_frozen": side.frozen_today + side.frozen_history,
+                f"volume_{name}_frozen_today": side.today.frozen,
+                f"volume_{name}_frozen_his": side.history.frozen,
+                f"volume_{name}_frozen": side.today.frozen + side.history.frozen,
                 f"open_cost_{name}": side.open_cost,
                 f"open_price_{name}": side.open_cost / lots / per if lots else 0.0,
                 f"position_cost_{name}": side.position_cost,
                 f"position_price_{name}": side.position_cost / lots / per if lots else 0.0,
                 f"float_profit_{name}": self.float_profit(position, name),
-                f"position_profit_{name}": self.float_profit(position, name),
+                f"position_profit_{name}": self.position_profit(position, name),
                 f"margin_{name}": self.margin(position, name),
             }
-        found["float_profit"] = found["position_profit"] = found["float_profit_long"] + found["float_profit_short"]
-        found["margin"] = found["margin_long"] + found["margin_short"]
+        for name in ("float_profit", "position_profit", "margin"):
+            found[name] = found[f"{name}_long"] + found[f"{name}_short"]
         return found

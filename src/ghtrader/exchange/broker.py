@@ -14,7 +14,6 @@ from typing import Any
 from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.schema import LEVELS
-from ghtrader.data.sessions import classify, sessions_for
 from ghtrader.exchange.account import Account, Rejected
 from ghtrader.exchange.market import ServedMarket
 from ghtrader.exchange.series import TickSeries
@@ -174,6 +173,9 @@ class Broker:
         if order is None or order.status != "ALIVE":
             self.listen(user, {}, _notice(26, "WARNING", "撤单失败,CTP:报单已全成交或已撤销，不能再撤"))
             return
+        if self.market.phase(order.symbol) == Phase.MATCH:
+            self.listen(user, {}, _notice(26, "WARNING", "撤单失败,CTP:集合竞价撮合阶段不能撤单"))
+            return
         self._finish(order, CANCELLED, _notice(355, "INFO", "撤单成功"))
 
     def _check(self, order: Order, price_type: str) -> None:
@@ -193,21 +195,11 @@ class Broker:
         upper, lower = self.market.limits(order.symbol, max(0, self.market.visible(series)))
         if order.price > upper + 1e-9 or order.price < lower - 1e-9:
             raise Rejected("CTP:报单价格超出涨跌停板")
-        phase = self._phase(series)
+        phase = self.market.phase(order.symbol)
         if phase not in ENTRY_PHASES:
             raise Rejected("CTP:333 当前时间不支持下单")
         if phase != Phase.CONTINUOUS and order.time_condition == "IOC":
             raise Rejected("CTP:非连续交易阶段不接受 FAK 和 FOK")
-
-    def _phase(self, series: TickSeries) -> Phase:
-        import numpy as np
-
-        tick = max(0, self.market.visible(series))
-        stamp = int(series.ts_ns[tick])
-        day = series.days[series.day_index(tick)]
-        product = self.market.instruments.product(series.symbol).product
-        sessions = sessions_for(product, day, self.market.calendar, self.market.instruments)
-        return Phase(int(classify(np.array([stamp], dtype=np.int64), sessions)[0][0]))
 
     # --- matching -------------------------------------------------------------------------------------------------------
     def _levels(self, order: Order, series: TickSeries, tick: int) -> Iterator[tuple[float, int, tuple[str, int]]]:
@@ -225,7 +217,7 @@ class Broker:
     def _match(self, order: Order, *, resting: bool = False) -> None:
         series = self.market.contracts[order.symbol]
         tick = self.market.visible(series)
-        if tick < 0 or self._phase(series) != Phase.CONTINUOUS:
+        if tick < 0 or self.market.phase(order.symbol) != Phase.CONTINUOUS:
             return
         found = [(price, lots, place) for price, lots, place in self._levels(order, series, tick) if lots > 0]
         if order.volume_condition == "ALL" and sum(lots for _, lots, _ in found) < order.left:
@@ -256,6 +248,7 @@ class Broker:
         order.left -= lots
         order.trades += 1
         fee = account.fill(order.symbol, order.direction, order.offset, lots, price, margin)
+        self._mark(account, order.symbol)
         exchange, instrument = order.symbol.split(".", 1)
         trade_id = f"{order.order_id}|{order.trades}"
         trade = {
@@ -319,7 +312,7 @@ class Broker:
 
     def _mark(self, account: Account, symbol: str) -> bool:
         series = self.market.contracts[symbol]
-        price = float(series.columns["last_price"][self.market.visible(series)])
+        price = float(series.columns["last_price"][max(0, self.market.visible(series))])
         position = account.positions[symbol]
         changed = price == price and price != position.last_price  # noqa: PLR0124 - NaN
         if changed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DiffState", "merge"]
+__all__ = ["DiffState", "merge", "undoes_nothing"]
 
 
 def merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
@@ -27,6 +27,20 @@ def merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
             target[key] = value
 
 
+def undoes_nothing(target: dict[str, Any], patch: dict[str, Any]) -> bool:
+    """Whether merging loses no step: an object that follows a null would hide from the client that the old one went.
+
+    >>> undoes_nothing({"a": None}, {"a": 1}), undoes_nothing({"a": None}, {"a": {"x": 1}})
+    (True, False)
+    """
+    for key, value in patch.items():
+        if isinstance(value, dict) and key in target:
+            known = target[key]
+            if known is None or (isinstance(known, dict) and not undoes_nothing(known, value)):
+                return False
+    return True
+
+
 class DiffState:
     """What a connection still has to be told, and whether its client waits for it."""
 
@@ -34,9 +48,9 @@ class DiffState:
         self._pending: list[dict[str, Any]] = []
         self.peeked = False
 
-    def push(self, patch: dict[str, Any], *, apart: bool = False) -> None:
-        """Add a patch; ``apart`` keeps it a step of its own (a client may see the order of steps)."""
-        if self._pending and not apart:
+    def push(self, patch: dict[str, Any]) -> None:
+        """Add a patch to the pending step, or as a step of its own where merging would lose what happened between."""
+        if self._pending and undoes_nothing(self._pending[-1], patch):
             merge(self._pending[-1], patch)
         else:
             self._pending.append(patch)

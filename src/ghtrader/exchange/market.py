@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ghtrader.core.clock import NS_PER_S, SHANGHAI
 from ghtrader.core.errors import DataError, UnknownInstrumentError
 from ghtrader.core.instruments import CONTINUOUS_PREFIX, InstrumentSpec, alias_of, parse_symbol, product_of
+from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_schedule import ClosingRow, switches_from_closing
 from ghtrader.data.schema import MARKET_COLUMNS
-from ghtrader.exchange.series import F64, I64, TickSeries, concatenate
+from ghtrader.data.sessions import DaySessions, classify, sessions_for
+from ghtrader.exchange.series import ABSENT, F64, I64, Piece, TickSeries, concatenate
 from ghtrader.ports.market_data import MarketDataProvider
 
 __all__ = ["ServedMarket", "load_market"]
@@ -24,10 +27,22 @@ __all__ = ["ServedMarket", "load_market"]
 #: Market time without a tick that is skipped: nights, breaks, the time between days.
 LONGEST_WAIT_NS = 60 * NS_PER_S
 LIMIT_SHARE = 0.08
-Piece = tuple[TradingDay, str, I64, dict[str, F64], F64, F64]
 
 
-def _piece(provider: MarketDataProvider, symbol: str, day: TradingDay) -> Piece:
+def _bar_stamps(ts_ns: I64, sessions: DaySessions) -> I64:
+    """Stamps moved into the session that they count for: auctions into the one they open, later prints into the one before."""
+    starts = np.array([part.start_ns for part in sessions.parts], dtype=np.int64)
+    ends = np.array([part.end_ns for part in sessions.parts], dtype=np.int64)
+    part = np.maximum(np.searchsorted(starts, ts_ns, side="right") - 1, 0)
+    moved: I64 = np.clip(ts_ns, starts[part], ends[part] - 1)
+    for window in sessions.windows:
+        if window.phase in {Phase.ORDER_ENTRY, Phase.MATCH}:
+            opens = next(item.start_ns for item in sessions.parts if item.part == window.part)
+            moved[(ts_ns >= window.start_ns) & (ts_ns < window.end_ns)] = opens
+    return moved
+
+
+def _piece(provider: MarketDataProvider, symbol: str, day: TradingDay, sessions: DaySessions) -> Piece:
     frame = provider.ticks(symbol, day).frame
     stamps = frame["datetime"].to_numpy()
     order = np.argsort(stamps, kind="stable")
@@ -40,9 +55,10 @@ def _piece(provider: MarketDataProvider, symbol: str, day: TradingDay) -> Piece:
 
     columns = {name: column(name) for name in MARKET_COLUMNS}
     for name in MARKET_COLUMNS:
-        if "volume" in name:
+        if "volume" in name or name == "open_interest":
             columns[name] = np.nan_to_num(columns[name])
-    return day, symbol, stamps[order], columns, column("upper_limit"), column("lower_limit")
+    ts_ns = stamps[order]
+    return day, symbol, ts_ns, columns, column("upper_limit"), column("lower_limit"), _bar_stamps(ts_ns, sessions)
 
 
 def load_market(
@@ -55,7 +71,11 @@ def load_market(
     """Everything that a provider has, with a main-contract table for each product (its own, else by open interest)."""
     contracts: dict[str, TickSeries] = {}
     for symbol in provider.symbols():
-        pieces = [_piece(provider, symbol, day) for day in provider.trading_days(symbol)]
+        product = product_of(symbol)
+        pieces = [
+            _piece(provider, symbol, day, sessions_for(product, day, calendar, instruments))
+            for day in provider.trading_days(symbol)
+        ]
         if pieces:
             contracts[symbol] = concatenate(symbol, pieces)
     if not contracts:
@@ -139,9 +159,8 @@ class ServedMarket:
                 continue
             chosen = slice(*series.day_range(series.days.index(day)))
             columns = {name: values[chosen] for name, values in series.columns.items()}
-            pieces.append(
-                (day, series.symbol, series.ts_ns[chosen], columns, series.upper_limit[chosen], series.lower_limit[chosen])
-            )
+            limits = series.upper_limit[chosen], series.lower_limit[chosen]
+            pieces.append((day, series.symbol, series.ts_ns[chosen], columns, *limits, series.bar_ns[chosen]))
         if not pieces:
             raise DataError(f"no day of {alias} is served")
         return concatenate(alias, pieces)
@@ -165,9 +184,38 @@ class ServedMarket:
         return int(np.searchsorted(series.ts_ns, self.now_ns, side="right")) - 1
 
     # --- time -----------------------------------------------------------------------------------------------------------
-    def start_at(self, ns: int) -> None:
-        """Put the present moment there."""
-        self.now_ns = ns
+    def start_on(self, day: TradingDay) -> None:
+        """Put the present moment at the day's first tick in continuous trading (its first tick when there is none)."""
+        moments: list[int] = []
+        for symbol, series in self.contracts.items():
+            if day not in series.days:
+                continue
+            stamps = series.ts_ns[slice(*series.day_range(series.days.index(day)))]
+            traded = stamps[self.phases(symbol, day, stamps) == Phase.CONTINUOUS]
+            moments.append(int((traded if len(traded) else stamps)[0]))
+        if not moments:
+            names = ", ".join(item.iso for item in self.days[:10])
+            raise DataError(f"no ticks of {day} are served; there are {names}", hint=f"--from {self.days[0]}")
+        self.now_ns = min(moments)
+
+    def phases(self, symbol: str, day: TradingDay, ts_ns: I64) -> npt.NDArray[np.uint8]:
+        """Phase of each stamp in a trading day of a contract."""
+        return classify(ts_ns, sessions_for(product_of(symbol), day, self.calendar, self.instruments))[0]
+
+    def phase(self, symbol: str) -> Phase:
+        """Phase of a contract at the present moment."""
+        return Phase(int(self.phases(symbol, self.today, np.array([self.now_ns], dtype=np.int64))[0]))
+
+    @property
+    def moved(self) -> set[str]:
+        """Contracts that have a tick at the present moment."""
+        found = ((symbol, series, self.visible(series)) for symbol, series in self.contracts.items())
+        return {symbol for symbol, series, tick in found if tick >= 0 and series.ts_ns[tick] == self.now_ns}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after the present moment."""
+        return self.now_ns >= max(int(series.ts_ns[-1]) for series in self.contracts.values())
 
     def moments(self) -> Iterator[tuple[int, int]]:
         """Moments with ticks after the present one, and the market time to wait before each (long silences are skipped)."""
@@ -180,45 +228,67 @@ class ServedMarket:
 
     # --- what a client asks for -----------------------------------------------------------------------------------------
     def quote(self, symbol: str) -> dict[str, Any]:
-        """The whole quote of a symbol at the present moment; empty for what is not served."""
-        series = self.series(symbol)
+        """The whole quote of a symbol at the present moment; empty for what is not served. An alias shows its main contract."""
+        if symbol.startswith(CONTINUOUS_PREFIX):
+            product = symbol.removeprefix(CONTINUOUS_PREFIX)
+            found = self.quote(self.main_contract(product, self.today)) if product in self.mains else {}
+            return {**found, "instrument_id": symbol} if found else {}
+        series = self.contracts.get(symbol)
         if series is None:
             return {}
         tick = self.visible(series)
         shown = max(tick, 0)
         position = series.day_index(shown)
         begin, _ = series.day_range(position)
-        previous = begin - 1
         row = series.rows(shown, shown + 1)[str(shown)]
-        stamp = int(row.pop("datetime"))
-        prices = series.columns["last_price"][begin : shown + 1]
+        if tick < 0:  # not traded yet: it has limits, but nobody has quoted it
+            row = {name: 0 if isinstance(value, int) else ABSENT for name, value in row.items()} | {"datetime": self.now_ns}
+        prices = series.columns["last_price"][begin : tick + 1]
         known = prices[~np.isnan(prices)]
-        settlement = self.settlement(series, position - 1) if previous >= 0 else float(known[0])
         upper, lower = self.limits(symbol, shown)
-        if row["highest"] == "-":
+        if row["highest"] == ABSENT and len(known):
             row["highest"], row["lowest"] = float(known.max()), float(known.min())
-        day = series.days[position]
+        stamp = int(row.pop("datetime"))
         return {
             "instrument_id": symbol,
             "datetime": dt.datetime.fromtimestamp(stamp / NS_PER_S, tz=SHANGHAI).strftime("%Y-%m-%d %H:%M:%S.%f"),
             **row,
-            "open": float(known[0]) if len(known) else "-",
-            "close": "-",
-            "settlement": "-",
+            "open": float(known[0]) if len(known) else ABSENT,
+            "close": ABSENT,
+            "settlement": ABSENT,
             "upper_limit": upper,
             "lower_limit": lower,
-            "pre_open_interest": int(series.columns["open_interest"][max(previous, 0)]),
-            "pre_settlement": settlement,
-            "pre_close": float(series.columns["last_price"][max(previous, 0)]),
-            "trading_day": day.compact,
+            **self._day_before(series, position),
         }
+
+    def _day_before(self, series: TickSeries, position: int) -> dict[str, Any]:
+        """What the day before left: its settlement, close and open interest; of the first day, what its first tick says."""
+        before = max(series.day_range(position)[0] - 1, 0)
+        close = float(series.columns["last_price"][before])
+        return {
+            "pre_open_interest": int(series.columns["open_interest"][before]),
+            "pre_settlement": self.settlement(series, position - 1) if position else self._first_price(series, 0),
+            "pre_close": close if close == close else self._first_price(series, 0),  # noqa: PLR0124 - NaN
+        }
+
+    def _first_price(self, series: TickSeries, position: int) -> float:
+        """The first price of a day (its first bid or ask where nothing traded); 0 when it has none."""
+        day = slice(*series.day_range(position))
+        for name in ("last_price", "bid_price1", "ask_price1"):
+            known = series.columns[name][day]
+            known = known[~np.isnan(known)]
+            if len(known):
+                return float(known[0])
+        return 0.0
 
     def settlement(self, series: TickSeries, position: int) -> float:
         """The full-day volume-weighted price of a served day, truncated to the tick."""
-        begin, stop = series.day_range(position)
+        stop = series.day_range(position)[1]
         spec = self.instruments.spec(series.contracts[position], series.days[position])
         volume, amount = series.columns["volume"][stop - 1], series.columns["amount"][stop - 1]
-        price = amount / volume / spec.multiplier if volume > 0 else series.columns["last_price"][begin]
+        if not (volume > 0 and amount > 0):
+            return self._first_price(series, position)
+        price = amount / volume / spec.multiplier
         return float(np.floor(price / spec.price_tick + 1e-9) * spec.price_tick)
 
     def limits(self, symbol: str, tick: int) -> tuple[float, float]:
@@ -229,8 +299,7 @@ class ServedMarket:
         if upper == upper and lower == lower:  # noqa: PLR0124 - NaN
             return upper, lower
         position = series.day_index(tick)
-        begin, _ = series.day_range(position)
-        base = self.settlement(series, position - 1) if position else float(series.columns["last_price"][begin])
+        base = self.settlement(series, position - 1) if position else self._first_price(series, 0)
         price_tick = self.instruments.spec(series.contracts[position], series.days[position]).price_tick
         steps = np.floor(base * LIMIT_SHARE / price_tick)
         return float(base + steps * price_tick), float(base - steps * price_tick)
@@ -322,8 +391,7 @@ class ServedMarket:
             if day.weekday() < 5 and not self._trades(day):
                 found.append(day.isoformat())
             day += dt.timedelta(days=1)
-        bounds = [f"{first}-01-01", f"{last}-12-31"]
-        return sorted({*found, *bounds})
+        return found
 
     def _trades(self, day: dt.date) -> bool:
         trading_day = TradingDay(day)

@@ -20,17 +20,25 @@ MAINTENANCE_CODE = 2019112900
 
 @dataclass
 class Chart:
-    """A window that a client asked for. ``rolling`` windows follow the market's newest tick, others stand."""
+    """A window that a client asked for. ``rolling`` windows follow the market's newest tick, others stand.
+
+    live: it was answered, so that what is told from now on are new ticks.
+    """
 
     request: dict[str, Any]
     symbols: list[str]
     duration_ns: int
     width: int
     rolling: bool
+    live: bool = False
 
 
 class MdSession:
-    """State of one connection; pure: messages in, patches out through ``state``."""
+    """State of one connection; pure: messages in, patches out through ``state``.
+
+    A request for history is given everything that is served, also what lies after the market's present moment. Only where
+    the same connection follows the same series live does its history end at the present, as the client keeps one copy of both.
+    """
 
     def __init__(self, market: ServedMarket, board: FaultBoard) -> None:
         self._market = market
@@ -38,6 +46,7 @@ class MdSession:
         self.state = DiffState()
         self._quotes: list[str] = []
         self._charts: dict[str, Chart] = {}
+        self._followed: set[tuple[str, int]] = set()
         self._seen: dict[str, int] = {}
         self._ticks = 0
         self.state.push({"account_id": "", "ins_list": "", "mdhis_more_data": False})
@@ -71,8 +80,10 @@ class MdSession:
 
     # --- quotes ---------------------------------------------------------------------------------------------------------
     def _subscribe(self, text: str) -> None:
-        self._quotes = [symbol for symbol in text.split(",") if symbol]
-        for symbol in self._quotes:
+        symbols = [symbol for symbol in text.split(",") if symbol]
+        self._begin_to_watch(symbols)
+        self._quotes = symbols
+        for symbol in symbols:
             quote = self._market.quote(symbol)
             if quote:
                 self.state.push({"quotes": {symbol: quote}})
@@ -89,9 +100,11 @@ class MdSession:
         rolling = "focus_datetime" not in message and "left_kline_id" not in message
         chart = Chart(message, symbols, int(message["duration"]), int(message["view_width"]), rolling)
         series = [found for found in (self._market.series(symbol) for symbol in symbols) if found is not None]
-        if len(series) < len(symbols):
+        if len(series) < len(symbols) or chart.duration_ns < 0 or (len(symbols) > 1 and not chart.duration_ns):
             self._answer_nothing(chart_id, chart)
             return
+        if rolling:
+            self._followed.update((symbol, chart.duration_ns) for symbol in symbols)
         first = self._left(chart, series[0])
         day = self._day_at(chart, series[0], first)
         if not rolling:
@@ -103,15 +116,20 @@ class MdSession:
             if self._board.strike("no_data", day=day):
                 self._answer_nothing(chart_id, chart)
                 return
+        self._charts.pop(chart_id, None)
         if rolling:
+            self._begin_to_watch(symbols)
             self._charts[chart_id] = chart
         self._answer(chart_id, chart, series, first)
 
-    def _size(self, chart: Chart, series: TickSeries) -> int:
-        return len(series.bars(chart.duration_ns)) if chart.duration_ns else len(series)
+    def _last_tick(self, chart: Chart, series: TickSeries) -> int:
+        """The newest tick that a window may show; -1 when there is none."""
+        followed = (series.symbol, chart.duration_ns) in self._followed
+        return self._market.visible(series) if followed else len(series) - 1
 
-    def _newest(self, chart: Chart, series: TickSeries) -> int:
-        tick = self._market.visible(series)
+    def _last_id(self, chart: Chart, series: TickSeries) -> int:
+        """Id of the newest tick or bar that a window may show; -1 when there is none."""
+        tick = self._last_tick(chart, series)
         return series.bars(chart.duration_ns).bar_of(tick) if chart.duration_ns else tick
 
     def _left(self, chart: Chart, series: TickSeries) -> int:
@@ -122,7 +140,7 @@ class MdSession:
             moment = int(request["focus_datetime"])
             index = series.bars(chart.duration_ns).index_at(moment) if chart.duration_ns else series.index_at(moment)
             return max(0, index - int(request.get("focus_position", 0)))
-        return max(0, self._newest(chart, series) - chart.width + 1)
+        return max(0, self._last_id(chart, series) - chart.width + 1)
 
     def _day_at(self, chart: Chart, series: TickSeries, first: int) -> TradingDay | None:
         """The trading day in which a history window begins: that of its first tick, by the moment that was asked for."""
@@ -132,7 +150,7 @@ class MdSession:
 
     def _answer_nothing(self, chart_id: str, chart: Chart) -> None:
         place: dict[str, Any] = {"last_id": -1, "data": {}}
-        ready = {"left_id": -1, "right_id": -1, "more_data": False, "ready": True, "state": chart.request}
+        ready = {"left_id": -1, "right_id": -1, "more_data": False, "ready": True, "state": dict(chart.request)}
         self.state.push({**self._placed(chart, chart.symbols[0], place), "charts": {chart_id: ready}, "mdhis_more_data": False})
 
     def _placed(self, chart: Chart, symbol: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -141,30 +159,27 @@ class MdSession:
         return {"ticks": {symbol: value}}
 
     def _answer(self, chart_id: str, chart: Chart, series: list[TickSeries], first: int) -> None:
-        size, newest = self._size(chart, series[0]), self._newest(chart, series[0])
-        last_id = newest if chart.rolling else size - 1
+        last_id = self._last_id(chart, series[0])
         right = last_id if chart.rolling else first + chart.width - 1
-        stop = min(right, last_id) + 1
-        for position, item in enumerate(series):
-            if position == 0:
-                value = {"last_id": last_id, "data": self._rows(chart, item, first, stop)}
-            else:
-                value = self._bound(chart, series[0], item, first, stop)
-            self.state.push(self._placed(chart, chart.symbols[position], value))
-        if len(series) > 1:
-            self._bind(chart, series, first, stop)
-        if chart.rolling:
-            for symbol in chart.symbols:
-                self._seen.setdefault(symbol, self._market.visible(self._series(symbol)))
-        left = -1 if last_id < 0 else first
+        self._push_rows(chart, series, first, min(right, last_id) + 1)
+        chart.live = True
         ready = {
-            "left_id": left,
-            "right_id": right if last_id >= 0 else -1,
+            "left_id": -1 if last_id < 0 else first,
+            "right_id": -1 if last_id < 0 else right,
             "more_data": False,
             "ready": True,
-            "state": chart.request,
+            "state": dict(chart.request),
         }
         self.state.push({"charts": {chart_id: ready}, "mdhis_more_data": False})
+
+    def _push_rows(self, chart: Chart, series: list[TickSeries], first: int, stop: int) -> None:
+        """Rows ``first`` to ``stop`` of the first symbol, and of the others what stands beside them."""
+        for position, item in enumerate(series):
+            begin, end = (first, stop) if position == 0 else self._beside(chart, series[0], item, first, stop)
+            rows = self._rows(chart, item, begin, end)
+            self.state.push(self._placed(chart, chart.symbols[position], {"last_id": self._last_id(chart, item), "data": rows}))
+        if len(series) > 1:
+            self._bind(chart, series, first, stop)
 
     def _series(self, symbol: str) -> TickSeries:
         series = self._market.series(symbol)
@@ -173,28 +188,29 @@ class MdSession:
 
     def _rows(self, chart: Chart, series: TickSeries, first: int, stop: int) -> dict[str, Any]:
         if chart.duration_ns:
-            last_tick = self._market.visible(series) if chart.rolling else len(series) - 1
-            return series.bars(chart.duration_ns).rows(first, stop, last_tick)
-        return series.rows(first, min(stop, len(series)))
+            return series.bars(chart.duration_ns).rows(first, stop, self._last_tick(chart, series))
+        rows = series.rows(first, min(stop, self._last_tick(chart, series) + 1))
+        return {name: self._damaged(row, quote=False) for name, row in rows.items()} if chart.live and chart.rolling else rows
 
-    def _bound(self, chart: Chart, main: TickSeries, other: TickSeries, first: int, stop: int) -> dict[str, Any]:
-        """Bars of a further symbol over the time of the first one's window."""
+    def _beside(self, chart: Chart, main: TickSeries, other: TickSeries, first: int, stop: int) -> tuple[int, int]:
+        """Ids of the bars of a further symbol over the time of the first one's window."""
         main_bars, bars = main.bars(chart.duration_ns), other.bars(chart.duration_ns)
         if first >= len(main_bars) or stop <= first:
-            return {"last_id": len(bars) - 1, "data": {}}
-        begin = bars.index_at(int(main_bars.start_ns[first]))
+            return 0, 0
+        begin = bars.index_at(int(main_bars.start_ns[first]) + 1) - 1
         end = bars.index_at(int(main_bars.start_ns[min(stop, len(main_bars)) - 1]) + 1)
-        return {"last_id": len(bars) - 1, "data": self._rows(chart, other, begin, end)}
+        return max(0, begin), end
 
     def _bind(self, chart: Chart, series: list[TickSeries], first: int, stop: int) -> None:
         """Which bar of each further symbol stands beside which of the first."""
         main = series[0].bars(chart.duration_ns)
+        last = {item.symbol: self._last_id(chart, item) for item in series}
         binding: dict[str, dict[str, int]] = {}
         for symbol, other in zip(chart.symbols[1:], series[1:], strict=True):
             bars = other.bars(chart.duration_ns)
             pairs: dict[str, int] = {}
             for bar in range(first, min(stop, len(main))):
-                found = bars.index_at(int(main.start_ns[bar]) + 1) - 1
+                found = min(bars.index_at(int(main.start_ns[bar]) + 1) - 1, last[symbol])
                 if found >= 0:
                     pairs[str(bar)] = found
             binding[symbol] = pairs
@@ -213,9 +229,15 @@ class MdSession:
             if stop > first:
                 self.state.push({"quotes": {symbol: self._damaged(self._market.quote(symbol), quote=True)}})
         for chart_id, chart in self._charts.items():
-            first, stop = moved.get(chart.symbols[0], (0, 0))
-            if stop > first:
-                self._roll(chart_id, chart, first, stop)
+            if any(moved.get(symbol, (0, 0))[1] > moved.get(symbol, (0, 0))[0] for symbol in chart.symbols):
+                self._roll(chart_id, chart, moved[chart.symbols[0]])
+
+    def _begin_to_watch(self, symbols: list[str]) -> None:
+        """What is not watched yet is new from the present moment on."""
+        for symbol in set(symbols) - self._watched():
+            series = self._market.series(symbol)
+            if series is not None:
+                self._seen[symbol] = self._market.visible(series)
 
     def _watched(self) -> set[str]:
         known = {symbol for symbol in self._quotes if self._market.series(symbol) is not None}
@@ -224,25 +246,17 @@ class MdSession:
     def _fresh(self, symbol: str) -> tuple[int, int]:
         """Ids of ticks that this connection has not been told of."""
         newest = self._market.visible(self._series(symbol))
-        return self._seen.setdefault(symbol, newest) + 1, newest + 1
+        return self._seen[symbol] + 1, newest + 1
 
-    def _roll(self, chart_id: str, chart: Chart, first: int, stop: int) -> None:
-        series = self._series(chart.symbols[0])
-        if chart.duration_ns:
-            bars = series.bars(chart.duration_ns)
-            begin, end = bars.bar_of(first), bars.bar_of(stop - 1) + 1
-            rows = bars.rows(begin, end, stop - 1)
-        else:
-            begin, end = first, stop
-            rows = {name: self._damaged(row, quote=False) for name, row in series.rows(first, stop).items()}
-        self.state.push(self._placed(chart, chart.symbols[0], {"last_id": end - 1, "data": rows}))
-        if len(chart.symbols) > 1:
-            others = [self._series(symbol) for symbol in chart.symbols]
-            for symbol, other in zip(chart.symbols[1:], others[1:], strict=True):
-                self.state.push(self._placed(chart, symbol, self._bound(chart, series, other, begin, end)))
-            self._bind(chart, others, begin, end)
-        window = {"left_id": max(0, end - chart.width), "right_id": end - 1}
-        self.state.push({"charts": {chart_id: window}})
+    def _roll(self, chart_id: str, chart: Chart, moved: tuple[int, int]) -> None:
+        """Tell a live window of the ticks ``moved`` of its first symbol, or of what came beside its newest bar."""
+        series = [self._series(symbol) for symbol in chart.symbols]
+        last_id = self._last_id(chart, series[0])
+        first = min(moved[0], max(moved[1] - 1, 0))
+        begin = series[0].bars(chart.duration_ns).bar_of(first) if chart.duration_ns else first
+        self._push_rows(chart, series, begin, last_id + 1)
+        left = max(0, last_id - chart.width + 1) if last_id >= 0 else -1
+        self.state.push({"charts": {chart_id: {"left_id": left, "right_id": last_id}}})
 
     def _damaged(self, row: dict[str, Any], *, quote: bool) -> dict[str, Any]:
         for do, value in (("dash_fields", "-"), ("null_fields", None)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from ghtrader.exchange.broker import Broker
@@ -76,7 +77,7 @@ class OtgSession:
     def hear(self, patch: dict[str, Any], notify: dict[str, Any] | None) -> None:
         """Something happened to this connection's user."""
         if patch:
-            self.state.push({"trade": {self.user: patch}})
+            self.state.push({"trade": {self.user: deepcopy(patch)}})
         if notify is not None:
             self.notify(notify)
 

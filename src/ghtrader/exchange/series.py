@@ -1,13 +1,15 @@
 """Served ticks of one symbol as arrays with contiguous ids, and the bars made of them.
 
 Ids begin at 0 over everything that is served, ascending in time; a client asks for windows of ids. Bars of a duration are made
-when they are first asked for: intraday ones by wall time of Shanghai, daily ones by trading day.
+when they are first asked for: intraday ones by wall time of Shanghai, daily ones by trading day. As with the provider, an
+auction counts for the bar that opens the session, and what is printed at its last instant for the bar that closes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,22 +18,27 @@ import numpy.typing as npt
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.schema import MARKET_COLUMNS, PRICE_COLUMNS
 
-__all__ = ["Bars", "TickSeries", "concatenate"]
+__all__ = ["Bars", "Piece", "TickSeries", "concatenate"]
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 SHANGHAI_NS = 8 * 3600 * 10**9
 DAY_NS = 24 * 3600 * 10**9
+Piece = tuple[TradingDay, str, I64, dict[str, F64], F64, F64, I64]
 ABSENT = "-"
 _PRICES = frozenset(PRICE_COLUMNS) | {"amount"}
 
 
 @dataclass
 class TickSeries:
-    """Ticks of one symbol. ``day_of[i]`` indexes ``days``; limits are NaN where the source has none."""
+    """Ticks of one symbol. ``day_of[i]`` indexes ``days``; limits are NaN where the source has none.
+
+    bar_ns: the stamps with auctions and closing prints moved into the session that they belong to; bars are cut by them.
+    """
 
     symbol: str
     ts_ns: I64
+    bar_ns: I64
     columns: dict[str, F64]
     days: list[TradingDay]
     day_of: npt.NDArray[np.int32]
@@ -39,6 +46,16 @@ class TickSeries:
     upper_limit: F64
     lower_limit: F64
     _bars: dict[int, Bars] = field(default_factory=dict)
+
+    @cached_property
+    def traded(self) -> F64:
+        """Lots traded since the tick before, of the same day."""
+        volume = self.columns["volume"]
+        steps = np.diff(volume, prepend=0.0)
+        begins = np.ones(len(self), dtype=bool)
+        begins[1:] = self.day_of[1:] != self.day_of[:-1]
+        steps[begins] = volume[begins]
+        return steps
 
     def __len__(self) -> int:
         return len(self.ts_ns)
@@ -82,16 +99,23 @@ class TickSeries:
 
 
 class Bars:
-    """Bars of one duration: ``start_ns`` and the ticks that each covers."""
+    """Bars of one duration: ``start_ns`` and the ticks that each covers. No bar spans two trading days, but those of many days."""
 
     def __init__(self, series: TickSeries, duration_ns: int) -> None:
         self._series = series
         if duration_ns >= DAY_NS:
             stamps = np.array([day.stamp_ns - SHANGHAI_NS for day in series.days], dtype=np.int64)
-            keys = stamps[series.day_of]
+            together = duration_ns // DAY_NS
+            keys = stamps[series.day_of // together * together]
         else:
-            keys = (series.ts_ns + SHANGHAI_NS) // duration_ns * duration_ns - SHANGHAI_NS
-        self.start_ns, self._first, self._of = np.unique(keys, return_index=True, return_inverse=True)
+            keys = (series.bar_ns + SHANGHAI_NS) // duration_ns * duration_ns - SHANGHAI_NS
+        begins = np.ones(len(series), dtype=bool)
+        begins[1:] = keys[1:] != keys[:-1]
+        if duration_ns < DAY_NS:
+            begins[1:] |= series.day_of[1:] != series.day_of[:-1]
+        self._first = np.flatnonzero(begins)
+        self._of = np.cumsum(begins) - 1
+        self.start_ns: I64 = keys[self._first]
         self._stop = np.append(self._first[1:], len(series))
 
     def __len__(self) -> int:
@@ -107,17 +131,15 @@ class Bars:
 
     def rows(self, first: int, stop: int, last_tick: int) -> dict[str, dict[str, Any]]:
         """Bars by id, as they are when ``last_tick`` is the newest tick."""
-        return {str(bar): self._row(bar, last_tick) for bar in range(first, min(stop, len(self)))}
+        last = min(stop, len(self), self.bar_of(last_tick) + 1)
+        return {str(bar): self._row(bar, last_tick) for bar in range(first, last)}
 
     def _row(self, bar: int, last_tick: int) -> dict[str, Any]:
         columns = self._series.columns
         begin, end = int(self._first[bar]), min(int(self._stop[bar]), last_tick + 1)
         prices = columns["last_price"][begin:end]
         known = prices[~np.isnan(prices)]
-        before = begin - 1
-        same_day = before >= 0 and self._series.day_of[before] == self._series.day_of[begin]
-        earlier_volume = columns["volume"][before] if same_day else 0.0
-        earlier_interest = columns["open_interest"][before] if before >= 0 else columns["open_interest"][begin]
+        before = max(begin - 1, 0)
         opened, closed = (float(known[0]), float(known[-1])) if len(known) else (ABSENT, ABSENT)
         return {
             "datetime": int(self.start_ns[bar]),
@@ -125,18 +147,19 @@ class Bars:
             "high": float(known.max()) if len(known) else ABSENT,
             "low": float(known.min()) if len(known) else ABSENT,
             "close": closed,
-            "volume": int(columns["volume"][end - 1] - earlier_volume),
-            "open_oi": int(earlier_interest),
+            "volume": int(self._series.traded[begin:end].sum()),
+            "open_oi": int(columns["open_interest"][before]),
             "close_oi": int(columns["open_interest"][end - 1]),
         }
 
 
-def concatenate(symbol: str, pieces: Sequence[tuple[TradingDay, str, I64, dict[str, F64], F64, F64]]) -> TickSeries:
-    """A series of whole trading days in order: (day, contract, stamps, columns, upper limit, lower limit)."""
+def concatenate(symbol: str, pieces: Sequence[Piece]) -> TickSeries:
+    """A series of whole trading days in order: (day, contract, stamps, columns, upper limit, lower limit, stamps for bars)."""
     sizes = [len(piece[2]) for piece in pieces]
     return TickSeries(
         symbol=symbol,
         ts_ns=np.concatenate([piece[2] for piece in pieces]),
+        bar_ns=np.concatenate([piece[6] for piece in pieces]),
         columns={name: np.concatenate([piece[3][name] for piece in pieces]) for name in MARKET_COLUMNS},
         days=[piece[0] for piece in pieces],
         day_of=np.repeat(np.arange(len(pieces), dtype=np.int32), sizes),

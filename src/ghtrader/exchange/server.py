@@ -27,6 +27,8 @@ FEATURES = ["futr", "sec", "lmt_idx", "tq_dl", "tq_lc_rk", "tq_trading_status", 
 FAR_FUTURE_S = 4_102_444_800
 YIELD_EVERY = 64
 SHUTDOWN_S = 2.0
+#: A message of a client that is longer ends its connection.
+LONGEST_MESSAGE = 16 << 20
 SECRET = b"loopback"
 
 
@@ -48,7 +50,7 @@ def environment_of(port: int, user: str, password: str) -> dict[str, str]:
 
 
 def _token(user: str, features: list[str], accounts: list[str]) -> str:
-    """A signed token as the login service gives it; clients only read it."""
+    """A signed token as the login service gives it; clients only read it (`name` is ours, for refreshing)."""
 
     def part(value: object) -> bytes:
         return base64.urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=")
@@ -57,10 +59,20 @@ def _token(user: str, features: list[str], accounts: list[str]) -> str:
     body = (
         part({"alg": "HS256", "typ": "JWT"})
         + b"."
-        + part({"sub": identity, "grants": {"features": features, "accounts": accounts}})
+        + part({"sub": identity, "name": user, "grants": {"features": features, "accounts": accounts}})
     )
     signature = base64.urlsafe_b64encode(hmac.new(SECRET, body, hashlib.sha256).digest()).rstrip(b"=")
     return (body + b"." + signature).decode()
+
+
+def _user_of(token: str) -> str:
+    """The user whose token it is; raises HTTP 400 for what is none."""
+    try:
+        body = token.split(".")[1]
+        found: str = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["name"]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise web.HTTPBadRequest(text="no refresh token of this exchange") from error
+    return found
 
 
 class _Wire:
@@ -96,7 +108,8 @@ class _Wire:
 class ExchangeServer:
     """Everything that runs: `serve` binds, says that it is ready, and ends with SIGTERM or SIGINT.
 
-    speed: market seconds per wall second; 0 stands still. accounts: passwords by user.
+    speed: market seconds per wall second; 0 stands still. accounts: passwords by user. When the market has come to its end and
+    nobody is connected, the next login finds it at its beginning again, with fresh accounts.
     """
 
     def __init__(self, market: ServedMarket, accounts: dict[str, str], *, speed: float, faults: tuple[Fault, ...] = ()) -> None:
@@ -107,7 +120,8 @@ class ExchangeServer:
         self._speed = speed
         self._wires: set[_Wire] = set()
         self._logged_in: list[str] = list(accounts)
-        self._stale_until = 0.0
+        self._begin_ns = market.now_ns
+        self._again = asyncio.Event()
         self.broker.listen = self._hear
 
     # --- HTTP -----------------------------------------------------------------------------------------------------------
@@ -136,13 +150,21 @@ class ExchangeServer:
             return web.json_response({"error": "maintenance", "error_description": MAINTENANCE}, status=503)
         form = await request.post()
         refreshed = form.get("grant_type") == "refresh_token"
-        user = str(form.get("username", "")) or next(iter(self._accounts), "")
+        user = _user_of(str(form.get("refresh_token", ""))) if refreshed else str(form.get("username", ""))
         wrong = self.board.strike("wrong_password", link="md") is not None
         if wrong or not (refreshed or self._accounts.get(user) == form.get("password")):
             return web.json_response({"error": "invalid_grant", "error_description": "用户名或密码错误"}, status=401)
+        if not refreshed and self.market.is_over and not self._wires:
+            self._begin_again()
         features = [] if self.board.strike("expired_grant") else FEATURES
         token = _token(user, features, self._logged_in)
         return web.json_response({"access_token": token, "refresh_token": token, "expires_in": 86400, "token_type": "bearer"})
+
+    def _begin_again(self) -> None:
+        self.market.now_ns = self._begin_ns
+        self.broker = Broker(self.market)
+        self.broker.listen = self._hear
+        self._again.set()
 
     async def _grant(self, request: web.Request) -> web.Response:
         del request
@@ -178,7 +200,7 @@ class ExchangeServer:
         return user in self._accounts and self._accounts[user] == password
 
     async def _serve(self, request: web.Request, link: Link, session: MdSession | OtgSession) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=0, compress=True, timeout=SHUTDOWN_S)
+        socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, compress=False, timeout=SHUTDOWN_S)
         await socket.prepare(request)
         assert request.transport is not None
         wire = _Wire(link, socket, request.transport, session)
@@ -190,8 +212,9 @@ class ExchangeServer:
                 if message.type == WSMsgType.TEXT:
                     session.handle(msgspec.json.decode(message.data))
                     wire.wake()
-        except msgspec.DecodeError:
-            await socket.close(code=1007)
+        except (msgspec.DecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+            self.board.hit("unreadable message")
+            await socket.close(code=1007, message=f"unreadable message: {error}"[:100].encode())
         finally:
             self._wires.discard(wire)
             for task in tasks:
@@ -233,10 +256,17 @@ class ExchangeServer:
 
     # --- time -----------------------------------------------------------------------------------------------------------
     async def _walk(self) -> None:
-        """Walk through the market's moments at the chosen speed."""
+        """Walk through the market's moments at the chosen speed; at its end wait until somebody begins it again."""
+        loop = asyncio.get_running_loop()
+        stale = [(loop.time() + fault.after_s, fault.for_s) for fault in self.board.faults if fault.do == "stale_quotes"]
+        while True:
+            await self._walk_once(stale)
+            self._again.clear()
+            await self._again.wait()
+
+    async def _walk_once(self, stale: list[tuple[float, float]]) -> None:
         loop = asyncio.get_running_loop()
         due, steps = loop.time(), 0
-        stale = [(loop.time() + fault.after_s, fault.for_s) for fault in self.board.faults if fault.do == "stale_quotes"]
         for stamp, wait_ns in self.market.moments():
             due += wait_ns / 1e9 / self._speed
             left = due - loop.time()
@@ -247,8 +277,7 @@ class ExchangeServer:
                 await asyncio.sleep(0)
                 due = max(due, loop.time() - 1.0)
             self.market.now_ns = stamp
-            symbols = {name for name, series in self.market.contracts.items() if _has_tick(series.ts_ns, stamp)}
-            self.broker.on_market(symbols)
+            self.broker.on_market(self.market.moved)
             now = loop.time()
             if any(start <= now < start + seconds for start, seconds in stale):
                 continue
@@ -257,43 +286,37 @@ class ExchangeServer:
                     wire.session.on_market()
                     wire.wake()
 
-    async def serve(self, port: int, ready: Callable[[int], None]) -> None:
-        """Bind (0: any free port), call ``ready`` with the port, run until SIGTERM or SIGINT, and hang up within seconds."""
+    async def serve(self, port: int, ready: Callable[[int], None], stop: asyncio.Event | None = None) -> None:
+        """Bind (0: any free port), call ``ready`` with the port, run until ``stop`` is set, and hang up within seconds.
+
+        Without ``stop``, SIGTERM and SIGINT end it. Raises OSError when the port is taken.
+        """
+        if stop is None:
+            stop = asyncio.Event()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(name, stop.set)
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
-        walking = asyncio.create_task(self._walk()) if self._speed > 0 else None
-        server = site._server  # noqa: SLF001 - the only place that knows the port
-        assert server is not None
-        ready(server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
-        stopping = asyncio.create_task(stop.wait())
-        waiting: set[asyncio.Task[Any]] = {stopping}
-        if walking is not None:
-            waiting.add(walking)
-        while not stop.is_set():
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if walking is not None and walking in done:
-                walking.result()  # an error of the clock ends the exchange, the end of the market does not
-                waiting.discard(walking)
-                walking = None
-        if walking is not None:
-            walking.cancel()
-        for wire in list(self._wires):
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(wire.socket.close(code=1001), SHUTDOWN_S)
-        await runner.cleanup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", port)
+            await site.start()
+            ready(runner.addresses[0][1])
+            await self._run(stop)
+        finally:
+            await runner.cleanup()
 
-
-def _has_tick(stamps: Any, stamp: int) -> bool:
-    import numpy as np
-
-    index = int(np.searchsorted(stamps, stamp, side="left"))
-    return index < len(stamps) and int(stamps[index]) == stamp
+    async def _run(self, stop: asyncio.Event) -> None:
+        """Let the market walk until somebody stops it; an error of its clock ends the exchange."""
+        tasks: set[asyncio.Task[Any]] = {asyncio.create_task(stop.wait())}
+        if self._speed > 0:
+            tasks.add(asyncio.create_task(self._walk()))
+        done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            task.cancel()
+        closing = [asyncio.wait_for(wire.socket.close(code=1001), SHUTDOWN_S) for wire in self._wires]
+        await asyncio.gather(*closing, return_exceptions=True)
+        for task in done:
+            task.result()
 
 
 def _json(content: Callable[[], object]) -> Callable[[web.Request], Awaitable[web.Response]]:

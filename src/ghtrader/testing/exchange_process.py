@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -61,7 +61,8 @@ class ExchangeProcess:
         while not ready.wait(0.05):
             if self._process.poll() is not None or deadline.passed:
                 raise StoreError(f"the exchange did not start: {(self._folder / 'exchange.log').read_text()[-2000:]}")
-        self.environment = dict(re.findall(r"^export (\w+)=(.*)$", "".join(lines), flags=re.MULTILINE))
+        exports = (word for word in shlex.split("".join(lines)) if "=" in word)
+        self.environment = {name: value for name, _, value in (word.partition("=") for word in exports)}
         return self
 
     @property

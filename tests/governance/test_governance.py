@@ -61,7 +61,8 @@ def test_modules_stay_below_600_lines_and_functions_on_a_screen(path: Path) -> N
 def test_locks_hold_hashes_and_no_host() -> None:
     for path in (ROOT / "requirements").glob("*.txt"):
         text = path.read_text()
-        assert not re.search(r"://|index-url|find-links|trusted-host", text)  # names and hashes, aiohttp among them, and no address
+        # names and hashes (aiohttp among them), and no address
+        assert not re.search(r"://|index-url|find-links|trusted-host", text)
         assert text.count("--hash=sha256:") >= len(re.findall(r"^[a-z0-9-]+==", text, flags=re.MULTILINE)) > 10
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import SAMPLES, Cli
 
 from ghtrader.core.clock import Deadline
 from ghtrader.testing.exchange_process import ExchangeProcess
-from tests.conftest import SAMPLES, Cli
 
 SERVE = ["--ticks", str(SAMPLES), "--speed", "0"]
 DAYS = ["2025-06-05", "2025-06-06", "2025-06-09", "2025-06-10"]
@@ -215,11 +215,16 @@ def test_an_expired_grant_and_a_provider_that_is_away_are_told(tmp_path: Path, e
     exchange.stop()
     said = cli.json("main-l5", "--var", "rb", code=5, **environment)
     assert said["retryable"]
-    no_login = {name: "" for name in ("TQSDK_USER", "TQSDK_PASSWORD")}
+    no_login = dict.fromkeys(("TQSDK_USER", "TQSDK_PASSWORD"), "")
     said = cli.json("main-l5", "--var", "rb", "--source", "tqsdk", code=7, **no_login)
     assert "TQSDK_USER" in said["hint"]
     (tmp_path / "data").mkdir(exist_ok=True)
-    (tmp_path / "data" / "accounts.env").write_text("# login\nexport TQSDK_USER='demo'\nTQSDK_PASSWORD=secret\n")
+    accounts = tmp_path / "data" / "accounts.env"
+    accounts.write_text("# login\nexport TQSDK_USER='demo'\nTQSDK_PASSWORD=secret\n")
+    accounts.chmod(0o644)
+    said = cli.json("main-l5", "--var", "rb", "--source", "tqsdk", code=7, **{**environment, **no_login})
+    assert "can be read by others" in said["message"]
+    accounts.chmod(0o600)
     said = cli.json("main-l5", "--var", "rb", "--source", "tqsdk", code=5, **{**environment, **no_login})
     assert said["error"] != "ConfigError"
 

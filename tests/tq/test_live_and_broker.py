@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.conftest import SAMPLES, Cli
 
 from ghtrader.core.clock import Deadline, SystemClock
 from ghtrader.core.errors import ConfigError, DataError, RiskDenied
@@ -21,7 +22,6 @@ from ghtrader.data.schema import MARKET_COLUMNS
 from ghtrader.ports.broker import OrderRequest, OrderState
 from ghtrader.ports.live_feed import FeedState, LiveTick
 from ghtrader.testing.exchange_process import ExchangeProcess
-from tests.conftest import SAMPLES, Cli
 
 SYMBOL = "SHFE.rb2510"
 SERVE = ["--ticks", str(SAMPLES), "--speed", "50"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,10 +213,63 @@ def l5_start(
     as_json: bool = JSON,
 ) -> None:
     """The first trading day on which the provider serves five levels of the main contract, and every day that was probed."""
-    from ghtrader.pipelines.download import l5_start as probe
+    from ghtrader.pipelines.l5_start import l5_start as probe
 
     with progress_for(context.obj.clock) as progress:
         report = probe(context.obj, variety, progress=progress)
-    rows = list(report["probes"].items())
-    title = f"{report['product']}: five levels from {report['first_level5_day']} ({report['contract']})"
+    rows = list(report.probes.items())
+    title = f"{report.product}: five levels from {report.first_level5_day} ({report.contract})"
     emit(report, as_json=as_json, render=lambda console: table(console, title, ("probed day", "feed"), rows))
+
+
+@app.command("update")
+def update(
+    context: typer.Context,
+    varieties: list[str] = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb; give it several times."),
+    watch: bool = typer.Option(False, "--watch", help="Stay, and update after the close of every trading day until SIGTERM."),
+    as_json: bool = JSON,
+) -> None:
+    """Main schedule, missing days and main-contract series from the provider: now, with --watch every trading day again.
+
+    The time is data.download.daily_update_time. Nothing is asked during the provider's daily maintenance. With --json one object
+    per update. Without --watch the exit code is that of the first variety that failed.
+    """
+    from ghtrader.pipelines.daily_update import UpdateReport, follow
+    from ghtrader.pipelines.daily_update import update as update_now
+
+    def show(report: UpdateReport) -> None:
+        rows = [
+            (v.product, v.error or "up to date", v.fetched, v.rows, v.written, v.skipped, v.left_for_later)
+            for v in report.varieties
+        ]
+        columns = ("variety", "outcome", "days fetched", "rows", "days written", "skipped", "left for later")
+        following = f", next {iso_utc(report.next_ns)[:16]} UTC" if report.next_ns else ""
+        title = f"updated {iso_utc(report.began_ns)[:16]} UTC{following}"
+        emit(report, as_json=as_json, render=lambda console: table(console, title, columns, rows, numbers=5))
+
+    with progress_for(context.obj.clock) as progress:
+        if not watch:
+            report = update_now(context.obj, varieties, progress=progress)
+            show(report)
+            if report.exit_code:
+                raise typer.Exit(report.exit_code)
+            return
+        follow(context.obj, varieties, wait=_wait_for_a_signal(), show=show, progress=progress)
+
+
+def _wait_for_a_signal() -> Callable[[float], bool]:
+    """Sleep that SIGTERM and SIGINT end; an update under way ends as by Ctrl-C, which leaves nothing half-written."""
+    import signal
+
+    from ghtrader.core.clock import Deadline
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def wait(seconds: float) -> bool:
+        try:
+            Deadline(seconds).pause(seconds)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    return wait

@@ -51,6 +51,11 @@ class Deadline:
         """Whether the moment is over."""
         return time.monotonic() >= self._end
 
+    @property
+    def epoch_s(self) -> float:
+        """The moment in seconds since the Unix epoch, for clients that want their deadlines so."""
+        return time.time() + self.left_s
+
     def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the deadline."""
         time.sleep(min(seconds, self.left_s))

@@ -1,7 +1,7 @@
 """The circuit breaker before a provider: a pure state machine that many workers share.
 
-CLOSED lets requests through. After ``threshold`` maintenance answers in a row it is OPEN: nothing is asked until the cool-down
-is over. Then HALF_OPEN lets a single request through: its success closes the breaker, its failure opens it again, for longer.
+CLOSED lets requests through. After ``threshold`` maintenance answers (or silences) in a row it is OPEN: nothing is asked until the
+cool-down is over. Then HALF_OPEN lets a single request through: its success closes the breaker, its failure opens it again, for longer.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ class BreakerState(StrEnum):
 
 
 class Event(StrEnum):
-    """What happened: a request begins or ends, or time has passed."""
+    """What happened: a request begins or ends, or time has passed. ABANDONED: the asker died, which says nothing of the provider."""
 
     ASKED = "asked"
     SUCCEEDED = "succeeded"
     MAINTENANCE = "maintenance"
+    SILENCE = "silence"
+    ABANDONED = "abandoned"
     TIME = "time"
 
 
 class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Thresholds: maintenance answers in a row, first cool-down and its longest, in seconds."""
+    """Thresholds: maintenance answers or silences in a row, first cool-down and its longest, in seconds."""
 
     threshold: int = 2
     cool_down_s: float = 30.0
@@ -53,14 +55,20 @@ TRANSITIONS: dict[tuple[BreakerState, Event], frozenset[BreakerState]] = {
     (BreakerState.CLOSED, Event.ASKED): frozenset({BreakerState.CLOSED}),
     (BreakerState.CLOSED, Event.SUCCEEDED): frozenset({BreakerState.CLOSED}),
     (BreakerState.CLOSED, Event.MAINTENANCE): frozenset({BreakerState.CLOSED, BreakerState.OPEN}),
+    (BreakerState.CLOSED, Event.SILENCE): frozenset({BreakerState.CLOSED, BreakerState.OPEN}),
+    (BreakerState.CLOSED, Event.ABANDONED): frozenset({BreakerState.CLOSED}),
     (BreakerState.CLOSED, Event.TIME): frozenset({BreakerState.CLOSED}),
     (BreakerState.OPEN, Event.ASKED): frozenset({BreakerState.OPEN}),
     (BreakerState.OPEN, Event.SUCCEEDED): frozenset({BreakerState.OPEN}),
     (BreakerState.OPEN, Event.MAINTENANCE): frozenset({BreakerState.OPEN}),
+    (BreakerState.OPEN, Event.SILENCE): frozenset({BreakerState.OPEN}),
+    (BreakerState.OPEN, Event.ABANDONED): frozenset({BreakerState.OPEN}),
     (BreakerState.OPEN, Event.TIME): frozenset({BreakerState.OPEN, BreakerState.HALF_OPEN}),
     (BreakerState.HALF_OPEN, Event.ASKED): frozenset({BreakerState.HALF_OPEN}),
     (BreakerState.HALF_OPEN, Event.SUCCEEDED): frozenset({BreakerState.CLOSED}),
     (BreakerState.HALF_OPEN, Event.MAINTENANCE): frozenset({BreakerState.OPEN}),
+    (BreakerState.HALF_OPEN, Event.SILENCE): frozenset({BreakerState.OPEN}),
+    (BreakerState.HALF_OPEN, Event.ABANDONED): frozenset({BreakerState.HALF_OPEN}),
     (BreakerState.HALF_OPEN, Event.TIME): frozenset({BreakerState.HALF_OPEN}),
 }
 
@@ -102,7 +110,9 @@ def step(breaker: Breaker, event: Event, settings: BreakerSettings, now_ns: int)
         return msgspec.structs.replace(breaker, probing=breaker.state == BreakerState.HALF_OPEN)
     if event == Event.SUCCEEDED:
         return Breaker()
-    if event == Event.MAINTENANCE:
+    if event == Event.ABANDONED:
+        return msgspec.structs.replace(breaker, probing=False)
+    if event in {Event.MAINTENANCE, Event.SILENCE}:
         failures = breaker.failures + 1
         if breaker.state == BreakerState.HALF_OPEN or failures >= settings.threshold:
             return _open(breaker, settings, now_ns)

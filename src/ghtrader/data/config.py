@@ -86,7 +86,7 @@ KEYS = (
         default=2,
         minimum=1,
         maximum=20,
-        doc="How often a day is asked for in one run, at most; each attempt is one history request per 8,000 rows.",
+        doc="How often a day is asked for in one run, at most: the bound of a provider's hits per day under an outage.",
     ),
     ConfigKey(
         name="data.download.timeout_s",
@@ -117,7 +117,7 @@ KEYS = (
         kind="int",
         default=2,
         minimum=1,
-        doc="Maintenance answers in a row that open the breaker for all workers.",
+        doc="Maintenance answers or silences in a row that open the breaker for all workers.",
     ),
     ConfigKey(
         name="data.download.breaker_cool_down_s",
@@ -141,5 +141,25 @@ KEYS = (
         default=6,
         minimum=1,
         doc="Openings in a row after which a run leaves the remaining days for a later one.",
+    ),
+    ConfigKey(
+        name="data.download.maintenance_window",
+        kind="str",
+        default="19:00-19:30",
+        doc="Daily window, Shanghai time, in which the provider is not asked at all; empty: none.",
+    ),
+    ConfigKey(
+        name="data.download.daily_update_time",
+        kind="str",
+        default="15:45",
+        doc="Shanghai time at which `ghtrader data update --watch` updates on every trading day, after the close.",
+    ),
+    ConfigKey(
+        name="data.download.daily_retry_s",
+        kind="float",
+        default=900.0,
+        minimum=1.0,
+        unit="s",
+        doc="Pause before `ghtrader data update --watch` tries again what failed or was left for later.",
     ),
 )

@@ -118,13 +118,19 @@ def require_no_drift(store: str, drift: Sequence[SchemaDrift]) -> None:
     what = f"{first.table}.{first.column}" if first.column else first.table
     found = first.found or "absent"
     more = f" (and {len(drift) - 1} more)" if len(drift) > 1 else ""
+    hint = MIGRATE
+    if first.renamed:
+        found += f", and {first.renamed}, which nobody declared, may be it"
+        alter = f"ALTER TABLE {first.table}"
+        hint = f"{alter} RENAME COLUMN {first.renamed} TO {first.column}"
+        hint += f"; when they are two columns: {alter} ADD COLUMN {first.column} {first.expected}"
     raise SchemaError(
         f"{store}: {what} should be {first.expected}, but is {found}{more}",
-        hint=MIGRATE,
+        hint=hint,
         store=store,
         table=first.table,
         column=first.column,
         expected=first.expected,
-        found=found,
+        found=first.found or "absent",
         drift=[msgspec.to_builtins(item) for item in drift],
     )

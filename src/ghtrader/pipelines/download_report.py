@@ -8,7 +8,11 @@ __all__ = ["DownloadReport", "Skip"]
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True):
-    """A day that could not be fetched: why, since when, how often it was tried, and when it may be tried again."""
+    """A day that could not be fetched: why, since when, how often it was tried, and when it may be tried again.
+
+    cause: ``provider_missing`` (it has no ticks), ``maintenance``, ``permanent`` (refused), ``transient`` (no answer), ``failed``
+    (ours: a dead worker, a store), ``deferred`` (left for a later run; ``message`` says why).
+    """
 
     symbol: str
     trading_day: str
@@ -21,9 +25,10 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a download did. ``present`` days were stored before; ``deferred`` ones were not tried, as the provider is closed.
+    """What a download did. ``present`` days were stored before, ``waiting`` ones are in the ledger and not due yet.
 
-    provider_missing: the provider has no ticks of the day; engineering_missing: we could not fetch or store it.
+    provider_missing: the provider has no ticks of the day; engineering_missing: we could not fetch or store it; deferred: left for
+    a later run (maintenance window, breaker, refused login). Each is in the ledger of skips.
     """
 
     product: str

@@ -203,14 +203,13 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
 def fetch_schedule(services: Services, variety: str) -> ScheduleReport:
     """The schedule of the provider's continuous table, persisted, and whether it changed."""
     from ghtrader.pipelines.download import provider_schedule
+    from ghtrader.pipelines.provider_gate import asking
 
     prepare_store(services.store())
     product = InstrumentTable.vendored().resolve_product(variety)
     old = services.ledger().get(TABLE, alias_of(product))
-    try:
-        schedule, _ = provider_schedule(services, product, services.provider())
-    finally:
-        services.close_provider()
+    with asking(services) as provider:
+        schedule, _ = provider_schedule(services, product, provider)
     return ScheduleReport(schedule=schedule, changed=old is None or old["schedule_hash"] != schedule.schedule_hash)
 
 

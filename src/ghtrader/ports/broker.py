@@ -1,7 +1,8 @@
 """Orders at a broker. The exchange's word counts: what nobody confirmed is ``unknown``, never assumed.
 
-A broker belongs to one thread. Client order ids are the caller's and unique: submitting one twice changes nothing and gives the
-order that is there. `poll` lets time pass and gives what changed since.
+A broker belongs to one thread. Client order ids are the caller's and unique within a trading day: submitting one twice changes
+nothing and gives the order that is there, also from another process after a restart. `poll` lets time pass and gives what changed
+since. An order is sent at most once: one that the exchange turns out not to know becomes ``lost`` and stays so.
 """
 
 from __future__ import annotations
@@ -22,23 +23,29 @@ __all__ = [
     "OrderRequest",
     "OrderState",
     "split_close",
+    "tells_today_apart",
 ]
 
 
 class OrderState(StrEnum):
-    """What is known of an order. FILLED, CANCELLED and REJECTED are final; UNKNOWN waits for the exchange's word."""
+    """What is known of an order.
+
+    FILLED, CANCELLED (with what was filled before), REJECTED and LOST (it never reached the exchange) are final. UNKNOWN: it may
+    work, be filled, or not exist; it waits for the exchange's word.
+    """
 
     SENT = "sent"
     WORKING = "working"
     FILLED = "filled"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
+    LOST = "lost"
     UNKNOWN = "unknown"
 
     @property
     def is_final(self) -> bool:
         """Nothing more can happen to the order."""
-        return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+        return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.LOST}
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,15 +84,33 @@ class BrokerFill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Lots of a contract, long and short, today's and history, with what closing orders froze."""
+    """Lots of a contract, long and short, today's and history, each with what closing orders froze of it."""
 
     symbol: str
     long_today: int
     long_history: int
     short_today: int
     short_history: int
-    long_frozen: int = 0
-    short_frozen: int = 0
+    long_today_frozen: int = 0
+    long_history_frozen: int = 0
+    short_today_frozen: int = 0
+    short_history_frozen: int = 0
+
+    @property
+    def lots(self) -> int:
+        """Lots of both sides together."""
+        return self.long_today + self.long_history + self.short_today + self.short_history
+
+    def closable(self, side: Side) -> tuple[int, int]:
+        """Lots of today and of history that a closing order of this side may still take (SELL closes long).
+
+        >>> held = BrokerPosition(symbol="SHFE.rb2510", long_today=3, long_history=2, short_today=0, short_history=0, long_today_frozen=1)
+        >>> held.closable(Side.SELL)
+        (2, 2)
+        """
+        if side == Side.SELL:
+            return self.long_today - self.long_today_frozen, self.long_history - self.long_history_frozen
+        return self.short_today - self.short_today_frozen, self.short_history - self.short_history_frozen
 
 
 class AccountFunds(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,35 +124,51 @@ class AccountFunds(msgspec.Struct, frozen=True, kw_only=True):
     position_profit: float
 
 
-def split_close(position: BrokerPosition, side: Side, lots: int) -> list[tuple[Offset, int]]:
-    """How an order that reduces a position is split on SHFE and INE: history first, then today's; at most what there is.
+def tells_today_apart(symbol: str) -> bool:
+    """Whether the contract's exchange takes CLOSE for history and CLOSETODAY for today's lots only.
 
-    side: of the closing order (SELL closes long).
+    >>> tells_today_apart("SHFE.rb2510"), tells_today_apart("DCE.m2509")
+    (True, False)
+    """
+    return symbol.split(".", 1)[0] in {"SHFE", "INE"}
+
+
+def split_close(position: BrokerPosition, side: Side, lots: int) -> list[tuple[Offset, int]]:
+    """How an order that reduces a position is split: at most what is there and not frozen by another closing order.
+
+    side: of the closing order (SELL closes long). On SHFE and INE history goes first, then today's; elsewhere CLOSE takes both.
 
     >>> held = BrokerPosition(symbol="SHFE.rb2510", long_today=3, long_history=2, short_today=0, short_history=0)
     >>> split_close(held, Side.SELL, 4)
     [(<Offset.CLOSE: 'close'>, 2), (<Offset.CLOSE_TODAY: 'close_today'>, 2)]
     """
-    today, history = (
-        (position.long_today, position.long_history) if side == Side.SELL else (position.short_today, position.short_history)
-    )
-    old = min(lots, history)
-    new = min(lots - old, today)
-    pieces = [(Offset.CLOSE, old), (Offset.CLOSE_TODAY, new)]
-    return [(offset, count) for offset, count in pieces if count]
+    today, history = (max(0, free) for free in position.closable(side))
+    if not tells_today_apart(position.symbol):
+        pieces = [(Offset.CLOSE, min(lots, today + history))]
+    else:
+        old = min(lots, history)
+        pieces = [(Offset.CLOSE, old), (Offset.CLOSE_TODAY, min(lots - old, today))]
+    return [(offset, count) for offset, count in pieces if count > 0]
 
 
 class Broker(Protocol):
-    """Raises RiskDenied for orders that the exchange would refuse, HaltedError while the trade link is down."""
+    """A session of one account.
+
+    Raises RiskDenied (``reason``) for orders that the exchange would refuse, HaltedError while the link is down: neither is sent.
+    A session that cannot come back by itself is made anew by `poll`; orders keep their ids over it.
+    """
 
     def submit(self, request: OrderRequest) -> BrokerOrder:
-        """Send an order; the same client order id again gives the order that is there."""
+        """Send an order; the same client order id again gives the order that is there, whatever became of it."""
 
     def cancel(self, client_order_id: str) -> BrokerOrder:
-        """Ask for a cancel; the outcome comes with `poll`. Raises DataError for an id nobody submitted."""
+        """Ask for a cancel; the outcome comes with `poll`. Raises DataError for an id nobody submitted.
+
+        While the link is down nothing is sent: the cancel goes out when the account is reconciled, if the order still works.
+        """
 
     def poll(self, timeout_s: float) -> list[BrokerOrder]:
-        """Orders that changed, at the latest after the timeout."""
+        """Orders that changed since the last call, each as it stands, at the latest after the timeout (a new session may take longer)."""
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """An order as it stands."""
@@ -146,7 +187,7 @@ class Broker(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Whether the trade link is up and reconciled."""
+        """Whether orders may leave: the link is up and what happened while it was down is known."""
 
     def close(self) -> None:
         """Hang up; orders stay at the exchange."""

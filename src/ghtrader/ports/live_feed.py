@@ -1,7 +1,7 @@
 """Ticks as they happen: every tick of a symbol exactly once and in order, over drops and rebuilds of the link.
 
-A feed belongs to one thread. `poll` gives what arrived; ids of a symbol ascend by one within a trading day's feed, so that a
-hole can be seen: ``lost`` counts ticks that no longer could be had after a rebuild.
+A feed belongs to one thread. `poll` gives what arrived; ids of a symbol ascend by one, over trading days too, so that a hole can be
+seen. A hole is asked for again; ``lost`` counts the ids in it that could not be had any more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["FeedEvent", "FeedState", "FeedStatus", "LiveFeed", "LiveTick", "feed_step"]
+__all__ = ["FeedEvent", "FeedState", "FeedStatus", "LiveFeed", "LiveTick", "RecyclePolicy", "feed_step"]
 
 
 class FeedState(StrEnum):
@@ -33,6 +33,8 @@ class FeedEvent(StrEnum):
     DROPPED = "dropped"
     RESTORED = "restored"
     SILENCE = "silence"
+    FAILED = "failed"
+    RECYCLE = "recycle"
     REBUILT = "rebuilt"
     CLOSE = "close"
 
@@ -51,6 +53,11 @@ _STEPS: dict[tuple[FeedState, FeedEvent], FeedState] = {
     (FeedState.DOWN, FeedEvent.SILENCE): FeedState.REBUILDING,
     (FeedState.DOWN, FeedEvent.CONNECTED_AGAIN): FeedState.REBUILDING,
     (FeedState.REBUILDING, FeedEvent.REBUILT): FeedState.CONNECTING,
+    **{
+        (state, event): FeedState.REBUILDING
+        for state in (FeedState.CONNECTING, FeedState.LIVE, FeedState.DOWN)
+        for event in (FeedEvent.FAILED, FeedEvent.RECYCLE)
+    },
 }
 
 
@@ -65,6 +72,27 @@ def feed_step(state: FeedState, event: FeedEvent) -> FeedState:
     if event == FeedEvent.CLOSE or state == FeedState.CLOSED:
         return FeedState.CLOSED
     return _STEPS.get((state, event), state)
+
+
+class RecyclePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a session is closed and opened anew although nothing is wrong: a client never forgets a tick, so its memory only grows.
+
+    Once per pause of the market (no session, and no tick for ``quiet_s`` seconds), and at the latest after ``most_ticks``.
+    """
+
+    quiet_s: float = 60.0
+    most_ticks: int = 400_000
+
+    def is_due(self, *, held: int, in_session: bool, quiet_s: float) -> bool:
+        """Whether now: ``held`` ticks since the session was opened, ``quiet_s`` seconds since the last.
+
+        >>> policy = RecyclePolicy()
+        >>> policy.is_due(held=9, in_session=False, quiet_s=61.0), policy.is_due(held=9, in_session=True, quiet_s=61.0)
+        (True, False)
+        """
+        if held >= self.most_ticks:
+            return True
+        return held > 0 and not in_session and quiet_s >= self.quiet_s
 
 
 class LiveTick(msgspec.Struct, frozen=True):
@@ -86,13 +114,17 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     last_receive_ns: int
     message: str = ""
+    recycles: int = 0
 
 
 class LiveFeed(Protocol):
-    """Raises ProviderError when the feed cannot be had at all; a link that comes back is no error."""
+    """Raises ProviderPermanentError when the feed cannot be had at all (a login that is refused).
+
+    What may mend itself is a state with a message, also at the first session: sessions are opened again, at growing distance.
+    """
 
     def poll(self, timeout_s: float) -> list[LiveTick]:
-        """Ticks that arrived, in order of arrival, at the latest after the timeout."""
+        """Ticks that arrived, in order of arrival, at the latest after the timeout; opening a session may take longer."""
 
     @property
     def status(self) -> FeedStatus:

@@ -25,12 +25,16 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchemaDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference between declaration and store; ``found`` is empty when the thing is absent."""
+    """One difference between declaration and store; ``found`` is empty when the thing is absent.
+
+    ``renamed``: an undeclared column of the expected type beside an absent one, which may be it under another name.
+    """
 
     table: str
     column: str
     expected: str
     found: str
+    renamed: str = ""
 
 
 class SchemaStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import hashlib
 import http.client
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -199,7 +200,7 @@ def _alive(pid: int) -> bool:
 
 
 def _exports(environment: dict[str, str]) -> str:
-    return "".join(f"export {name}={value}\n" for name, value in environment.items())
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
 
 
 def _docker(root: Path) -> dict[str, str]:

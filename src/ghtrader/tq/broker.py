@@ -1,39 +1,53 @@
 """Orders through the real client, for TqSim, TqKq and TqAccount: checked before they leave, judged by what the exchange says.
 
 The client checks neither tick, lot, limits nor maximum size, queues orders while the trade link is down (they are then lost), and
-keeps an order alive for ever that nobody confirmed. So orders are checked here, refused while the link is down, and unknown after a
-drop until the reconciled state names them.
+keeps an order alive for ever that nobody confirmed. So orders are checked here, refused while the link is down, and unknown until
+the exchange names them; where it stays silent, another session asks: what its snapshot does not hold was never there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from pathlib import Path
+from typing import Any
 
-from ghtrader.core.clock import Clock, Deadline
-from ghtrader.core.errors import ConfigError, DataError, HaltedError, RiskDenied
-from ghtrader.core.orders import Offset, OrderKind, Side
+import msgspec
+
+from ghtrader.core.clock import NS_PER_S, SHANGHAI, Clock, Deadline
+from ghtrader.core.errors import (
+    ConfigError,
+    DataError,
+    GhtraderError,
+    HaltedError,
+    ProviderMaintenanceError,
+    ProviderTransientError,
+)
+from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.ports.live_feed import FeedEvent
 from ghtrader.tq.accounts import TradingAccount
 from ghtrader.tq.library import load_tqsdk
 from ghtrader.tq.links import LinkWatch
-from ghtrader.tq.session import Credentials, as_provider_error, quiet
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ghtrader.tq.order_checks import QuoteFacts, check_order
+from ghtrader.tq.order_words import fill_of, insert_arguments, is_unanswered, order_of, position_of, request_of
+from ghtrader.tq.pace import RebuildPace
+from ghtrader.tq.session import OPENING_S, Credentials, as_provider_error, open_api, quiet
 
 __all__ = ["TqBroker"]
 
-OFFSETS = {Offset.OPEN: "OPEN", Offset.CLOSE: "CLOSE", Offset.CLOSE_TODAY: "CLOSETODAY"}
-FROM_OFFSET = {word: offset for offset, word in OFFSETS.items()}
-ADVANCED = {OrderKind.GFD: None, OrderKind.FAK: "FAK", OrderKind.FOK: "FOK"}
-#: After a drop, how long the reconciled state may take to name an order before it is known to be nowhere.
-RECONCILE_S = 3.0
+TRADE_LINK, MARKET_LINK = "td_0", "md"
+#: How long an order may stay unanswered before it is unknown, and how long before another session asks for it.
+CONFIRM_S, RESOLVE_S = 3.0, 8.0
+FUNDS = ("balance", "available", "margin", "commission", "close_profit", "position_profit")
 
 
 class TqBroker:
-    """`ports.broker.Broker` over one TqApi. Research refuses accounts whose fills are better than any market's."""
+    """`ports.broker.Broker` over one TqApi at a time. Research refuses accounts whose fills are better than any market's.
+
+    A session whose link was closed in order never logs in again by itself, so `poll` opens another; TqSim's account lives in its
+    session and cannot follow: it stays down. Raises ProviderError when the account cannot be opened at all.
+    """
 
     def __init__(
         self,
@@ -44,53 +58,112 @@ class TqBroker:
         clock: Clock,
         *,
         for_research: bool = False,
+        confirm_s: float = CONFIRM_S,
+        resolve_s: float = RESOLVE_S,
+        opening_s: float = OPENING_S,
     ) -> None:
         if for_research and account.fills_at_limit_price:
             raise ConfigError(
                 f"account {account.name} fills at the limit price however far through the book it is: no research rests on it",
                 hint="use the simulator (ghtrader backtest), or the account kq",
             )
-        tqsdk = load_tqsdk(folder)
         self._account = account
+        self._credentials = credentials
+        self._folder = folder
         self._instruments = instruments
         self._clock = clock
+        self._confirm_s, self._resolve_s, self._opening_s = confirm_s, resolve_s, opening_s
+        self._simulated = account.kind == "sim"
         self._requests: dict[str, OrderRequest] = {}
-        self._last: dict[str, BrokerOrder] = {}
-        self._links = [LinkWatch("td_0"), LinkWatch("md")] if account.kind != "sim" else [LinkWatch("md")]
-        self._up = True
-        self._reconciled = Deadline(0.0)
+        self._sent_ns: dict[str, int] = {}
+        self._told: dict[str, BrokerOrder] = {}
+        self._final: dict[str, BrokerOrder] = {}
+        self._asked_again: set[str] = set()
         self._to_cancel: set[str] = set()
-        try:
-            with quiet():
-                login = tqsdk.TqAuth(credentials.user, credentials.password)
-                self._api = tqsdk.TqApi(account.client_object(folder), auth=login, debug=False, disable_print=True)
-        except Exception as error:
-            raise as_provider_error(error, what=f"account {account.name} cannot be opened") from error
+        self._pace = RebuildPace(clock)
+        self._open()
+
+    # --- session --------------------------------------------------------------------------------------------------------
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return self._account.number, self._account.password, self._credentials.password
+
+    def _open(self) -> None:
+        tqsdk = load_tqsdk(self._folder)
+        self._api = open_api(
+            tqsdk,
+            self._credentials,
+            self._account.client_object(self._folder),
+            what=f"account {self._account.name} cannot be opened",
+            secrets=self._secrets,
+            timeout_s=self._opening_s,
+        )
+        names = (MARKET_LINK,) if self._simulated else (TRADE_LINK, MARKET_LINK)
+        self._links = {name: LinkWatch(name) for name in names}
+        self._up = dict.fromkeys(names, True)
+        self._lost_session = False
         self._watch()
 
-    # --- link -----------------------------------------------------------------------------------------------------------
     def _watch(self) -> None:
-        for link in self._links:
+        """Take the links' notices: down, up again with its state, or a session that has forgotten its login."""
+        for name, link in self._links.items():
             for event in link.events(self._api):
                 if event == FeedEvent.DROPPED:
-                    self._up = False
+                    self._up[name] = False
                 elif event == FeedEvent.RESTORED:
-                    self._up, self._reconciled = True, Deadline(RECONCILE_S)
-                    self._cancel_again()
+                    self._up[name] = True
+                    if name == TRADE_LINK:
+                        self._after_reconciling()
                 elif event == FeedEvent.CONNECTED_AGAIN:
-                    self._up = False  # the client has forgotten its login: only a new session helps
+                    self._up[name], self._lost_session = False, True
 
-    def _cancel_again(self) -> None:
-        """Cancels that were asked for and may have been lost with the link."""
+    def _after_reconciling(self) -> None:
+        """The account's whole state is here again: cancels that may be lost go out, orders nobody names need another session."""
         for identity in list(self._to_cancel):
             order = self.order(identity)
             if order is not None and not order.state.is_final:
                 self._api.cancel_order(identity)
+        if any(self._is_unanswered(identity) for identity in self._requests):
+            self._lost_session = True
+
+    def _rebuild(self) -> None:
+        """Another session; its snapshot is the truth. Stays down and tries later when it cannot be opened for now."""
+        self._pace.begin()
+        self._hang_up()
+        try:
+            self._open()
+        except (ProviderTransientError, ProviderMaintenanceError):
+            self._lost_session, self._up = True, dict.fromkeys(self._up, False)
+            return
+        self._asked_again |= set(self._requests)
+        self._after_reconciling()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(Exception), quiet():
+            self._api.close()
+
+    def _pump(self, deadline: Deadline) -> None:
+        """Let the client send and receive once; its failures end the session."""
+        if self._lost_session and not self._simulated:
+            if self._pace.is_ready:
+                self._rebuild()
+            else:
+                deadline.pause(min(0.2, self._pace.left_s))
+            return
+        try:
+            self._api.wait_update(deadline=deadline.epoch_s)
+        except GhtraderError:
+            raise
+        except Exception as error:
+            raise as_provider_error(error, what=f"account {self._account.name}", secrets=self._secrets) from error
+        self._watch()
+        if any(self._is_overdue(identity) for identity in self._requests):
+            self._lost_session = True
 
     @property
     def is_up(self) -> bool:
-        """Whether orders may leave: the trade link is up, and the state after a drop is reconciled."""
-        return self._up and self._reconciled.passed
+        """Whether orders may leave: every link is up, and what happened while one was down is known."""
+        return all(self._up.values()) and not self._lost_session
 
     # --- orders ---------------------------------------------------------------------------------------------------------
     def submit(self, request: OrderRequest) -> BrokerOrder:
@@ -100,59 +173,34 @@ class TqBroker:
             return known
         self._watch()
         if not self.is_up:
-            raise HaltedError("the trade link is down: the order was not sent", hint="wait for the link", reason="link_down")
-        quote = self._quote(request.symbol)
-        self._check(request, quote)
+            raise HaltedError("the link is down: the order was not sent", hint="wait for the link", reason="link_down")
+        declared = self._instruments.spec(request.symbol, _today(self._clock)).limits
+        facts = QuoteFacts.of(self._quote(request.symbol))
+        check_order(request, facts, declared, position_of(request.symbol, self._api.get_position(request.symbol)))
+        if not self.is_up:  # the quote took its time
+            raise HaltedError("the link went down: the order was not sent", hint="wait for the link", reason="link_down")
         self._requests[request.client_order_id] = request
+        self._sent_ns[request.client_order_id] = self._clock.monotonic_ns()
         try:
-            self._api.insert_order(
-                symbol=request.symbol,
-                direction="BUY" if request.side == Side.BUY else "SELL",
-                offset=OFFSETS[request.offset],
-                volume=request.lots,
-                limit_price=request.limit_price,
-                advanced=ADVANCED[request.kind],
-                order_id=request.client_order_id,
-            )
+            self._api.insert_order(**insert_arguments(request))
         except Exception as error:
-            raise as_provider_error(error, what=f"order {request.client_order_id}") from error
-        self.poll(0.0)
+            del self._requests[request.client_order_id]
+            raise as_provider_error(error, what=f"order {request.client_order_id}", secrets=self._secrets) from error
+        self._pump(Deadline(0.0))
         order = self.order(request.client_order_id)
         assert order is not None
         return order
 
     def _quote(self, symbol: str) -> Any:
         try:
-            return self._api.get_quote(symbol)
+            quote = self._api.get_quote(symbol)
         except Exception as error:
-            raise as_provider_error(error, what=f"quote of {symbol}") from error
-
-    def _check(self, request: OrderRequest, quote: Any) -> None:
-        def deny(reason: str, words: str) -> RiskDenied:
-            return RiskDenied(
-                f"{request.symbol} {request.lots} at {request.limit_price:g}: {words}", hint="correct the order", reason=reason
-            )
-
-        least = max(1, int(quote.min_limit_order_volume or 1))
-        most = int(quote.max_limit_order_volume or 0)
-        if request.lots < least or (most and request.lots > most):
-            raise deny("order_size", f"lots must be between {least} and {most or 'the exchange maximum'}")
-        tick = float(quote.price_tick)
-        steps = request.limit_price / tick
-        if request.limit_price != request.limit_price or abs(steps - round(steps)) > 1e-6:
-            raise deny("price_tick", f"the price is no multiple of {tick:g}")
-        upper, lower = float(quote.upper_limit), float(quote.lower_limit)
-        if request.limit_price > upper + tick / 2 or request.limit_price < lower - tick / 2:
-            raise deny("price_limit", f"the price lies outside the limits {lower:g} to {upper:g}")
-        if request.offset != Offset.OPEN and request.symbol.split(".")[0] in {"SHFE", "INE"}:
-            held = self._position(request.symbol)
-            side = "long" if request.side == Side.SELL else "short"
-            kind = "today" if request.offset == Offset.CLOSE_TODAY else "history"
-            if getattr(held, f"{side}_{kind}") < request.lots:
-                raise deny("close_volume", f"only {getattr(held, f'{side}_{kind}')} {kind} {side} lots are held")
+            raise as_provider_error(error, what=f"quote of {symbol}", secrets=self._secrets) from error
+        self._watch()
+        return quote
 
     def cancel(self, client_order_id: str) -> BrokerOrder:
-        """Ask for a cancel; it is repeated after a drop until the order is final."""
+        """Ask for a cancel; it is sent at once while the trade link is up, else as soon as the account is reconciled."""
         order = self.order(client_order_id)
         if order is None:
             raise DataError(f"nobody submitted the order {client_order_id}", hint="ghtrader trade status", order=client_order_id)
@@ -160,120 +208,106 @@ class TqBroker:
             return order
         self._to_cancel.add(client_order_id)
         self._watch()
-        if self._up:
+        if self._up.get(TRADE_LINK, True) and not self._lost_session:
             self._api.cancel_order(client_order_id)
-        return order
+            self._pump(Deadline(0.0))
+        return self.order(client_order_id) or order
 
     def poll(self, timeout_s: float) -> list[BrokerOrder]:
         """Let the client work; orders that changed since the last call."""
-        import time
-
         deadline = Deadline(timeout_s)
         while True:
-            try:
-                self._api.wait_update(deadline=time.time() + deadline.left_s)
-            except Exception as error:
-                raise as_provider_error(error, what=f"account {self._account.name}") from error
-            self._watch()
-            changed = [order for order in self.orders() if self._last.get(order.request.client_order_id) != order]
+            self._pump(deadline)
+            changed = self._changes()
             if changed or deadline.passed:
-                for order in changed:
-                    self._last[order.request.client_order_id] = order
-                    if order.state.is_final:
-                        self._to_cancel.discard(order.request.client_order_id)
                 return changed
+
+    def _changes(self) -> list[BrokerOrder]:
+        changed: list[BrokerOrder] = []
+        for name in self._names():
+            if name in self._final and self._told.get(name) == self._final[name]:
+                continue
+            order = self.order(name)
+            if order is not None and self._told.get(name) != order:
+                self._told[name] = order
+                changed.append(order)
+        return changed
+
+    def _names(self) -> list[str]:
+        """Ids of every order, the client's first, then those that only we know."""
+        names = [name for name in self._api.get_order() if not name.startswith("_")]
+        return list(dict.fromkeys([*names, *self._requests]))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """An order as the exchange has it."""
-        orders = self._api.get_order()
-        found = orders.get(client_order_id)
-        request = self._requests.get(client_order_id)
-        if found is None:
-            if request is None:
-                return None
-            return BrokerOrder(request=request, state=OrderState.SENT, left=request.lots)
-        return self._shown(client_order_id, found)
+        if client_order_id in self._final:
+            return self._final[client_order_id]
+        order = self._current(client_order_id)
+        if order is not None and order.state.is_final:
+            self._final[client_order_id] = order
+            self._to_cancel.discard(client_order_id)
+        return order
 
-    def _shown(self, identity: str, found: Any) -> BrokerOrder:
-        request = self._requests.get(identity) or self._request_of(identity, found)
-        left, asked, number = int(found.volume_left), int(found.volume_orign), str(found.exchange_order_id)
-        message = str(found.last_msg)
-        if found.status == "FINISHED":
-            refused = left == asked and (not number or "拒绝" in message or "不足" in message or "错误" in message)
-            state = OrderState.FILLED if left == 0 else OrderState.REJECTED if refused else OrderState.CANCELLED
-        elif number:
-            state = OrderState.WORKING if self._up else OrderState.UNKNOWN
-        else:
-            state = OrderState.SENT if self._up and self._reconciled.left_s == 0.0 else OrderState.UNKNOWN
-        return BrokerOrder(request=request, state=state, left=left, exchange_order_id=number, message=message)
+    def _current(self, identity: str) -> BrokerOrder | None:
+        found = self._api.get_order().get(identity)
+        request = self._requests.get(identity)
+        if found is not None:
+            is_known = self._up.get(TRADE_LINK, True) and not self._lost_session and not self._waits_too_long(identity, found)
+            return order_of(request or request_of(identity, found), found, is_known=is_known, simulated=self._simulated)
+        if request is None:
+            return None
+        told = self._told.get(identity)
+        if told is not None and told.exchange_order_id:  # it was there once: its day may be over, only the account can tell
+            return msgspec.structs.replace(told, state=OrderState.UNKNOWN, message="no longer in the account's snapshot")
+        if identity in self._asked_again:
+            return BrokerOrder(request=request, state=OrderState.LOST, left=request.lots, message="it never reached the exchange")
+        return BrokerOrder(request=request, state=OrderState.UNKNOWN, left=request.lots)
 
-    @staticmethod
-    def _request_of(identity: str, found: Any) -> OrderRequest:
-        """An order that another process sent, from what the exchange knows of it."""
-        killed = found.time_condition == "IOC"
-        kind = OrderKind.GFD if not killed else OrderKind.FOK if found.volume_condition == "ALL" else OrderKind.FAK
-        return OrderRequest(
-            client_order_id=identity,
-            symbol=f"{found.exchange_id}.{found.instrument_id}",
-            side=Side.BUY if found.direction == "BUY" else Side.SELL,
-            offset=FROM_OFFSET.get(found.offset, Offset.CLOSE),
-            lots=int(found.volume_orign),
-            limit_price=float(found.limit_price),
-            kind=kind,
-        )
+    def _age_s(self, identity: str) -> float:
+        sent = self._sent_ns.get(identity)
+        return 0.0 if sent is None else (self._clock.monotonic_ns() - sent) / NS_PER_S
+
+    def _waits_too_long(self, identity: str, found: Any) -> bool:
+        return not found.exchange_order_id and self._age_s(identity) > self._confirm_s
+
+    def _is_unanswered(self, identity: str) -> bool:
+        """Whether an order of ours has no word from the exchange, and no session was opened to ask for it yet."""
+        if identity in self._final or identity in self._asked_again:
+            return False
+        found = self._api.get_order().get(identity)
+        return found is not None and is_unanswered(found)
+
+    def _is_overdue(self, identity: str) -> bool:
+        return not self._simulated and self._age_s(identity) > self._resolve_s and self._is_unanswered(identity)
 
     def orders(self) -> list[BrokerOrder]:
         """Every order of the day, ours and others'."""
-        names = [name for name in self._api.get_order() if not name.startswith("_")]
-        found = [self.order(name) for name in dict.fromkeys([*names, *self._requests])]
+        found = [self.order(name) for name in self._names()]
         return [order for order in found if order is not None]
 
     def fills(self) -> list[BrokerFill]:
         """Every trade of the day."""
-        found = [
-            BrokerFill(
-                client_order_id=str(trade.order_id),
-                trade_id=str(name),
-                symbol=f"{trade.exchange_id}.{trade.instrument_id}",
-                side=Side.BUY if trade.direction == "BUY" else Side.SELL,
-                offset=FROM_OFFSET.get(trade.offset, Offset.CLOSE),
-                lots=int(trade.volume),
-                price=float(trade.price),
-                ts_ns=int(trade.trade_date_time),
-            )
-            for name, trade in self._api.get_trade().items()
-            if not name.startswith("_")
-        ]
-        return sorted(found, key=lambda fill: (fill.ts_ns, fill.trade_id))
+        found = [fill_of(str(name), trade) for name, trade in self._api.get_trade().items() if not name.startswith("_")]
+        return sorted(found, key=lambda fill: (fill.ts_ns, len(fill.trade_id), fill.trade_id))
 
     # --- account --------------------------------------------------------------------------------------------------------
-    def _position(self, symbol: str) -> BrokerPosition:
-        held = self._api.get_position(symbol)
-        return BrokerPosition(
-            symbol=symbol,
-            long_today=int(held.pos_long_today),
-            long_history=int(held.pos_long_his),
-            short_today=int(held.pos_short_today),
-            short_history=int(held.pos_short_his),
-            long_frozen=int(held.volume_long_frozen),
-            short_frozen=int(held.volume_short_frozen),
-        )
-
     def positions(self) -> list[BrokerPosition]:
         """Positions with lots."""
         names = sorted(name for name in self._api.get_position() if not name.startswith("_"))
-        found = [self._position(name) for name in names]
-        return [item for item in found if item.long_today or item.long_history or item.short_today or item.short_history]
+        return [held for held in (position_of(name, self._api.get_position(name)) for name in names) if held.lots]
 
     def funds(self) -> AccountFunds:
         """Money as the broker says."""
         account = self._api.get_account()
-        names = ("balance", "available", "margin", "commission", "close_profit", "position_profit")
-        return AccountFunds(**{name: float(getattr(account, name)) for name in names})
+        return AccountFunds(**{name: float(getattr(account, name)) for name in FUNDS})
 
     def close(self) -> None:
         """Hang up."""
-        import contextlib
+        self._hang_up()
 
-        with contextlib.suppress(Exception), quiet():
-            self._api.close()
+
+def _today(clock: Clock) -> TradingDay:
+    """The civil date in Shanghai: dated facts of instruments need no more."""
+    import datetime as dt
+
+    return TradingDay(dt.datetime.fromtimestamp(clock.now_ns() / NS_PER_S, tz=SHANGHAI).date())

@@ -6,9 +6,11 @@ from typing import Any
 
 from ghtrader.ports.live_feed import FeedEvent
 
-__all__ = ["LinkWatch"]
+__all__ = ["LINK_CODES", "LinkWatch"]
 
 CONNECTED, RESTORED, RECONNECTING, DROPPED = 2019112901, 2019112902, 2019112910, 2019112911
+#: Codes of the client's own notices about its connections; all others are a server's.
+LINK_CODES = frozenset({CONNECTED, RESTORED, RECONNECTING, DROPPED})
 
 
 class LinkWatch:

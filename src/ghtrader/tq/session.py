@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,23 @@ from typing import Any
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import (
     ConfigError,
+    GhtraderError,
     ProviderError,
     ProviderMaintenanceError,
     ProviderPermanentError,
     ProviderTransientError,
 )
 from ghtrader.tq.library import load_tqsdk
+from ghtrader.tq.links import LINK_CODES
 
-__all__ = ["Credentials", "TqSession", "as_provider_error", "credentials_from", "is_maintenance"]
+__all__ = ["OPENING_S", "Credentials", "TqSession", "as_provider_error", "credentials_from", "is_maintenance", "open_api"]
 
 USER, PASSWORD = "TQSDK_USER", "TQSDK_PASSWORD"
 MAINTENANCE_WORDS = ("运维", "维护")
 REFUSAL_WORDS = ("用户权限认证失败", "请输入 auth", "购买后才能使用", "仅限专业版", "不支持", "没有")
 ACCOUNTS_FILE = "accounts.env"
+#: How long opening a session may take; the client alone would wait a minute.
+OPENING_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,14 @@ class Credentials:
 
 
 def read_accounts_file(path: Path) -> dict[str, str]:
-    """``NAME=value`` lines of an accounts file (not committed, mode 0600); empty when there is none."""
+    """``NAME=value`` lines of an accounts file (not committed, mode 0600); empty when there is none.
+
+    Raises ConfigError for a file that others can read, and for a line that is no assignment (the line itself is not shown).
+    """
     if not path.is_file():
         return {}
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
     found: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = line.strip().removeprefix("export ")
@@ -67,10 +77,16 @@ def is_maintenance(text: str) -> bool:
     return any(word in text for word in MAINTENANCE_WORDS)
 
 
-def as_provider_error(error: BaseException | str, *, what: str) -> ProviderError:
-    """A failure of the client as one of ours: maintenance, refused for good, or worth another try."""
-    text = " ".join(str(error).split())
-    message = f"{what}: {text or type(error).__name__}"
+def as_provider_error(error: BaseException | str, *, what: str, secrets: Sequence[str] = ()) -> ProviderError:
+    """A failure of the client as one of ours: maintenance, refused for good, or worth another try; ``secrets`` are hidden.
+
+    >>> as_provider_error("no such user: 81234567 hunter2", what="login", secrets=["81234567", "hunter2"]).message
+    'login: no such user: *** ***'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    message = f"{what}: {text}"
     if is_maintenance(text):
         return ProviderMaintenanceError(
             message, hint="the provider is closed daily 19:00-19:30; ghtrader data skips lists what waits"
@@ -80,12 +96,65 @@ def as_provider_error(error: BaseException | str, *, what: str) -> ProviderError
     return ProviderTransientError(message, hint="run the same command again")
 
 
+def _refusal(api: Any) -> str:
+    """What a server said against the login, "" when nothing: an error notice that is not about a link."""
+    for name, notice in api._data.get("notify", {}).items():
+        if not name.startswith("_") and notice.get("level") == "ERROR" and int(notice.get("code", 0)) not in LINK_CODES:
+            return str(notice.get("content", "")) or "the login was refused"
+    return ""
+
+
+def open_api(
+    tqsdk: Any,
+    credentials: Credentials,
+    account: Any = None,
+    *,
+    what: str,
+    secrets: Sequence[str] = (),
+    timeout_s: float = OPENING_S,
+) -> Any:
+    """A TqApi that is logged in everywhere; raises ProviderError within ``timeout_s`` otherwise.
+
+    The client waits a minute in silence when a broker refuses the password: here its notice ends the wait.
+    """
+    limit_of_opening = Deadline(timeout_s)
+
+    class BoundedApi(tqsdk.TqApi):  # type: ignore[misc]
+        #: While it is set, no wait of the client goes beyond it.
+        limit: Deadline | None = limit_of_opening
+        opened = False
+
+        def wait_update(self, deadline: float | None = None, _task: Any = None) -> bool:
+            if self.limit is not None:
+                deadline = min(deadline or self.limit.epoch_s, self.limit.epoch_s)
+            found = super().wait_update(deadline=deadline, _task=_task)
+            refusal = "" if self.opened else _refusal(self)
+            if refusal:
+                error = as_provider_error(refusal, what=what, secrets=secrets)
+                if isinstance(error, ProviderMaintenanceError):
+                    raise error
+                raise ProviderPermanentError(error.message, hint="check the account's number and password: ghtrader account list")
+            return bool(found)
+
+    try:
+        with quiet():
+            login = tqsdk.TqAuth(credentials.user, credentials.password)
+            api = BoundedApi(account, auth=login, debug=False, disable_print=True)
+    except GhtraderError:
+        raise
+    except Exception as error:
+        raise as_provider_error(error, what=what, secrets=(*secrets, credentials.password)) from error
+    api.opened, api.limit = True, None
+    return api
+
+
 class TqSession:
     """A TqApi for market data. One thread; made again after a failure; closed by `close`."""
 
-    def __init__(self, credentials: Credentials, folder: Path) -> None:
+    def __init__(self, credentials: Credentials, folder: Path, *, opening_s: float = OPENING_S) -> None:
         self._credentials = credentials
         self._folder = folder
+        self._opening_s = opening_s
         self._api: Any = None
         self.days_served = 0
 
@@ -94,12 +163,7 @@ class TqSession:
         """The open TqApi; raises ProviderError when it cannot be opened."""
         if self._api is None:
             tqsdk = load_tqsdk(self._folder)
-            try:
-                with quiet():
-                    login = tqsdk.TqAuth(self._credentials.user, self._credentials.password)
-                    self._api = tqsdk.TqApi(auth=login, debug=False, disable_print=True)
-            except Exception as error:
-                raise as_provider_error(error, what="the provider cannot be reached") from error
+            self._api = open_api(tqsdk, self._credentials, what="the provider cannot be reached", timeout_s=self._opening_s)
             self.days_served = 0
         return self._api
 
@@ -117,10 +181,10 @@ class TqSession:
 
     def wait(self, deadline: Deadline) -> None:
         """Let the client work until something changed or the deadline passed; its errors as ours."""
-        import time
-
         try:
-            self.api.wait_update(deadline=time.time() + deadline.left_s)
+            self.api.wait_update(deadline=deadline.epoch_s)
+        except GhtraderError:
+            raise
         except Exception as error:
             raise as_provider_error(error, what="the provider's link failed") from error
 

@@ -65,7 +65,7 @@ class _Contracts:
 
 def served_market(request: ExchangeRequest, calendar: Calendar) -> ServedMarket:
     """The market of a request, its present moment set."""
-    from ghtrader.exchange.market import load_market
+    from ghtrader.exchange.loading import load_market
 
     instruments = InstrumentTable.vendored()
     provider: MarketDataProvider
@@ -94,9 +94,11 @@ def run(request: ExchangeRequest, calendar: Calendar, accounts: dict[str, str], 
     except ImportError as error:
         raise ConfigError("the exchange needs aiohttp", hint="pip install 'ghtrader[exchange]'") from error
     from ghtrader.exchange.faults import load_script
+    from ghtrader.exchange.packets import read_packets
 
+    packets = read_packets(request.packets) if request.packets is not None else []
     faults = load_script(request.script) if request.script is not None else ()
-    server = ExchangeServer(served_market(request, calendar), accounts, speed=request.speed, faults=faults)
+    server = ExchangeServer(served_market(request, calendar), accounts, speed=request.speed, faults=faults, packets=packets)
     user, password = next(iter(accounts.items()))
     try:
         asyncio.run(server.serve(request.port, lambda port: ready(environment_of(port, user, password))))

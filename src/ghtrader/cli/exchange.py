@@ -39,6 +39,9 @@ def serve_exchange(
     accounts: str = typer.Option("demo:secret", "--accounts", help="user:password, more separated by commas."),
     port: int = typer.Option(0, "--port", min=0, max=65535, help="0: any free one."),
     script: Path | None = typer.Option(None, "--script", help="Faults to play, JSON; docs/how-to/loopback-exchange.md."),
+    packets: Path | None = typer.Option(
+        None, "--packets", help="Recorded packets (JSON lines) that every connection is given before the market."
+    ),
     print_env: bool = typer.Option(
         False, "--print-env", help="Print the environment that a TqSdk script needs, as shell exports."
     ),
@@ -62,6 +65,7 @@ def serve_exchange(
         accounts=accounts,
         port=port,
         script=script,
+        packets=packets,
     )
 
     def ready(environment: dict[str, str]) -> None:

@@ -6,6 +6,8 @@ that a slow reader costs no memory and sees the newest state (every tick of a se
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["DiffState", "merge", "undoes_nothing"]
@@ -42,9 +44,13 @@ def undoes_nothing(target: dict[str, Any], patch: dict[str, Any]) -> bool:
 
 
 class DiffState:
-    """What a connection still has to be told, and whether its client waits for it."""
+    """What a connection still has to be told, and whether its client waits for it.
 
-    def __init__(self) -> None:
+    recorded: packets (lists of patches) that it is given first, one at each peek.
+    """
+
+    def __init__(self, recorded: Sequence[list[dict[str, Any]]] = ()) -> None:
+        self._recorded = deque(recorded)
         self._pending: list[dict[str, Any]] = []
         self.peeked = False
 
@@ -57,8 +63,11 @@ class DiffState:
 
     def take(self) -> dict[str, Any] | None:
         """The answer to a peek, when there is one and the client waits; else None."""
-        if not self.peeked or not self._pending:
+        if not self.peeked or not (self._pending or self._recorded):
             return None
+        if self._recorded:
+            self.peeked = False
+            return {"aid": "rtn_data", "data": self._recorded.popleft()}
         answer = {"aid": "rtn_data", "data": self._pending}
         self._pending, self.peeked = [], False
         return answer

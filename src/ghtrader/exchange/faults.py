@@ -8,12 +8,13 @@ server) came up. See ``docs/how-to/loopback-exchange.md`` for the list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from ghtrader.core.errors import DataError
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.schema import MARKET_COLUMNS
 
 __all__ = ["FAULTS", "Fault", "FaultBoard", "load_script"]
 
@@ -45,7 +46,7 @@ FAULTS: dict[str, str] = {
     "abort": "`after_s` seconds after it came up, `link` is torn down without a close frame",
     "close": "`after_s` seconds after it came up, `link` is closed in order with `code` (1000 or 1001)",
     "half_open": "`after_s` seconds after it came up, `link` neither reads nor writes for `for_s` seconds",
-    "dash_fields": "from the `after_ticks`-th tick on, `fields` of quotes and ticks are '-', for `times` ticks",
+    "dash_fields": "from the `after_ticks`-th tick on, `fields` are '-' in the next `times` live quotes and ticks",
     "null_fields": "the same with null in quotes (the client ignores them; never in ticks, where it would break)",
     "stale_quotes": "`after_s` seconds after the start, market data stands still for `for_s` seconds",
     "lose_cancel": "cancels are swallowed, `times` times (default once)",
@@ -53,6 +54,10 @@ FAULTS: dict[str, str] = {
     "reject_order": "orders are rejected with `text`, `times` times (default once)",
     "no_data": "history of `days` is empty, as if the provider never had it",
 }
+#: Fields that a quote has and a tick has not.
+QUOTE_FIELDS = ("open", "close", "settlement", "upper_limit", "lower_limit", "pre_open_interest", "pre_settlement", "pre_close")
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 EVENTS = frozenset({"abort", "close", "half_open", "lose_cancel", "lose_order", "reject_order", "stale_quotes"})
 
 
@@ -62,12 +67,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     do: What
     days: tuple[str, ...] = ()
     link: Link = "md"
-    times: int | None = None
-    after_s: float = 0.0
-    for_s: float = 5.0
-    after_ticks: int = 0
-    ms: float = 100.0
-    code: int = 1001
+    times: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    after_s: Seconds = 0.0
+    for_s: Seconds = 5.0
+    after_ticks: Count = 0
+    ms: Seconds = 100.0
+    code: Literal[1000, 1001] = 1001
     fields: tuple[str, ...] = ("ask_price1",)
     text: str = "CTP:31 资金不足"
 
@@ -88,15 +93,20 @@ def load_script(path: Path) -> tuple[Fault, ...]:
     hint = "faults: " + ", ".join(FAULTS)
     try:
         script = msgspec.json.decode(path.read_bytes(), type=Script)
-    except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}", hint='{"faults": [{"do": "maintenance", "days": ["2025-06-06"]}]}') from error
+    except OSError as error:
+        example = '{"faults": [{"do": "maintenance", "days": ["2025-06-06"]}]}'
+        raise DataError(f"{path} cannot be read: {error.strerror}", hint=example, path=str(path)) from error
     except msgspec.DecodeError as error:
         raise DataError(f"{path.name} is no fault script: {error}", hint=hint, path=str(path)) from error
+    known = (*MARKET_COLUMNS, *QUOTE_FIELDS)
     for fault in script.faults:
         for day in fault.days:
             TradingDay.parse(day)
-        if fault.do == "close" and fault.code not in {1000, 1001}:
-            raise DataError(f"{path.name}: a graceful close has code 1000 or 1001, but was {fault.code}", hint=hint)
+        unknown = [name for name in fault.fields if name not in known]
+        if unknown:
+            raise DataError(
+                f"{path.name}: no such field: {', '.join(unknown)}", hint="fields: " + ", ".join(known), path=str(path)
+            )
     return script.faults
 
 

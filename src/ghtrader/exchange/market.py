@@ -3,112 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ghtrader.core.clock import NS_PER_S, SHANGHAI
-from ghtrader.core.errors import DataError, UnknownInstrumentError
-from ghtrader.core.instruments import CONTINUOUS_PREFIX, InstrumentSpec, alias_of, parse_symbol, product_of
+from ghtrader.core.errors import DataError
+from ghtrader.core.instruments import CONTINUOUS_PREFIX, InstrumentSpec, alias_of, product_of
 from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.main_schedule import ClosingRow, switches_from_closing
-from ghtrader.data.schema import MARKET_COLUMNS
-from ghtrader.data.sessions import DaySessions, classify, sessions_for
-from ghtrader.exchange.series import ABSENT, F64, I64, Piece, TickSeries, concatenate
-from ghtrader.ports.market_data import MarketDataProvider
+from ghtrader.data.sessions import classify, sessions_for
+from ghtrader.exchange.series import ABSENT, I64, Piece, TickSeries, concatenate
 
-__all__ = ["ServedMarket", "load_market"]
+__all__ = ["ServedMarket"]
 
 #: Market time without a tick that is skipped: nights, breaks, the time between days.
 LONGEST_WAIT_NS = 60 * NS_PER_S
 LIMIT_SHARE = 0.08
-
-
-def _bar_stamps(ts_ns: I64, sessions: DaySessions) -> I64:
-    """Stamps moved into the session that they count for: auctions into the one they open, later prints into the one before."""
-    starts = np.array([part.start_ns for part in sessions.parts], dtype=np.int64)
-    ends = np.array([part.end_ns for part in sessions.parts], dtype=np.int64)
-    part = np.maximum(np.searchsorted(starts, ts_ns, side="right") - 1, 0)
-    moved: I64 = np.clip(ts_ns, starts[part], ends[part] - 1)
-    for window in sessions.windows:
-        if window.phase in {Phase.ORDER_ENTRY, Phase.MATCH}:
-            opens = next(item.start_ns for item in sessions.parts if item.part == window.part)
-            moved[(ts_ns >= window.start_ns) & (ts_ns < window.end_ns)] = opens
-    return moved
-
-
-def _piece(provider: MarketDataProvider, symbol: str, day: TradingDay, sessions: DaySessions) -> Piece:
-    frame = provider.ticks(symbol, day).frame
-    stamps = frame["datetime"].to_numpy()
-    order = np.argsort(stamps, kind="stable")
-
-    def column(name: str) -> F64:
-        if name not in frame.columns:
-            return np.full(len(stamps), np.nan)
-        values: F64 = frame[name].cast(float).fill_null(float("nan")).to_numpy()
-        return values[order]
-
-    columns = {name: column(name) for name in MARKET_COLUMNS}
-    for name in MARKET_COLUMNS:
-        if "volume" in name or name == "open_interest":
-            columns[name] = np.nan_to_num(columns[name])
-    ts_ns = stamps[order]
-    return day, symbol, ts_ns, columns, column("upper_limit"), column("lower_limit"), _bar_stamps(ts_ns, sessions)
-
-
-def load_market(
-    provider: MarketDataProvider,
-    calendar: Calendar,
-    instruments: InstrumentTable,
-    *,
-    tables: dict[str, list[tuple[TradingDay, str]]] | None = None,
-) -> ServedMarket:
-    """Everything that a provider has, with a main-contract table for each product (its own, else by open interest)."""
-    contracts: dict[str, TickSeries] = {}
-    for symbol in provider.symbols():
-        product = product_of(symbol)
-        pieces = [
-            _piece(provider, symbol, day, sessions_for(product, day, calendar, instruments))
-            for day in provider.trading_days(symbol)
-        ]
-        if pieces:
-            contracts[symbol] = concatenate(symbol, pieces)
-    if not contracts:
-        raise DataError("there is nothing to serve", hint="ghtrader serve-exchange --ticks samples")
-    mains = dict(tables or {})
-    for product in sorted({product_of(symbol) for symbol in contracts}):
-        found = mains.get(product) or provider.continuous_table(product)
-        mains[product] = found or _by_open_interest(product, contracts, calendar)
-    return ServedMarket(contracts, mains, calendar, instruments)
-
-
-def _by_open_interest(product: str, contracts: dict[str, TickSeries], calendar: Calendar) -> list[tuple[TradingDay, str]]:
-    rows: list[ClosingRow] = []
-    first: dict[TradingDay, list[str]] = {}
-    for symbol, series in contracts.items():
-        if product_of(symbol) != product:
-            continue
-        for position, day in enumerate(series.days):
-            last = series.day_range(position)[1] - 1
-            interest, volume = float(series.columns["open_interest"][last]), float(series.columns["volume"][last])
-            rows.append(ClosingRow(day, symbol, interest, volume))
-            first.setdefault(day, []).append(symbol)
-    opening = min(first)
-    known = {day: {row.contract for row in rows if row.trading_day == day} for day in first}
-    table: list[tuple[TradingDay, str]] = [(opening, min(first[opening]))]
-    switches = dict(switches_from_closing(rows, calendar))
-    for day in sorted(first):
-        wanted = switches.get(day, table[-1][1])
-        if table[-1][1] not in known[day]:  # the main contract has no ticks any more: the next one takes over
-            wanted = max(known[day]) if wanted not in known[day] else wanted
-        if wanted != table[-1][1] and wanted > table[-1][1]:
-            table.append((day, wanted))
-    return table
 
 
 class ServedMarket:
@@ -126,6 +41,8 @@ class ServedMarket:
         self.calendar = calendar
         self.instruments = instruments
         self._aliases: dict[str, TickSeries] = {}
+        self._settlements: dict[tuple[str, int], float] = {}
+        self._visible: tuple[int, dict[str, int]] = (0, {})
         self.days = sorted({day for series in contracts.values() for day in series.days})
         self.now_ns = min(int(series.ts_ns[0]) for series in contracts.values()) - 1
 
@@ -181,7 +98,13 @@ class ServedMarket:
 
     def visible(self, series: TickSeries) -> int:
         """Id of the newest tick that the present moment knows; -1 before the first."""
-        return int(np.searchsorted(series.ts_ns, self.now_ns, side="right")) - 1
+        moment, known = self._visible
+        if moment != self.now_ns:
+            known = {}
+            self._visible = self.now_ns, known
+        if series.symbol not in known:
+            known[series.symbol] = int(np.searchsorted(series.ts_ns, self.now_ns, side="right")) - 1
+        return known[series.symbol]
 
     # --- time -----------------------------------------------------------------------------------------------------------
     def start_on(self, day: TradingDay) -> None:
@@ -239,23 +162,22 @@ class ServedMarket:
         tick = self.visible(series)
         shown = max(tick, 0)
         position = series.day_index(shown)
-        begin, _ = series.day_range(position)
         row = series.rows(shown, shown + 1)[str(shown)]
         if tick < 0:  # not traded yet: it has limits, but nobody has quoted it
             row = {name: 0 if isinstance(value, int) else ABSENT for name, value in row.items()} | {"datetime": self.now_ns}
-        prices = series.columns["last_price"][begin : tick + 1]
-        known = prices[~np.isnan(prices)]
-        upper, lower = self.limits(symbol, shown)
-        if row["highest"] == ABSENT and len(known):
-            row["highest"], row["lowest"] = float(known.max()), float(known.min())
+        if row["highest"] == ABSENT and tick >= 0:
+            high, low = (float(values[tick]) for values in series.extremes)
+            row |= {"highest": high, "lowest": low} if high == high else {}  # noqa: PLR0124 - NaN
         stamp = int(row.pop("datetime"))
+        upper, lower = self.limits(symbol, shown)
+        ended = tick == series.day_range(position)[1] - 1
         return {
             "instrument_id": symbol,
             "datetime": dt.datetime.fromtimestamp(stamp / NS_PER_S, tz=SHANGHAI).strftime("%Y-%m-%d %H:%M:%S.%f"),
             **row,
-            "open": float(known[0]) if len(known) else ABSENT,
-            "close": ABSENT,
-            "settlement": ABSENT,
+            "open": series.first_prices[position] if row["last_price"] != ABSENT else ABSENT,
+            "close": row["last_price"] if ended else ABSENT,
+            "settlement": self.settlement(series, position) if ended else ABSENT,
             "upper_limit": upper,
             "lower_limit": lower,
             **self._day_before(series, position),
@@ -267,27 +189,24 @@ class ServedMarket:
         close = float(series.columns["last_price"][before])
         return {
             "pre_open_interest": int(series.columns["open_interest"][before]),
-            "pre_settlement": self.settlement(series, position - 1) if position else self._first_price(series, 0),
-            "pre_close": close if close == close else self._first_price(series, 0),  # noqa: PLR0124 - NaN
+            "pre_settlement": self.settlement(series, position - 1) if position else series.first_prices[0],
+            "pre_close": close if close == close else series.first_prices[0],  # noqa: PLR0124 - NaN
         }
-
-    def _first_price(self, series: TickSeries, position: int) -> float:
-        """The first price of a day (its first bid or ask where nothing traded); 0 when it has none."""
-        day = slice(*series.day_range(position))
-        for name in ("last_price", "bid_price1", "ask_price1"):
-            known = series.columns[name][day]
-            known = known[~np.isnan(known)]
-            if len(known):
-                return float(known[0])
-        return 0.0
 
     def settlement(self, series: TickSeries, position: int) -> float:
         """The full-day volume-weighted price of a served day, truncated to the tick."""
+        known = self._settlements.get((series.symbol, position))
+        if known is not None:
+            return known
+        price = self._settlements[series.symbol, position] = self._volume_weighted(series, position)
+        return price
+
+    def _volume_weighted(self, series: TickSeries, position: int) -> float:
         stop = series.day_range(position)[1]
         spec = self.instruments.spec(series.contracts[position], series.days[position])
         volume, amount = series.columns["volume"][stop - 1], series.columns["amount"][stop - 1]
         if not (volume > 0 and amount > 0):
-            return self._first_price(series, position)
+            return series.first_prices[position]
         price = amount / volume / spec.multiplier
         return float(np.floor(price / spec.price_tick + 1e-9) * spec.price_tick)
 
@@ -299,89 +218,10 @@ class ServedMarket:
         if upper == upper and lower == lower:  # noqa: PLR0124 - NaN
             return upper, lower
         position = series.day_index(tick)
-        base = self.settlement(series, position - 1) if position else self._first_price(series, 0)
+        base = self.settlement(series, position - 1) if position else series.first_prices[0]
         price_tick = self.instruments.spec(series.contracts[position], series.days[position]).price_tick
         steps = np.floor(base * LIMIT_SHARE / price_tick)
         return float(base + steps * price_tick), float(base - steps * price_tick)
-
-    def instrument(self, symbol: str) -> dict[str, Any] | None:
-        """The instrument service's node of a contract or an alias; None for what is not served."""
-        if symbol.startswith(CONTINUOUS_PREFIX):
-            product = symbol.removeprefix(CONTINUOUS_PREFIX)
-            if product not in self.mains:
-                return None
-            underlying = self.instrument(self.main_contract(product, self.today))
-            node = {"underlying_multiple": 1, "node": underlying}
-            facts = (
-                {name: underlying[name] for name in ("price_tick", "price_decs", "trading_time", "product_id")}
-                if underlying
-                else {}
-            )
-            return {
-                "instrument_id": symbol,
-                "exchange_id": "KQ",
-                "class": "CONT",
-                "instrument_name": f"{product} main",
-                "english_name": f"{product} main contract",
-                "expired": False,
-                **facts,
-                "volume_multiple": underlying["volume_multiple"] if underlying else 1,
-                "underlying": {"count": 1, "edges": [node]},
-            }
-        series = self.contracts.get(symbol)
-        return None if series is None else self._contract_node(symbol, series)
-
-    def _contract_node(self, symbol: str, series: TickSeries) -> dict[str, Any]:
-        day = next((item for item in reversed(series.days) if item <= self.today), series.days[0])
-        spec, parsed = self.instruments.spec(symbol, day), parse_symbol(symbol)
-        quote = self.quote(symbol)
-        month = parsed.month
-        year = 2000 + int(month[:2])
-        expiry = dt.datetime(year, int(month[2:]), 15, 15, tzinfo=SHANGHAI)
-        fee = spec.fee.open_cny + spec.fee.open_rate * float(quote["pre_settlement"]) * spec.multiplier
-        decimals = f"{spec.price_tick:.10f}".rstrip("0").split(".")[1]
-        return {
-            "instrument_id": symbol,
-            "exchange_id": parsed.exchange,
-            "class": "FUTURE",
-            "instrument_name": symbol,
-            "english_name": symbol,
-            "ins_id": symbol.split(".")[1],
-            "price_tick": spec.price_tick,
-            "price_decs": len(decimals),
-            "volume_multiple": spec.multiplier,
-            "quote_multiple": 1,
-            "trading_day": day.compact,
-            "trading_time": self.trading_time(symbol, day),
-            "upper_limit": quote["upper_limit"],
-            "lower_limit": quote["lower_limit"],
-            "pre_close": quote["pre_close"],
-            "pre_open_interest": quote["pre_open_interest"],
-            "settlement_price": quote["pre_settlement"],
-            "expired": False,
-            "product_id": parsed.product.split(".")[1],
-            "product_short_name": parsed.product.split(".")[1],
-            "delivery_year": year,
-            "delivery_month": int(month[2:]),
-            "expire_datetime": int(expiry.timestamp()) * NS_PER_S,
-            "max_limit_order_volume": spec.limits.max_limit_lots,
-            "min_limit_order_volume": spec.limits.min_lots,
-            "max_market_order_volume": spec.limits.max_market_lots,
-            "min_market_order_volume": 0,
-            "open_limit": 0,
-            "position_limit": 0,
-            "margin": spec.margin_rate * float(quote["pre_settlement"]) * spec.multiplier,
-            "commission": fee,
-            "mmsa": True,
-            "categories": [],
-        }
-
-    def trading_time(self, symbol: str, day: TradingDay) -> dict[str, list[list[str]]]:
-        """Hours as the instrument service writes them; ends after midnight go past 24."""
-        found: dict[str, list[list[str]]] = {"day": [[*window[1:]] for window in self.instruments.day_hours(symbol, day).windows]}
-        night = self.instruments.night_hours(symbol, day)
-        found["night"] = [list(window) for window in night.windows] if night else []
-        return {name: [[f"{edge}:00" for edge in window] for window in windows] for name, windows in found.items()}
 
     def holidays(self) -> list[str]:
         """Days of the served years that are weekdays and no trading days, as the holiday file has them."""
@@ -400,19 +240,3 @@ class ServedMarket:
     def continuous_table(self) -> dict[str, list[list[str]]]:
         """The continuous table: product to [effective trading day, contract] pairs."""
         return {product: [[day.compact, contract] for day, contract in table] for product, table in self.mains.items()}
-
-    def known_symbols(self, wanted: Sequence[str]) -> list[dict[str, Any]]:
-        """Nodes of those of the wanted symbols that are served."""
-        found = []
-        for symbol in wanted:
-            try:
-                node = self.instrument(symbol)
-            except UnknownInstrumentError:
-                node = None
-            if node is not None:
-                found.append(node)
-        return found
-
-    def select(self, keep: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """Nodes of every symbol for which ``keep`` holds."""
-        return [node for node in self.known_symbols(self.symbols) if keep(node)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +41,10 @@ class MdSession:
     the same connection follows the same series live does its history end at the present, as the client keeps one copy of both.
     """
 
-    def __init__(self, market: ServedMarket, board: FaultBoard) -> None:
+    def __init__(self, market: ServedMarket, board: FaultBoard, packets: Sequence[list[dict[str, Any]]] = ()) -> None:
         self._market = market
         self._board = board
-        self.state = DiffState()
+        self.state = DiffState(packets)
         self._quotes: list[str] = []
         self._charts: dict[str, Chart] = {}
         self._followed: set[tuple[str, int]] = set()

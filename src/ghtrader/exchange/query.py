@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ghtrader.exchange.market import ServedMarket
+from ghtrader.exchange.nodes import known_symbols, select
 
 __all__ = ["answer_query"]
 
@@ -29,7 +30,7 @@ def answer_query(market: ServedMarket, query: str, variables: dict[str, Any] | N
     asked = _arguments(query, variables or {})
     wanted = asked.get("instrument_id")
     if wanted is not None:
-        return {"multi_symbol_info": market.known_symbols(wanted if isinstance(wanted, list) else [wanted])}
+        return {"multi_symbol_info": known_symbols(market, wanted if isinstance(wanted, list) else [wanted])}
 
     def keep(node: dict[str, Any]) -> bool:
         for name, field in _FIELDS.items():
@@ -41,4 +42,4 @@ def answer_query(market: ServedMarket, query: str, variables: dict[str, Any] | N
         night = bool(node.get("trading_time", {}).get("night"))
         return not ("has_night" in asked and night != asked["has_night"])
 
-    return {"multi_symbol_info": market.select(keep)}
+    return {"multi_symbol_info": select(market, keep)}

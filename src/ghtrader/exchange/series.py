@@ -31,7 +31,7 @@ _PRICES = frozenset(PRICE_COLUMNS) | {"amount"}
 
 @dataclass
 class TickSeries:
-    """Ticks of one symbol. ``day_of[i]`` indexes ``days``; limits are NaN where the source has none.
+    """Ticks of one symbol. ``day_of[i]`` indexes ``days``; limits are NaN where the source has none, sizes are never NaN.
 
     bar_ns: the stamps with auctions and closing prints moved into the session that they belong to; bars are cut by them.
     """
@@ -75,7 +75,7 @@ class TickSeries:
                 if np.isnan(values).any():
                     plain = [ABSENT if value != value else value for value in plain]  # noqa: PLR0124 - NaN
             else:
-                plain = np.nan_to_num(values).astype(np.int64).tolist()
+                plain = values.astype(np.int64).tolist()
             lists.append(plain)
         names = ("datetime", *MARKET_COLUMNS)
         return {str(first + n): dict(zip(names, row, strict=True)) for n, row in enumerate(zip(*lists, strict=True))}
@@ -86,12 +86,39 @@ class TickSeries:
             self._bars[duration_ns] = Bars(self, duration_ns)
         return self._bars[duration_ns]
 
+    @cached_property
+    def _edges(self) -> list[int]:
+        """Id of each day's first tick, and the length."""
+        found: list[int] = np.searchsorted(self.day_of, np.arange(len(self.days) + 1, dtype=np.int32), side="left").tolist()
+        return found
+
     def day_range(self, position: int) -> tuple[int, int]:
         """Ids of a day's ticks: first and one after the last."""
-        return (
-            int(np.searchsorted(self.day_of, position, side="left")),
-            int(np.searchsorted(self.day_of, position, side="right")),
-        )
+        return self._edges[position], self._edges[position + 1]
+
+    @cached_property
+    def extremes(self) -> tuple[F64, F64]:
+        """Highest and lowest price of the day up to each tick; NaN before the first price."""
+        high, low = np.empty(len(self)), np.empty(len(self))
+        for position in range(len(self.days)):
+            day = slice(*self.day_range(position))
+            high[day] = np.fmax.accumulate(self.columns["last_price"][day])
+            low[day] = np.fmin.accumulate(self.columns["last_price"][day])
+        return high, low
+
+    @cached_property
+    def first_prices(self) -> list[float]:
+        """The first price of each day (its first bid or ask where nothing traded); 0 when it has none."""
+        return [self._first_price(position) for position in range(len(self.days))]
+
+    def _first_price(self, position: int) -> float:
+        day = slice(*self.day_range(position))
+        for name in ("last_price", "bid_price1", "ask_price1"):
+            priced = self.columns[name][day]
+            known = np.flatnonzero(~np.isnan(priced))
+            if len(known):
+                return float(priced[known[0]])
+        return 0.0
 
     def day_index(self, tick: int) -> int:
         """Position in ``days`` of a tick."""

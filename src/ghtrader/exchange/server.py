@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -109,10 +109,20 @@ class ExchangeServer:
     """Everything that runs: `serve` binds, says that it is ready, and ends with SIGTERM or SIGINT.
 
     speed: market seconds per wall second; 0 stands still. accounts: passwords by user. When the market has come to its end and
-    nobody is connected, the next login finds it at its beginning again, with fresh accounts.
+    nobody is connected, the next login finds it at its beginning again, with fresh accounts. packets: what every market-data
+    connection is given before the market.
     """
 
-    def __init__(self, market: ServedMarket, accounts: dict[str, str], *, speed: float, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(
+        self,
+        market: ServedMarket,
+        accounts: dict[str, str],
+        *,
+        speed: float,
+        faults: tuple[Fault, ...] = (),
+        packets: Sequence[list[dict[str, Any]]] = (),
+    ) -> None:
+        self._packets = packets
         self.market = market
         self.broker = Broker(market)
         self.board = FaultBoard(faults)
@@ -191,7 +201,7 @@ class ExchangeServer:
 
     # --- websockets -----------------------------------------------------------------------------------------------------
     async def _md(self, request: web.Request) -> web.WebSocketResponse:
-        return await self._serve(request, "md", MdSession(self.market, self.board))
+        return await self._serve(request, "md", MdSession(self.market, self.board, self._packets))
 
     async def _td(self, request: web.Request) -> web.WebSocketResponse:
         return await self._serve(request, "td", OtgSession(self.broker, self.board, self._is_user))

@@ -28,6 +28,7 @@ class ExchangeRequest:
     accounts: str
     port: int
     script: Path | None
+    packets: Path | None
 
 
 def parse_accounts(text: str) -> dict[str, str]:

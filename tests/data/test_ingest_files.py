@@ -264,6 +264,31 @@ def test_a_changed_market_cell_is_named_by_day_row_stamp_and_column(services: Ap
     assert finding.stamps_ns == [value if name == "datetime" else frame["datetime"][17]]
 
 
+@pytest.mark.parametrize("name", ["last_price", "local_nano", "flags"])
+def test_importing_a_damaged_day_again_gives_it_back_and_never_merges_with_the_damage(
+    services: AppServices, files: list[Path], name: str
+) -> None:
+    import_files(services, files)
+    whole = digest_store(services)
+    _edit(_parts(services)[0], _cell(name, 17, 2))
+    assert not verify_store(services).ok
+    report = import_files(services, files)
+    assert [day.rows_stored for day in report.days] == [40, 40]
+    assert verify_store(services).ok
+    assert digest_store(services) == whole
+
+
+def test_a_damaged_day_is_not_replaced_by_half_of_it(services: AppServices, files: list[Path], tmp_path: Path) -> None:
+    import_files(services, files)
+    _edit(_parts(services)[0], _cell("last_price", 17, 1234.5))
+    half = tmp_path / f"{SYMBOL}.half.parquet"
+    pl.read_parquet(files[0]).head(20).write_parquet(half)
+    with pytest.raises(DataError, match="are not as their manifest says") as caught:
+        import_files(services, [half], symbol=SYMBOL)
+    assert caught.value.hint
+    assert services.tick_store().read_day(KEY).height == 40
+
+
 @pytest.mark.parametrize("name", ["local_nano", "upper_limit", "phase", "part", "flags"])
 def test_a_changed_cell_outside_the_row_hash_is_named_by_column(services: AppServices, files: list[Path], name: str) -> None:
     import_files(services, files)

@@ -20,7 +20,7 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.canonical import CanonicalDay, canonical_day
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.manifests import column_hashes
+from ghtrader.data.manifests import column_hashes, compare_with_manifest
 from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import sessions_for, trading_days_of
@@ -176,8 +176,11 @@ class Ingest:
                     symbol=key.symbol,
                     day=key.trading_day.iso,
                 )
-            stored = 0 if old is None else old.rows
-            merged = rows if old is None else rows.after(frame_arrays(self.store.read_day(key)))
+            held = None if old is None else self.store.read_day(key)
+            # rows that are not as their manifest says are not merged: beside them, each new row would count as another
+            base = old if old is not None and held is not None and not compare_with_manifest(old, held) else None
+            stored = 0 if base is None else base.rows
+            merged = rows if base is None or held is None else rows.after(frame_arrays(held))
             day = canonical_day(
                 merged.ts_ns,
                 merged.columns,
@@ -189,11 +192,19 @@ class Ingest:
                 already_canonical=stored,
             )
             digest = day_digest(key.kind, key.symbol, key.trading_day.iso, day.row_hash)
-            unchanged = (old is not None and digest == old.digest) or (old is None and not len(day.ts_ns))
+            if old is not None and base is None and digest != old.digest:
+                raise DataError(
+                    f"the stored rows of {key.symbol} {key.trading_day} are not as their manifest says, and this file alone does "
+                    "not give them back: nothing was written",
+                    hint="ghtrader data verify names the cells; copy the day from another store, or import a file that holds all of it",
+                    symbol=key.symbol,
+                    day=key.trading_day.iso,
+                )
+            unchanged = (base is not None and digest == base.digest) or (old is None and not len(day.ts_ns))
             if not unchanged:
                 frame = canonical_frame(day, key.symbol, key.trading_day)
                 origin = SourceFile(source, sha256, len(rows.ts_ns))
-                self.store.write_day(key, frame, self._manifest(key, frame, day, digest, origin, old))
+                self.store.write_day(key, frame, self._manifest(key, frame, day, digest, origin, base))
         return DayImport(
             symbol=key.symbol,
             trading_day=key.trading_day.iso,
@@ -201,7 +212,7 @@ class Ingest:
             rows_written=day.added,
             rows_stored=len(day.ts_ns),
             deduped=day.deduped,
-            reordered=0 if old is not None else day.reordered,
+            reordered=0 if base is not None else day.reordered,
             superseded=day.superseded,
             dropped=day.dropped,
             conversions=day.conversions,

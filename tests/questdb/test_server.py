@@ -23,19 +23,30 @@ def launch(what: str, folder: Path, **environment: str) -> subprocess.CompletedP
     return subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, check=False)
 
 
+def evaluated(exports: str) -> dict[str, str]:
+    """What a shell makes of the printed exports."""
+    show = 'eval "$1"; env -0'
+    command = ["env", "-i", shutil.which("bash") or "bash", "-c", show, "-", exports]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    known = dict(item.split("=", 1) for item in done.stdout.split("\0") if "=" in item)
+    return {name: value for name, value in known.items() if name.startswith("GHTRADER_")}
+
+
 def test_start_is_idempotent_prints_exports_and_stop_ends_it(tmp_path: Path) -> None:
-    first = launch("start", tmp_path / "server", GHTRADER_QUESTDB_MEMORY="512m")
+    folder = tmp_path / "a server's folder"
+    first = launch("start", folder, GHTRADER_QUESTDB_MEMORY="512m")
     assert first.returncode == 0, first.stderr
-    exports = dict(re.findall(r"^export (\w+)=(.+)$", first.stdout, flags=re.MULTILINE))
+    exports = evaluated(first.stdout)
     assert set(exports) == {
         "GHTRADER_QUESTDB_HOST",
         "GHTRADER_QUESTDB_HTTP_PORT",
         "GHTRADER_QUESTDB_PG_PORT",
         "GHTRADER_QUESTDB_IMPORT_DIR",
     }
+    assert exports["GHTRADER_QUESTDB_IMPORT_DIR"] == str(folder / "import")
     try:
-        assert launch("start", tmp_path / "server").stdout == first.stdout
-        assert launch("status", tmp_path / "server").stdout == first.stdout
+        assert launch("start", folder).stdout == first.stdout
+        assert launch("status", folder).stdout == first.stdout
         done = subprocess.run(
             [sys.executable, "-m", "ghtrader.app", "db", "questdb-health", "--json"],
             env={**os.environ, **exports, "GHTRADER_DATA_DIR": str(tmp_path / "data")},
@@ -45,9 +56,9 @@ def test_start_is_idempotent_prints_exports_and_stop_ends_it(tmp_path: Path) -> 
         )
         assert done.returncode == 0, done.stderr
     finally:
-        assert launch("stop", tmp_path / "server").returncode == 0
-    assert launch("status", tmp_path / "server").returncode == 1
-    assert launch("stop", tmp_path / "server").returncode == 0
+        assert launch("stop", folder).returncode == 0
+    assert launch("status", folder).returncode == 1
+    assert launch("stop", folder).returncode == 0
 
 
 def test_a_server_of_the_environment_is_used_and_none_is_started(tmp_path: Path) -> None:
@@ -103,6 +114,14 @@ def test_the_shipped_configurations_start_a_server(tmp_path: Path, name: str) ->
         server.stop()
     for key, _ in keys:
         assert known.get(key) in {"conf", "env"}, f"{key}: {known.get(key)}"
+
+
+def test_the_container_listens_where_its_published_ports_arrive() -> None:
+    """The shipped configurations bind loopback; a port published by Docker comes in on another address of the container."""
+    compose = (ROOT / "infra" / "questdb" / "compose.yaml").read_text()
+    published = re.findall(r'^ +- "127\.0\.0\.1:\$\{.+\}:(\d+)"$', compose, flags=re.MULTILINE)
+    bound = re.findall(r"^ +QDB_\w+_BIND_TO: 0\.0\.0\.0:(\d+)$", compose, flags=re.MULTILINE)
+    assert sorted(published) == sorted(bound) == ["8812", "9000", "9003"]
 
 
 def test_the_limits_check_names_what_is_too_low(tmp_path: Path) -> None:

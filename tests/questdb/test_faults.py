@@ -97,6 +97,34 @@ def test_a_host_that_swallows_packets_is_given_up_within_two_seconds(tmp_path: P
             item.close()
 
 
+def test_a_port_of_something_else_is_named(server: QuestdbServer, tmp_path: Path) -> None:
+    ports = {"GHTRADER_QUESTDB_HTTP_PORT": str(server.pg_port), "GHTRADER_QUESTDB_PG_PORT": str(server.http_port)}
+    write_note(tmp_path, ports)
+    store = open_store(tmp_path)
+    for work in (lambda: store.wire.query("SELECT 1"), lambda: store.reader.parquet("SELECT 1")):
+        raced(2.0, work)
+
+
+def test_a_restart_between_two_statements_is_not_noticed(server: QuestdbServer, store: QuestdbStore) -> None:
+    """Connections that were kept for later have died; none of them is used, also for what must not be sent twice."""
+    barrier = threading.Barrier(2)
+
+    def work() -> None:
+        with store.wire._connection():
+            barrier.wait(10)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.wire._idle) == 2
+    server.kill()
+    server.start()
+    assert store.ledger().append("events", {"number": 1}) == 1
+    assert store.wire.query("SELECT 1") == [(1,)]
+
+
 def test_a_server_that_hangs_does_not_hang_the_caller(server: QuestdbServer, folder: Path) -> None:
     from dataclasses import replace
 
@@ -112,7 +140,9 @@ def test_a_server_that_hangs_does_not_hang_the_caller(server: QuestdbServer, fol
         raced(3.5, lambda: store.wire.query("SELECT 1"))
         raced(3.5, lambda: store.ticks().read_day(key))
         raced(6.0, lambda: store.sender.send(store.settings.name("ticks_raw_v2"), [frame], ["symbol", "trading_day"]))
-        raced(6.0, lambda: open_store(folder).wire.query("SELECT 1"))
+        raced(2.0, lambda: open_store(folder).wire.query("SELECT 1"))
+        raced(2.0, lambda: open_store(folder).reader.parquet("SELECT 1"))
+        raced(2.0, open_store(folder).sender._client)
     finally:
         server.resume()
     assert store.ticks().read_day(key).select(frame.columns).equals(frame)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import ConfigError, StoreError
 from ghtrader.questdb.settings import QuestdbSettings
-from ghtrader.questdb.wire import EXTRA_HINT, PgWire, check_port, unreachable
+from ghtrader.questdb.wire import EXTRA_HINT, PgWire, check_http, unreachable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,12 +68,12 @@ class IlpSender:
         kept = getattr(self._local, "client", None)
         if kept is not None:
             return kept
+        settings = self._settings
+        check_http(settings)
         try:
             from questdb import Protocol, Sender
         except ImportError as error:
             raise ConfigError("QuestDB needs its client libraries", hint=EXTRA_HINT) from error
-        settings = self._settings
-        check_port(settings, settings.http_port)
         login: dict[str, Any] = {}
         if settings.http_user:
             login = {"username": settings.http_user, "password": settings.http_password}

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import math
 import os
+import select
 import socket
 import threading
 import urllib.parse
@@ -32,6 +34,10 @@ MOST_PER_PROCESS = 8
 MOST_IDLE = 2
 ROWS_PER_STATEMENT = 500
 BUSY_PAUSE_S = 0.05
+LEAST_WAIT_S = 0.01
+LEAST_CONNECT_S = 2
+#: PostgreSQL's SSLRequest: a server answers one letter at once, before any login.
+SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 #: Words of the server that mean: come back later.
 BUSY_WORDS = ("connection limit", "too many", "max connections", "busy")
 
@@ -47,12 +53,31 @@ def unreachable(settings: QuestdbSettings, port: int, error: BaseException | str
     )
 
 
-def check_port(settings: QuestdbSettings, port: int) -> None:
-    """Connect and hang up, within the connection timeout: client libraries wait longer than people do."""
+def _first_answer(settings: QuestdbSettings, port: int, request: bytes) -> bytes:
+    """The first bytes a server says to ``request``, within the connection timeout; empty when it hangs up."""
+    deadline = Deadline(settings.connect_timeout_s)
     try:
-        socket.create_connection((settings.host, port), timeout=settings.connect_timeout_s).close()
+        with socket.create_connection((settings.host, port), timeout=settings.connect_timeout_s) as probe:
+            probe.sendall(request)
+            probe.settimeout(max(deadline.left_s, LEAST_WAIT_S))
+            return probe.recv(16)
+    except TimeoutError as error:
+        raise unreachable(settings, port, f"nothing came within {settings.connect_timeout_s:g} s") from error
     except OSError as error:
         raise unreachable(settings, port, error.strerror or str(error)) from error
+
+
+def check_pg(settings: QuestdbSettings) -> None:
+    """Ask a PGWire port whether it speaks TLS, and hang up: libraries wait longer for a server that hangs than people do."""
+    if not _first_answer(settings, settings.pg_port, SSL_REQUEST):
+        raise unreachable(settings, settings.pg_port, "it hung up; is it a PGWire port?")
+
+
+def check_http(settings: QuestdbSettings) -> None:
+    """Ping an HTTP port, and hang up; any answer will do, also a refusal."""
+    request = f"GET /ping HTTP/1.1\r\nHost: {settings.host}\r\nConnection: close\r\n\r\n".encode()
+    if not _first_answer(settings, settings.http_port, request).startswith(b"HTTP/"):
+        raise unreachable(settings, settings.http_port, "what came is no HTTP")
 
 
 def server_error(message: str, sql: str) -> GhtraderError:
@@ -77,35 +102,46 @@ class PgWire:
         self._most = threading.BoundedSemaphore(min(MOST_PER_PROCESS, settings.connection_budget))
 
     def _connect(self) -> tuple[psycopg.Connection[Any], int]:
-        try:
-            import psycopg
-        except ImportError as error:
-            raise ConfigError("QuestDB needs its client libraries", hint=EXTRA_HINT) from error
         settings = self._settings
         slot = self._budget.take(settings.query_timeout_s)
         try:
-            check_port(settings, settings.pg_port)
+            check_pg(settings)
+            psycopg = _driver()
             connection = psycopg.connect(
                 host=settings.host,
                 port=settings.pg_port,
                 user=settings.pg_user,
                 password=settings.pg_password,
                 dbname=settings.pg_database,
-                connect_timeout=2,
+                connect_timeout=max(LEAST_CONNECT_S, math.ceil(settings.connect_timeout_s)),
                 autocommit=True,
                 prepare_threshold=None,
             )
-        except psycopg.OperationalError as error:
+        except BaseException as error:
             os.close(slot)
-            text = str(error).strip() or type(error).__name__
-            if "password" in text or "authentication" in text:
-                hint = "set GHTRADER_QUESTDB_PG_USER and GHTRADER_QUESTDB_PG_PASSWORD"
-                raise StoreError(f"QuestDB at {settings.place} refuses the login of {settings.pg_user}", hint=hint) from error
-            raise unreachable(settings, settings.pg_port, text) from error
-        except BaseException:
-            os.close(slot)
+            if type(error).__module__.startswith("psycopg"):
+                raise self._refused(error) from error
             raise
         return connection, slot
+
+    def _refused(self, error: BaseException) -> StoreError:
+        settings = self._settings
+        text = str(error).strip() or type(error).__name__
+        if "password" in text or "authentication" in text:
+            hint = "set GHTRADER_QUESTDB_PG_USER and GHTRADER_QUESTDB_PG_PASSWORD"
+            return StoreError(f"QuestDB at {settings.place} refuses the login of {settings.pg_user}", hint=hint)
+        return unreachable(settings, settings.pg_port, text)
+
+    def _idle_one(self) -> tuple[psycopg.Connection[Any], int] | None:
+        """A kept connection that the server has not closed meanwhile."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection, slot = self._idle.pop()
+            if not _hung_up(connection):
+                return connection, slot
+            self._give_back(connection, slot, healthy=False)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -114,9 +150,7 @@ class PgWire:
                 "every QuestDB connection of this process is busy", hint="ghtrader db questdb-health", retryable=True
             )
         try:
-            with self._lock:
-                entry = self._idle.pop() if self._idle else None
-            connection, slot = entry or self._connect()
+            connection, slot = self._idle_one() or self._connect()
             healthy = False
             try:
                 yield connection
@@ -204,6 +238,22 @@ class PgWire:
             timer.cancel()
 
 
+def _driver() -> Any:
+    """psycopg, loaded once a server answers."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise ConfigError("QuestDB needs its client libraries", hint=EXTRA_HINT) from error
+    return psycopg
+
+
+def _hung_up(connection: psycopg.Connection[Any]) -> bool:
+    """Whether an idle connection has something to read: an idle server says nothing, so that is its farewell."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 def _hang_up(connection: psycopg.Connection[Any], late: threading.Event) -> None:
     """Wake whoever waits for this connection: a server that hangs keeps its sockets open for ever."""
     late.set()
@@ -221,6 +271,7 @@ class HttpReader:
     def _connection(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if found is None:
+            check_http(self._settings)
             found = http.client.HTTPConnection(
                 self._settings.host, self._settings.http_port, timeout=self._settings.connect_timeout_s
             )

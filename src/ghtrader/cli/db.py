@@ -46,10 +46,16 @@ def _show_migration(console: Console, report: MigrationReport) -> None:
         console.print(f"{report.store}: at migration {report.version}, nothing to do")
     else:
         verb = "would be applied" if report.dry_run else "applied"
-        console.print(f"{report.store}: {len(report.steps)} steps {verb}; at migration {report.version}")
+        console.print(
+            f"{report.store}: {len(report.steps)} {'step' if len(report.steps) == 1 else 'steps'} {verb}; at migration {report.version}"
+        )
+    if any(step.step.startswith("restore ") for step in report.steps):
+        console.print(
+            "restored columns are empty: ghtrader store verify names the days, ghtrader store copy or data import fills them"
+        )
 
 
-@app.command("status")
+@app.command("status", epilog="Examples:  ghtrader db status  |  ghtrader db status --store local --json")
 def status(context: typer.Context, store: str = STORE, as_json: bool = JSON) -> None:
     """Applied and pending migrations, and what differs from the declaration."""
     from ghtrader.pipelines.db import schema_status
@@ -67,10 +73,10 @@ def _show_status(console: Console, report: SchemaStatus) -> None:
     table(console, title, ("", "step", "checksum", "applied", "by"), rows)
     for item in report.drift:
         where = f"{item.table}.{item.column}" if item.column else item.table
-        console.print(f"DIFFERS: {where} should be {item.expected}, but is {item.found or 'absent'}; ghtrader db migrate")
+        console.print(f"DIFFERS: {where} should be {item.expected}, but is {item.found or 'absent'}; ghtrader db check")
 
 
-@app.command("check")
+@app.command("check", epilog="Examples:  ghtrader db check  |  ghtrader db check --store local --json")
 def check(context: typer.Context, store: str = STORE, as_json: bool = JSON) -> None:
     """Compare every table with its declaration, by column name and type; exit code 4 names what differs."""
     from ghtrader.pipelines.db import check_schema
@@ -80,7 +86,7 @@ def check(context: typer.Context, store: str = STORE, as_json: bool = JSON) -> N
     emit(report, as_json=as_json, render=lambda console: console.print(words))
 
 
-@app.command("questdb-init")
+@app.command("questdb-init", epilog="Examples:  ghtrader db questdb-init  |  ghtrader db questdb-init --json")
 def questdb_init(context: typer.Context, as_json: bool = JSON) -> None:
     """Prepare a fresh server: migrate, then report its health."""
     from ghtrader.pipelines.db import init_server
@@ -89,15 +95,15 @@ def questdb_init(context: typer.Context, as_json: bool = JSON) -> None:
     _emit_health(report["health"], as_json, whole=report)
 
 
-@app.command("ensure-schema")
+@app.command("ensure-schema", epilog="Examples:  ghtrader db ensure-schema  |  ghtrader db ensure-schema --json")
 def ensure_schema(context: typer.Context, as_json: bool = JSON) -> None:
     """`ghtrader db migrate --store questdb` under its old name."""
     migrate(context, store="questdb", dry_run=False, as_json=as_json)
 
 
-@app.command("questdb-health")
+@app.command("questdb-health", epilog="Examples:  ghtrader db questdb-health  |  ghtrader db questdb-health --json")
 def questdb_health(context: typer.Context, as_json: bool = JSON) -> None:
-    """Does the server answer, how fast; suspended or late tables, daily views, connection limits. Exit code 6 when not well."""
+    """Does the server answer, how fast; suspended or late tables, daily views, connection limits. Exit code 6 when it fails."""
     from ghtrader.pipelines.db import server_health
 
     _emit_health(server_health(context.obj), as_json)
@@ -129,14 +135,20 @@ def _show_health(console: Console, report: Any) -> None:
         console.print(problem, style="yellow")
 
 
-@app.command("resume-wal")
+@app.command(
+    "resume-wal",
+    epilog="Examples:  ghtrader db resume-wal ghtrader_ticks_raw_v2  |  ghtrader db resume-wal ghtrader_ledger_v2 --json",
+)
 def resume_wal(context: typer.Context, name: str = typer.Argument(..., metavar="TABLE"), as_json: bool = JSON) -> None:
     """Let a suspended table go on, after its cause was mended."""
     context.obj.server_store().resume_wal(name)
     emit({"table": name, "resumed": True}, as_json=as_json, render=lambda console: console.print(f"{name} goes on"))
 
 
-@app.command("refresh-main-l5-daily-agg")
+@app.command(
+    "refresh-main-l5-daily-agg",
+    epilog="Examples:  ghtrader db refresh-main-l5-daily-agg  |  ghtrader db refresh-main-l5-daily-agg --json",
+)
 def refresh_daily(context: typer.Context, as_json: bool = JSON) -> None:
     """Rebuild the daily views from the ticks; idempotent."""
     before = context.obj.server_store().refresh_daily()
@@ -144,10 +156,12 @@ def refresh_daily(context: typer.Context, as_json: bool = JSON) -> None:
     emit({"views": before}, as_json=as_json, render=lambda console: table(console, "rebuilt", ("view", "before"), rows))
 
 
-@app.command("benchmark")
+@app.command("benchmark", epilog="Examples:  ghtrader db benchmark  |  ghtrader db benchmark --rows 100000 --json")
 def benchmark(
     context: typer.Context,
-    rows: int = typer.Option(500_000, "--rows", min=50_000, help="Rows of the large table of the query part is ten times this."),
+    rows: int = typer.Option(
+        500_000, "--rows", min=50_000, help="Rows of every part; the large table of the questions has ten times as many."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Writes, reads and queries beside a bare client doing the same in the same run. Works in tables of its own."""

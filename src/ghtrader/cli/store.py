@@ -43,7 +43,7 @@ def copy(
     jobs: int = typer.Option(2, "--jobs", min=1, max=8, help="Days written at once."),
     as_json: bool = JSON,
 ) -> None:
-    """Copy ticks, ledgers and tables; days that are there already are skipped, what was copied is read back and compared."""
+    """Copy ticks, ledgers and tables; days that are there whole are skipped, what was copied is read back and compared."""
     from ghtrader.pipelines.store_copy import copy_store
 
     with progress_for(context.obj.clock) as progress:
@@ -55,7 +55,8 @@ def _show_copy(console: Console, report: CopyReport) -> None:
     rows = [(day.kind, day.symbol, day.trading_day, day.outcome, day.rows) for day in report.days]
     table(console, f"{report.source} to {report.target}", ("kind", "symbol", "trading day", "", "rows"), rows, numbers=1)
     console.print(
-        f"{report.copied} days copied ({report.rows:,} rows, {report.rows_per_s:,.0f} rows/s), {report.present} were there; "
+        f"{report.copied} days copied ({report.rows:,} rows, {report.rows_per_s:,.0f} rows/s; {report.mended} of them were damaged), "
+        f"{report.present} were there; "
         f"{report.ledger_documents} ledger documents, {report.documents} documents, {report.scopes} scopes of rows"
     )
 
@@ -95,7 +96,7 @@ def _show_comparison(console: Console, report: StoreComparison) -> None:
     console.print(f"{report.partitions} partitions: {'equal' if report.ok else 'DIFFERENT'}")
 
 
-@app.command("counts")
+@app.command("counts", epilog="Examples:  ghtrader store counts  |  ghtrader store counts --kind main_l5 --store questdb --json")
 def counts(
     context: typer.Context,
     kind: str = KIND,
@@ -114,7 +115,10 @@ def counts(
     )
 
 
-@app.command("coverage")
+@app.command(
+    "coverage",
+    epilog="Examples:  ghtrader store coverage --symbol SHFE.rb2510  |  ghtrader store coverage --symbol KQ.m@SHFE.rb --kind main_l5",
+)
 def coverage(
     context: typer.Context,
     symbol: str = typer.Option(..., "--symbol", help="Contract or alias."),
@@ -137,7 +141,9 @@ def coverage(
     )
 
 
-@app.command("latest")
+@app.command(
+    "latest", epilog="Examples:  ghtrader store latest  |  ghtrader store latest --symbol SHFE.rb2510 --store questdb --json"
+)
 def latest(
     context: typer.Context, symbol: str | None = SYMBOL, kind: str = KIND, store: str | None = STORE, as_json: bool = JSON
 ) -> None:

@@ -1,7 +1,7 @@
 """Move everything between stores, and prove that both hold the same.
 
-Copying goes day by day; a day whose manifest the target already has is skipped, so that a run that was killed (it or the
-server) goes on where it stopped. What was copied is read back and compared with its manifest.
+Copying goes day by day; a day that the target already has, row for row as its manifest says, is skipped, so that a run that
+was killed (it or the server) goes on where it stopped. What was copied is read back and compared with its manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ghtrader.data.tables import TABLES
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services, Store
 from ghtrader.ports.ledger_store import LedgerStore
-from ghtrader.ports.tick_store import DayKey, TickStore
+from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 
 __all__ = ["CopyReport", "DayComparison", "StoreComparison", "compare_stores", "copy_store"]
 
@@ -32,7 +32,7 @@ STAYS = ("config",)
 
 
 class CopiedDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition: ``outcome`` is copied or present."""
+    """One partition: ``outcome`` is copied, present, or mended (it was there, and not as its manifest says)."""
 
     kind: str
     symbol: str
@@ -50,6 +50,7 @@ class CopyReport(msgspec.Struct, frozen=True, kw_only=True):
     days: list[CopiedDay]
     copied: int
     present: int
+    mended: int
     rows: int
     ledger_documents: int
     documents: int
@@ -126,8 +127,9 @@ def copy_store(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    copied = [day for day in days if day.outcome == "copied"]
-    progress.finish(f"{len(copied)} days copied, {len(days) - len(copied)} were there")
+    written = [day for day in days if day.outcome != "present"]
+    mended = sum(day.outcome == "mended" for day in days)
+    progress.finish(f"{len(written)} days copied, {len(days) - len(written)} were there")
     ledgers, documents = _copy_ledgers(source.ledger(), target.ledger()) if symbol is None else (0, 0)
     scopes = _copy_tables(source, target) if symbol is None else 0
     seconds = elapsed_s(services.clock, started)
@@ -135,15 +137,16 @@ def copy_store(
         source=source_name,
         target=target_name,
         days=sorted(days, key=lambda day: (day.kind, day.symbol, day.trading_day)),
-        copied=len(copied),
-        present=len(days) - len(copied),
-        rows=sum(day.rows for day in copied),
+        copied=len(written),
+        present=len(days) - len(written),
+        mended=mended,
+        rows=sum(day.rows for day in written),
         ledger_documents=ledgers,
         documents=documents,
         scopes=scopes,
         prepared=prepared,
         seconds=round(seconds, 3),
-        rows_per_s=round(sum(day.rows for day in copied) / seconds, 1) if seconds else 0.0,
+        rows_per_s=round(sum(day.rows for day in written) / seconds, 1) if seconds else 0.0,
     )
 
 
@@ -162,7 +165,8 @@ def _copy_day(source: TickStore, target: TickStore, key: DayKey) -> CopiedDay:
             outcome=word,
         )
 
-    if target.manifest(key) == manifest:
+    there = target.manifest(key) == manifest
+    if there and _is_whole(target, key, manifest):
         return outcome("present")
     frame = source.read_day(key)
     broken = compare_with_manifest(manifest, frame)
@@ -180,7 +184,17 @@ def _copy_day(source: TickStore, target: TickStore, key: DayKey) -> CopiedDay:
             hint="run the same command again",
             day=key.trading_day.iso,
         )
-    return outcome("copied")
+    return outcome("mended" if there else "copied")
+
+
+def _is_whole(store: TickStore, key: DayKey, manifest: DayManifest) -> bool:
+    """Whether the rows are as the manifest says: a column that was dropped and restored has lost its values."""
+    try:
+        return not compare_with_manifest(manifest, store.read_day(key))
+    except GhtraderError as error:
+        if error.retryable:
+            raise
+        return False
 
 
 def _copy_ledgers(source: LedgerStore, target: LedgerStore) -> tuple[int, int]:
@@ -213,10 +227,20 @@ def _copy_tables(source: Store, target: Store) -> int:
             continue
         for scope in source.tables().scopes(table.name):
             rows = source.tables().rows(table.name, scope)
-            if target.tables().rows(table.name, scope) != rows:
+            if _rows(target, table.name, scope) != rows:
                 target.tables().replace(table.name, scope, rows)
                 count += 1
     return count
+
+
+def _rows(store: Store, table: str, scope: str) -> list[dict[str, Any]] | None:
+    """The rows of a scope; None when they are damaged and to be replaced."""
+    try:
+        return store.tables().rows(table, scope)
+    except GhtraderError as error:
+        if error.retryable:
+            raise
+        return None
 
 
 def compare_stores(

@@ -52,7 +52,9 @@ def check_health(
     started = clock.monotonic_ns()
     try:
         reader.parquet("SELECT 1 AS one FROM long_sequence(1)")
+        exports = True
     except GhtraderError as error:
+        exports = False
         problems.append(f"HTTP export: {error.message}; {error.hint}")
     export_ms = 1000 * elapsed_s(clock, started)
     tables = _tables(settings, wire)
@@ -73,7 +75,8 @@ def check_health(
             f"the server allows {limit} PGWire connections, this installation counts on {settings.connection_limit}; "
             f"export GHTRADER_QDB_PG_NET_CONNECTION_LIMIT={limit}"
         )
-    state = "error" if any(table.suspended for table in tables) else "warn" if problems else "ok"
+    stands = not exports or any(table.suspended for table in tables)
+    state = "error" if stands else "warn" if problems else "ok"
     return HealthReport(
         state=state,
         server=f"{settings.host}:{settings.http_port}/{settings.pg_port}",

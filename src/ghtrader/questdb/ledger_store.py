@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ghtrader.core.clock import Clock
+from ghtrader.core.errors import StoreError
 from ghtrader.core.ids import canonical_json
 from ghtrader.ports.ledger_store import LedgerRow
 from ghtrader.questdb.locks import NamedLocks
@@ -39,8 +40,10 @@ class QuestdbLedger:
         if not encoded:
             return []
         with self._locks.exclusive(f"{self._ledger}/{ledger}"):
-            sql = f"SELECT max(seq), max(datetime)::long FROM {self._ledger} WHERE ledger = %s"
-            last, stamp = next(iter(self._wire.query(sql, (ledger,))), (0, 0))
+            sql = f"SELECT max(seq), max(datetime)::long, count() FROM {self._ledger} WHERE ledger = %s"
+            last, stamp, count = next(iter(self._wire.query(sql, (ledger,))), (0, 0, 0))
+            if (last or 0) != count:
+                raise self._damaged(ledger)
             start = max(self._clock.now_ns(), (stamp or 0) + 1)
             numbers = [(last or 0) + 1 + index for index in range(len(encoded))]
             rows = [
@@ -56,7 +59,23 @@ class QuestdbLedger:
             return []
         tail = "" if limit is None else f" LIMIT {int(limit)}"
         sql = f"SELECT seq, document FROM {self._ledger} WHERE ledger = %s AND seq > %s ORDER BY seq{tail}"
-        return [(number, msgspec.json.decode(text)) for number, text in self._wire.query(sql, (ledger, after))]
+        found = self._wire.query(sql, (ledger, after))
+        whole = [number for number, text in found if text is not None] == list(range(after + 1, after + 1 + len(found)))
+        if not whole or (not found and not after and self._unnumbered(ledger)):
+            raise self._damaged(ledger)
+        return [(number, msgspec.json.decode(text)) for number, text in found]
+
+    def _unnumbered(self, ledger: str) -> int:
+        return int(self._wire.scalar(f"SELECT count() FROM {self._ledger} WHERE ledger = %s AND seq IS NULL", (ledger,)) or 0)
+
+    def _damaged(self, ledger: str) -> StoreError:
+        """Documents are numbered without holes: whatever has one lost a column, or rows, to something else."""
+        return StoreError(
+            f"the ledger {ledger} in {self._ledger} is not whole: documents or their numbers are gone",
+            hint=f"restore a backup; or DROP TABLE {self._ledger}, ghtrader db migrate, ghtrader store copy --from local --to questdb",
+            ledger=ledger,
+            table=self._ledger,
+        )
 
     def count(self, ledger: str) -> int:
         """How many documents a ledger holds."""

@@ -30,7 +30,7 @@ POLL_S = 0.005
 #: The same sums from the rows: what a view would hold, computed on the spot.
 RAW_SUMS = (
     "(SELECT {by}, count() AS row_count, min(datetime) AS first_ts, max(datetime) AS last_ts "
-    "FROM {table} WHERE {where} trading_day IS NOT NULL)"
+    "FROM {table} WHERE {where} trading_day IS NOT NULL AND symbol IS NOT NULL)"
 )
 
 
@@ -71,8 +71,7 @@ class DailyIndex:
         view = self._settings.name(view_name)
         self.degraded = self._stale_reason(view)
         if not self.degraded:
-            condition = f" WHERE {where.removesuffix(' AND ')}" if where else ""
-            return f"(SELECT {by}, row_count, first_ts, last_ts FROM {view}{condition})"
+            return f"(SELECT {by}, row_count, first_ts, last_ts FROM {view} WHERE {where} symbol IS NOT NULL)"
         return RAW_SUMS.format(by=by, table=self._settings.name(table.name), where=where)
 
     def days(self, kind: str, symbol: str) -> list[str]:
@@ -155,7 +154,7 @@ class QuestdbQueries:
         where = self._where(kind, symbol, None)
         sql = (
             f"SELECT symbol, trading_day, datetime::long, last_price FROM {self._settings.name(table.name)} "
-            f"WHERE {where} trading_day IS NOT NULL LATEST ON datetime PARTITION BY symbol"
+            f"WHERE {where} trading_day IS NOT NULL AND symbol IS NOT NULL LATEST ON datetime PARTITION BY symbol"
         )
         self._index.degraded = ""
         return [

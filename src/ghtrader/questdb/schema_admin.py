@@ -11,7 +11,7 @@ import msgspec
 from ghtrader.core.clock import Clock
 from ghtrader.core.errors import SchemaError, StoreError
 from ghtrader.data.migrations import MIGRATE, Migration, migrations, pending_steps, require_no_drift
-from ghtrader.data.tables import TABLES, VIEWS, Table
+from ghtrader.data.tables import TABLES, VIEWS, Column, Table
 from ghtrader.ports.schema_admin import MigrationReport, SchemaDrift, SchemaStatus, StepReport
 from ghtrader.questdb.locks import NamedLocks
 from ghtrader.questdb.sender import Visibility
@@ -21,8 +21,22 @@ from ghtrader.questdb.wire import PgWire
 
 __all__ = ["QuestdbSchema"]
 
-LEDGER = "schema_migrations_v2"
 REPAIR = 0
+#: Where steps are recorded; it exists before the first of them.
+LEDGER = Table(
+    name="schema_migrations_v2",
+    doc="Every migration step that was applied, and every repair (number 0).",
+    columns=(
+        Column("datetime", "ts"),
+        Column("number", "i64"),
+        Column("step", "str"),
+        Column("checksum", "str"),
+        Column("tool_version", "str"),
+        Column("statement", "str"),
+    ),
+    partition="YEAR",
+    keys=(),
+)
 
 
 class QuestdbSchema:
@@ -43,20 +57,28 @@ class QuestdbSchema:
         self._known = tuple(migrations() if known is None else known)
         self._visible = Visibility(settings, wire)
         self._locks = NamedLocks(settings.lock_folder)
-        self._ledger = settings.name(LEDGER)
+        self._ledger = settings.name(LEDGER.name)
 
     # --- what is there --------------------------------------------------------------------------------------------------
     def _tables(self) -> set[str]:
         return {name for (name,) in self._wire.query("SELECT table_name FROM tables()")}
 
     def _applied(self) -> list[StepReport]:
-        if self._ledger not in self._tables():
+        """Recorded steps. Rows that lost their number, step or checksum count for nothing: their steps can be repeated."""
+        if self._ledger not in self._tables() or self._ledger_drift():
             return []
         sql = f"SELECT number, step, checksum, datetime::long, tool_version, statement FROM {self._ledger} ORDER BY datetime"
         return [
-            StepReport(number=number, step=step, checksum=checksum, applied_ns=at, tool_version=version, sql=statement)
+            StepReport(
+                number=number, step=step, checksum=checksum, applied_ns=at, tool_version=version or "", sql=statement or ""
+            )
             for number, step, checksum, at, version, statement in self._wire.query(sql)
+            if None not in {number, step, checksum}
         ]
+
+    def _ledger_drift(self) -> list[SchemaDrift]:
+        present = self._ledger in self._tables()
+        return self._differences(LEDGER, self._ledger, self._columns(self._ledger)) if present else []
 
     def _columns(self, table: str) -> dict[str, tuple[str, bool]]:
         rows = self._wire.query(f'SELECT "column", type, "upsertKey" FROM table_columns({quote(table)})')
@@ -66,7 +88,7 @@ class QuestdbSchema:
         """Differences of the declared tables (all, or the named ones) and views; those not created yet are not drift."""
         present = self._tables()
         done = {row.step for row in self._applied() if row.number > REPAIR} if tables is None else None
-        found: list[SchemaDrift] = []
+        found = self._ledger_drift() if tables is None else []
         for table in TABLES if tables is None else tables:
             name = self._settings.name(table.name)
             if name in present:
@@ -84,11 +106,14 @@ class QuestdbSchema:
     @staticmethod
     def _differences(table: Table, name: str, columns: dict[str, tuple[str, bool]]) -> list[SchemaDrift]:
         found: list[SchemaDrift] = []
+        declared = {column.name for column in table.columns}
+        undeclared = {kind: column for column, (kind, _) in columns.items() if column not in declared}
         for column in table.columns:
             expected = column_type(column)
             kind, key = columns.get(column.name, ("", False))
             if kind != expected:
-                found.append(SchemaDrift(table=name, column=column.name, expected=expected, found=kind))
+                renamed = "" if kind else undeclared.get(expected, "")
+                found.append(SchemaDrift(table=name, column=column.name, expected=expected, found=kind, renamed=renamed))
             elif key != (column.name in table.keys):
                 words = {True: "a dedup key", False: "no dedup key"}
                 found.append(SchemaDrift(table=name, column=column.name, expected=words[not key], found=words[key]))
@@ -119,6 +144,7 @@ class QuestdbSchema:
     def require_current(self) -> None:
         """Raise SchemaError unless every migration is applied and no column differs."""
         status = self.status()
+        require_no_drift("questdb", [item for item in status.drift if item.table == self._ledger])
         if status.pending:
             first = status.pending[0]
             raise SchemaError(
@@ -155,24 +181,49 @@ class QuestdbSchema:
     def migrate(self, *, dry_run: bool = False) -> MigrationReport:
         """Apply pending steps in order, then restore what drifted; each step is recorded as soon as it is done."""
         if dry_run:
-            return self._report(self._plan(), dry_run=True)
+            return self._report(self._ledger_repairs() + self._plan(), dry_run=True)
         with self._locks.exclusive("migrate"):
             self._make_ledger()
-            plan = self._plan()
-            done: list[StepReport] = []
-            for step in plan:
+            repairs = self._ledger_repairs()
+            for step in repairs:
+                self._wire.execute(step.sql)
+            done = [self._record(step) for step in repairs]
+            for step in self._plan():
                 self._wire.execute(step.sql)
                 done.append(self._record(step))
             self._refresh_broken_views(done)
             return self._report(done, dry_run=False)
 
+    def _ledger_repairs(self) -> list[StepReport]:
+        return [self._repair(drift) for drift in self._ledger_drift()]
+
     def _plan(self) -> list[StepReport]:
         status = self.status()
+        require_no_drift("questdb", [item for item in status.drift if item.renamed])
         present = self._tables()
         plan = [step for step in status.pending if not self._add_is_done(step, present)]
         skipped = [step for step in status.pending if step not in plan]
         plan = [msgspec.structs.replace(step, sql="SELECT 1") if step in skipped else step for step in status.pending]
-        return plan + [self._repair(drift) for drift in status.drift]
+        drifted = [item for item in status.drift if item.table != self._ledger]
+        lost_keys = [item for item in drifted if not item.found and item.column in self._declared(item).keys]
+        repairs = [self._repair(item) for item in drifted if not self._of_keys(item)]
+        repairs += [self._restored_keys(item) for item in drifted if self._of_keys(item) or item in lost_keys]
+        return plan + list({step.sql: step for step in repairs}.values())
+
+    @staticmethod
+    def _of_keys(drift: SchemaDrift) -> bool:
+        return drift.expected.endswith("dedup key")
+
+    def _declared(self, drift: SchemaDrift) -> Table:
+        """The declaration of a table that drifted; for a view, an empty one."""
+        plain = drift.table.removeprefix(self._settings.prefix)
+        known = {table.name: table for table in (*TABLES, LEDGER)}
+        return known.get(plain, Table(name=plain, doc="", columns=(), keys=()))
+
+    def _restored_keys(self, drift: SchemaDrift) -> StepReport:
+        table = self._declared(drift)
+        sql = f"ALTER TABLE {drift.table} DEDUP ENABLE UPSERT KEYS({', '.join(table.keys)})"
+        return StepReport(number=REPAIR, step=f"restore keys of {table.name}", checksum="", sql=sql)
 
     def _add_is_done(self, step: StepReport, present: set[str]) -> bool:
         """A column that a killed run added without recording it: adding it again would be refused."""
@@ -185,12 +236,9 @@ class QuestdbSchema:
         if view is not None:
             sql, what = create_view(view, self._settings), f"restore view {plain}"
         else:
-            table = next(item for item in TABLES if item.name == plain)
+            table = self._declared(drift)
             if not drift.column:
                 sql, what = create_table(table, self._settings), f"restore {plain}"
-            elif drift.expected.endswith("dedup key"):
-                sql = f"ALTER TABLE {drift.table} DEDUP ENABLE UPSERT KEYS({', '.join(table.keys)})"
-                what = f"restore keys of {plain}"
             elif drift.found:
                 sql, what = retype_column(plain, table.column(drift.column), self._settings), f"retype {plain}.{drift.column}"
             else:
@@ -198,15 +246,13 @@ class QuestdbSchema:
         return StepReport(number=REPAIR, step=what, checksum="", sql=sql)
 
     def _make_ledger(self) -> None:
-        self._wire.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._ledger} (datetime TIMESTAMP_NS, number LONG, step VARCHAR, checksum VARCHAR, "
-            "tool_version VARCHAR, statement VARCHAR) TIMESTAMP(datetime) PARTITION BY YEAR WAL"
-        )
+        self._wire.execute(create_table(LEDGER, self._settings))
 
     def _record(self, step: StepReport) -> StepReport:
         now = self._clock.now_ns()
         self._wire.execute(
-            f"INSERT INTO {self._ledger} VALUES (%s::timestamp_ns, %s, %s, %s, %s, %s)",
+            f"INSERT INTO {self._ledger} ({', '.join(column.name for column in LEDGER.columns)}) "
+            "VALUES (%s::timestamp_ns, %s, %s, %s, %s, %s)",
             (now, step.number, step.step, step.checksum, self._tool_version, step.sql),
         )
         self._visible.wait(self._ledger)

@@ -64,9 +64,10 @@ def create_table(table: Table, settings: QuestdbSettings) -> str:
     """CREATE TABLE of a declaration; ticks are partitioned as the configuration says."""
     columns = ", ".join(_column_ddl(column) for column in table.columns)
     partition = settings.ticks_partition_by if table.partition == "ticks" else table.partition
+    keys = f" DEDUP UPSERT KEYS({', '.join(table.keys)})" if table.keys else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {settings.name(table.name)} ({columns}) TIMESTAMP({table.timestamp}) "
-        f"PARTITION BY {partition} WAL DEDUP UPSERT KEYS({', '.join(table.keys)})"
+        f"PARTITION BY {partition} WAL{keys}"
     )
 
 

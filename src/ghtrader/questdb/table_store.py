@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghtrader.core.clock import Clock
+from ghtrader.core.errors import StoreError
 from ghtrader.core.ids import content_hash
 from ghtrader.data.scoped_rows import checked_rows, row_columns, scoped_table
 from ghtrader.data.tables import table_named
@@ -57,7 +58,7 @@ class QuestdbTables:
         declared = scoped_table(table)
         sql = f"SELECT write_id, rows FROM {self._scopes} WHERE table_name = %s AND scope = %s LATEST ON datetime PARTITION BY scope"
         current = self._wire.query(sql, (table, scope))
-        if not current or not current[0][1]:
+        if not current or current[0][1] == 0:
             return []
         columns = row_columns(declared)
         names = [f"{column.name}::long" if column.type == "ts" else column.name for column in columns]
@@ -65,10 +66,17 @@ class QuestdbTables:
             f"SELECT {', '.join(names)} FROM {self._settings.name(table)} WHERE scope = %s AND write_id = %s ORDER BY position",
             (scope, current[0][0]),
         )
+        if len(found) != current[0][1]:
+            raise StoreError(
+                f"{self._settings.name(table)} holds {len(found)} rows of the scope {scope}, {current[0][1]} were written",
+                hint="restore a backup, or: ghtrader store copy --from local --to questdb",
+                table=table,
+                scope=scope,
+            )
         return [{column.name: value for column, value in zip(columns, row, strict=True)} for row in found]
 
     def scopes(self, table: str) -> list[str]:
         """Scopes that have rows, sorted."""
         scoped_table(table)
         live = f"SELECT scope, rows FROM {self._scopes} WHERE table_name = %s LATEST ON datetime PARTITION BY scope"
-        return sorted(scope for scope, rows in self._wire.query(live, (table,)) if rows)
+        return sorted(scope for scope, rows in self._wire.query(live, (table,)) if rows != 0)

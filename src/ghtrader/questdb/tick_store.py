@@ -37,11 +37,28 @@ __all__ = ["QuestdbTickStore", "write_id_of"]
 I64_ABSENT = -(1 << 63)
 #: What rows carry that something else wrote: no manifest describes them.
 NO_WRITE = 0
+WRITE_ATTEMPTS = 3
 
 
 def write_id_of(manifest: DayManifest) -> int:
     """The id of a write: 62 bits of its manifest's hash, so that the same write has the same id."""
     return int(content_hash(msgspec.to_builtins(manifest))[:16], 16) >> 2
+
+
+def _cells(column: pl.Series) -> tuple[str, int, int]:
+    """A sum over a column in the server's words, and its least and greatest value: how many cells hold something.
+
+    Small integers have no null there, so they are added up; whether infinite numbers are counted depends on the query.
+    """
+    import polars as pl
+
+    if column.dtype in {pl.UInt8, pl.Int8}:
+        total = int(column.cast(pl.Int64).sum())
+        return f"sum({column.name})", total, total
+    if column.dtype.is_float():
+        return f"count({column.name})", int(column.is_finite().sum()), int(column.is_not_nan().sum())
+    present = int(((column != I64_ABSENT) if column.dtype == pl.Int64 else column.is_not_null()).sum())
+    return f"count({column.name})", present, present
 
 
 def _restored(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -108,7 +125,32 @@ class QuestdbTickStore:
             write_id = write_id_of(manifest)
             gone = self._gone(key, table, frame, write_id)
             self._put_manifest(key, manifest, write_id)
-            self._put_rows(key, table, frame, gone, write_id)
+            for _ in range(WRITE_ATTEMPTS):
+                self._put_rows(key, table, frame, gone, write_id)
+                if self._arrived(key, table, frame, write_id):
+                    return
+        raise StoreError(
+            f"rows of {key.symbol} on {key.trading_day} were acknowledged and are not there",
+            hint="ghtrader db questdb-health, then write the day again",
+            symbol=key.symbol,
+            day=key.trading_day.iso,
+        )
+
+    def _arrived(self, key: DayKey, table: Table, frame: pl.DataFrame, write_id: int) -> bool:
+        """Whether every column holds as many values as were written.
+
+        In a partition that is older than a column, the first commit that only replaces rows leaves that column empty
+        (server 9.3.4); the same rows once more fill it.
+        """
+        if frame.is_empty():
+            return True
+        cells = [_cells(frame[column.name]) for column in table.columns if column.name in frame.columns]
+        sums = ", ".join(words for words, _, _ in cells)
+        where = f"{self._where(key)} AND write_id = {write_id}"
+        found = self._wire.query(f"SELECT count(), {sums} FROM {self._settings.name(table.name)} WHERE {where}")[0]
+        return found[0] == len(frame) and all(
+            least <= (value or 0) <= most for value, (_, least, most) in zip(found[1:], cells, strict=True)
+        )
 
     def _require_window(self, key: DayKey, frame: pl.DataFrame) -> None:
         if not bool((frame["datetime"].diff().drop_nulls() > 0).all()):
@@ -240,7 +282,7 @@ class QuestdbTickStore:
             f"AND symbol = {quote(key.symbol)} AND write_id = {write_id}"
         )
         rows = self._wire.query(sql)
-        if not rows:
+        if not rows or rows[0][0] is None:
             return None
         try:
             return msgspec.json.decode(rows[0][0].encode(), type=DayManifest)
@@ -266,9 +308,10 @@ class QuestdbTickStore:
         frame = self._reader.frame(sql)
         manifest = None if frame.is_empty() else self._manifest_of(key, int(frame["write_id"][0] or NO_WRITE))
         if manifest is None:
+            found = f"{len(frame)} rows without a manifest, and so" if len(frame) else ""
             raise DataError(
-                f"no {key.kind} ticks of {key.symbol} on {key.trading_day}",
-                hint="ghtrader data list",
+                f"{found} no {key.kind} ticks of {key.symbol} on {key.trading_day}".strip(),
+                hint="import or copy the day again" if found else "ghtrader data list",
                 symbol=key.symbol,
                 day=key.trading_day.iso,
             )

@@ -29,7 +29,7 @@ from ghtrader.data.instruments import InstrumentTable
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.ports.day_worker import DayOutcome, DayTask, OutcomeKind
 
-__all__ = ["ProcessWorkers", "main"]
+__all__ = ["ProcessWorkers", "fetch_day", "ingest_of", "main"]
 
 END_TIMEOUT_S = 3.0
 
@@ -132,7 +132,20 @@ def _kind(error: GhtraderError) -> OutcomeKind:
     return "transient" if isinstance(error, ProviderTransientError) else "failed"
 
 
-def _fetch(services: AppServices, ingest: Ingest, task: DayTask) -> DayOutcome:
+def ingest_of(services: AppServices) -> Ingest:
+    """The way into the process's own store."""
+    return Ingest(
+        services.tick_store(),
+        calendar_of(services),
+        InstrumentTable.vendored(),
+        services.clock,
+        services.tool_version,
+        services.settings().config_hash,
+    )
+
+
+def fetch_day(services: AppServices, ingest: Ingest, task: DayTask) -> DayOutcome:
+    """Fetch and store a day; every deliberate error becomes an outcome."""
     started = services.clock.monotonic_ns()
     try:
         chunk = services.provider().ticks(task.symbol, TradingDay.parse(task.trading_day))
@@ -163,17 +176,10 @@ def main(arguments: list[str]) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print is no answer
     overrides = dict(item.split("=", 1) for item in arguments)
     services = AppServices(paths, os.environ, overrides)
-    ingest = Ingest(
-        services.tick_store(),
-        calendar_of(services),
-        InstrumentTable.vendored(),
-        services.clock,
-        services.tool_version,
-        services.settings().config_hash,
-    )
+    ingest = ingest_of(services)
     for line in sys.stdin.buffer:
         task = msgspec.json.decode(line, type=DayTask)
-        answers.write(msgspec.json.encode(_fetch(services, ingest, task)) + b"\n")
+        answers.write(msgspec.json.encode(fetch_day(services, ingest, task)) + b"\n")
     services.close_provider()
 
 

@@ -122,10 +122,19 @@ def download_series(services: Services, variety: str, *, progress: Progress = NO
         rows_per_s=round(run.rows / seconds, 1) if seconds else 0.0,
     )
     report = _write(services, report)
-    failure = run.refusal or _failure(product, ours, settings.missing_tolerance)
+    failure = run.refusal or _failure(product, ours, settings.missing_tolerance) or _silence(product, run)
     if failure is not None:
         raise failure
     return report
+
+
+def _silence(product: str, run: DownloadRun) -> GhtraderError | None:
+    """A run that gave up because nobody answered is no success, even when it could name every day."""
+    if not (run.deferred and run.silence):
+        return None
+    return ProviderTransientError(
+        f"{len(run.deferred)} days of {product} are left for later: {run.silence}", hint="run the same command again later"
+    )
 
 
 def _failure(product: str, ours: Sequence[Skip], tolerated: int) -> GhtraderError | None:

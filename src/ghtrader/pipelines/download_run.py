@@ -76,8 +76,8 @@ class DownloadSettings(msgspec.Struct, frozen=True, kw_only=True):
 class DownloadRun:
     """Every day is asked for at most ``attempts`` times; what ends neither stored nor skipped is deferred, and in the ledger too.
 
-    A run stops early when the provider's maintenance begins, when the breaker opened too often in a row, and when a login is
-    refused (``refusal``).
+    A run stops early when the provider's maintenance begins, when the breaker opened too often in a row (``silence`` holds the last
+    failure when nobody answered), and when a login is refused (``refusal``).
     """
 
     def __init__(self, services: Services, settings: DownloadSettings, tasks: Sequence[DayTask], progress: Progress) -> None:
@@ -91,6 +91,7 @@ class DownloadRun:
         self.skipped: list[Skip] = []
         self.deferred: list[DayTask] = []
         self.refusal: ProviderPermanentError | None = None
+        self.silence = ""
 
     def execute(self) -> None:
         """Until every day is stored, skipped or deferred."""
@@ -140,6 +141,7 @@ class DownloadRun:
     def _take(self, outcome: DayOutcome) -> None:
         task = DayTask(symbol=outcome.symbol, trading_day=outcome.trading_day)
         self._event(EVENTS[outcome.kind])
+        self.silence = outcome.message if outcome.kind == "transient" else ""
         if outcome.kind == "stored":
             self.stored += 1
             self.rows += outcome.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,11 +12,15 @@ from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_l5 import is_level5
+from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES
 from ghtrader.pipelines.download import last_closed_day
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.provider_gate import asking
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.market_data import MarketDataProvider
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["L5Start", "l5_start"]
 
@@ -74,7 +79,7 @@ class _Search:
                     raise  # refused, which says nothing of the day
                 self.probes[day.iso] = "no ticks"
             else:
-                self.probes[day.iso] = "level 5" if is_level5(frame.fill_nan(0.0), self._share) else "level 1"
+                self.probes[day.iso] = "level 5" if is_level5(_levels(frame), self._share) else "level 1"
             self._progress.advance(note=f"{day} {self.probes[day.iso]}")
         return self.probes[day.iso]
 
@@ -94,6 +99,19 @@ class _Search:
             else:
                 low = shown + 1
         return best
+
+
+def _levels(frame: pl.DataFrame) -> pl.DataFrame:
+    """A provider's frame with sizes only where there is a price, as ingest would have it."""
+    import polars as pl
+
+    return frame.with_columns(
+        pl.when(pl.col(price).cast(pl.Float64).fill_nan(0.0).fill_null(0.0) > 0)
+        .then(pl.col(size).fill_nan(0.0))
+        .otherwise(0.0)
+        .alias(size)
+        for price, size in zip((*BID_PRICES, *ASK_PRICES), (*BID_SIZES, *ASK_SIZES), strict=True)
+    )
 
 
 def _main_days(provider: MarketDataProvider, table: Sequence[tuple[TradingDay, str]], last: TradingDay) -> MainDays:

@@ -35,6 +35,7 @@ class ExchangeProcess:
             self._options += ["--script", str(script)]
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> ExchangeProcess:
         """Start and wait for its ``ready`` line; raises StoreError with what it said when it does not come up."""
@@ -56,7 +57,8 @@ class ExchangeProcess:
                 if line.strip() == "ready":
                     ready.set()
 
-        threading.Thread(target=read, daemon=True).start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
         deadline = Deadline(START_TIMEOUT_S)
         while not ready.wait(0.05):
             if self._process.poll() is not None or deadline.passed:
@@ -93,11 +95,15 @@ class ExchangeProcess:
 
     def stop(self) -> None:
         """End it in order, then with force."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._reader is not None and self._process.stdout is not None:
+            self._reader.join(STOP_TIMEOUT_S)
+            self._process.stdout.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 from ghtrader.core.errors import ConfigError
 
-__all__ = ["SCRUBBED", "load_tqsdk", "scrub"]
+__all__ = ["SCRUBBED", "forget_tables", "load_tqsdk", "scrub"]
 
 #: Variables that make the client silently replace the account, the mode or the dates of a program.
 SCRUBBED = (
@@ -68,3 +68,13 @@ def load_tqsdk(folder: Path) -> Any:
             os.environ["HOME"] = home
     logging.getLogger("TqApi").propagate = False
     return module
+
+
+def forget_tables() -> None:
+    """Let the client fetch the continuous table and the holidays again.
+
+    It keeps both for the life of the process: a process that stays would never hear of a roll.
+    """
+    calendar = importlib.import_module("tqsdk.calendar")
+    calendar.TqContCalendar.continuous = None
+    calendar.rest_days_df = None

@@ -19,7 +19,7 @@ from ghtrader.core.errors import (
     ProviderPermanentError,
     ProviderTransientError,
 )
-from ghtrader.tq.library import load_tqsdk
+from ghtrader.tq.library import forget_tables, load_tqsdk
 from ghtrader.tq.links import LINK_CODES
 
 __all__ = ["OPENING_S", "Credentials", "TqSession", "as_provider_error", "credentials_from", "is_maintenance", "open_api"]
@@ -136,6 +136,7 @@ def open_api(
                 raise ProviderPermanentError(error.message, hint="check the account's number and password: ghtrader account list")
             return bool(found)
 
+    forget_tables()
     try:
         with quiet():
             login = tqsdk.TqAuth(credentials.user, credentials.password)

@@ -237,9 +237,12 @@ class Broker:
             return
         last, volume = float(series.columns["last_price"][tick]), series.columns["volume"]
         beyond = last < order.price - 1e-9 if order.direction == "BUY" else last > order.price + 1e-9
-        traded = int(volume[tick] - volume[tick - 1])
+        place = (f"{order.symbol}/{order.direction} through", tick)
+        traded = int(volume[tick] - volume[tick - 1]) - self._used.get(place, 0)
         if beyond and traded > 0:
-            self._fill(order, min(order.left, traded), order.price)
+            taken = min(order.left, traded)
+            self._used[place] = self._used.get(place, 0) + taken
+            self._fill(order, taken, order.price)
 
     def _fill(self, order: Order, lots: int, price: float) -> None:
         account = self.account(order.user)

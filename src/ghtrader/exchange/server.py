@@ -25,7 +25,8 @@ __all__ = ["ExchangeServer", "environment_of"]
 REALM = "/auth/realms/shinnytech"
 FEATURES = ["futr", "sec", "lmt_idx", "tq_dl", "tq_lc_rk", "tq_trading_status", "tq_ma"]
 FAR_FUTURE_S = 4_102_444_800
-YIELD_EVERY = 64
+#: The market walks at most so long before clients are served; a market that cannot keep up forgets what lags further behind.
+LONGEST_STRIDE_S, LONGEST_LAG_S = 0.005, 1.0
 SHUTDOWN_S = 2.0
 #: A message of a client that is longer ends its connection.
 LONGEST_MESSAGE = 16 << 20
@@ -276,19 +277,16 @@ class ExchangeServer:
 
     async def _walk_once(self, stale: list[tuple[float, float]]) -> None:
         loop = asyncio.get_running_loop()
-        due, steps = loop.time(), 0
+        due = yielded = loop.time()
         for stamp, wait_ns in self.market.moments():
             due += wait_ns / 1e9 / self._speed
-            left = due - loop.time()
-            steps += 1
-            if left > 0.0005:
-                await asyncio.sleep(left)
-            elif steps % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-                due = max(due, loop.time() - 1.0)
+            now = loop.time()
+            if due - now > 0.0005 or now - yielded > LONGEST_STRIDE_S:
+                await asyncio.sleep(max(0.0, due - now))
+                yielded = loop.time()
+                due = max(due, yielded - LONGEST_LAG_S)
             self.market.now_ns = stamp
             self.broker.on_market(self.market.moved)
-            now = loop.time()
             if any(start <= now < start + seconds for start, seconds in stale):
                 continue
             for wire in self._wires:

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OPENBLAS_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test check lint types contracts coverage data-contract bench bench-questdb soak lock reference clean env env-test questdb questdb-stop test-questdb
+.PHONY: help demo test check lint types contracts coverage data-contract bench bench-questdb bench-tq soak lock reference clean env env-test questdb questdb-stop test-questdb
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench: $(VENV)/.test ## speed and memory beside peers, one core
 
 bench-questdb: $(VENV)/.test ## writes, reads and questions beside a bare client, on a server of its own
 	@bash scripts/bench_questdb.sh $(DATA)/bench-questdb
+
+bench-tq: $(VENV)/.test ## history and live ticks beside the bare TqSdk client, on a loopback exchange (minutes)
+	$(BIN)/python benchmarks/tq.py
 
 soak: $(VENV)/.test ## the truth study over twenty seeds (minutes)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.conftest import SAMPLES
 
 from ghtrader.core.errors import ProviderTransientError
 from ghtrader.core.trading_day import TradingDay
@@ -21,7 +22,6 @@ from ghtrader.testing.exchange_process import ExchangeProcess
 from ghtrader.tq import history
 from ghtrader.tq.history import TqHistory
 from ghtrader.tq.session import Credentials
-from tests.conftest import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOL, DAY, NEXT = "SHFE.rb2510", TradingDay.parse("2025-06-05"), TradingDay.parse("2025-06-06")

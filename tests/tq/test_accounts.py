@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ from tests.conftest import Cli, environment_of
 from tests.tq.conftest import Serve
 
 from ghtrader.core.clock import Deadline
-from ghtrader.core.errors import ConfigError
+from ghtrader.core.errors import ConfigError, ProviderMaintenanceError
+from ghtrader.data.maintenance import moment_ns
 from ghtrader.pipelines.accounts import list_accounts, verify_account
+from ghtrader.testing.fakes import FakeClock
 from ghtrader.tq.accounts import TradingAccount, declared_accounts
 from ghtrader.tq.session import Credentials, as_provider_error, credentials_from, read_accounts_file
 
@@ -89,5 +92,9 @@ def test_a_check_of_an_account_without_a_login_or_a_name_is_an_error(tmp_path: P
     environment = {name: value for name, value in environment_of(tmp_path).items() if not name.startswith("TQ")}
     services = AppServices(resolve_paths(environment), environment)
     assert [item.name for item in list_accounts(services)] == ["kq", "sim"]
+    services.clock = FakeClock(moment_ns(dt.date(2025, 6, 12), dt.time(12, 0)))
     with pytest.raises(ConfigError, match="no account 'nobody'"):
         verify_account(services, "nobody")
+    services.clock = FakeClock(moment_ns(dt.date(2025, 6, 12), dt.time(19, 29)))
+    with pytest.raises(ProviderMaintenanceError, match="nothing was asked"):
+        verify_account(services, "kq")

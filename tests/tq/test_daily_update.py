@@ -104,7 +104,7 @@ def test_a_time_within_the_maintenance_or_no_time_is_refused(open_services: Open
 
 def test_the_command_updates_once_and_the_service_stays_until_sigterm(serve: Serve, tmp_path: Path) -> None:
     exchange, cli = serve(), Cli(tmp_path)
-    environment = {**cli.environment, **exchange.environment, "GHTRADER_DATA_DOWNLOAD_MAINTENANCE_WINDOW": ""}
+    environment = {**cli.environment, **exchange.environment}
     command = [sys.executable, "-m", "ghtrader.app", "data", "update", "--var", "rb", "--watch", "--json"]
     service = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert service.stdout is not None

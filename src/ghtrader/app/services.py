@@ -157,7 +157,7 @@ class AppServices:
                 raise ConfigError("there is no login of the data provider", hint=hint)
             timeout = self.settings().get("data.download.timeout_s")
             assert isinstance(timeout, float)
-            folder = self.paths.data / "tqsdk" / str(os.getpid())
+            folder = self.paths.data / "tqsdk"
             self._history = TqHistory(self._credentials, folder, calendar_of(self), InstrumentTable.vendored(), timeout_s=timeout)
         return self._history
 
@@ -182,7 +182,7 @@ class AppServices:
             raise ConfigError(f"no account {name!r}: there are {', '.join(sorted(accounts))}", hint="ghtrader account list")
         if self._credentials is None:
             raise ConfigError("there is no login of the data provider", hint="export TQSDK_USER=... TQSDK_PASSWORD=...")
-        folder = self.paths.data / "tqsdk" / str(os.getpid())
+        folder = self.paths.data / "tqsdk"
         return TqBroker(
             accounts[name], self._credentials, folder, InstrumentTable.vendored(), self.clock, for_research=for_research
         )

@@ -34,7 +34,10 @@ SECRET = b"loopback"
 
 
 def environment_of(port: int, user: str, password: str) -> dict[str, str]:
-    """What a TqSdk script needs to find an exchange on this port, and ghtrader to log in (`TQSDK_USER`, `TQSDK_PASSWORD`)."""
+    """What a TqSdk script needs to find an exchange on this port, and ghtrader to log in (`TQSDK_USER`, `TQSDK_PASSWORD`).
+
+    The provider's daily maintenance is not ours: ghtrader may ask at any hour.
+    """
     http, socket = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
     return {
         "TQ_AUTH_URL": http,
@@ -47,6 +50,7 @@ def environment_of(port: int, user: str, password: str) -> dict[str, str]:
         "TQSDK_PASSWORD": password,
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
+        "GHTRADER_DATA_DOWNLOAD_MAINTENANCE_WINDOW": "",
     }
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import GhtraderError
+from ghtrader.pipelines.provider_gate import require_open
 from ghtrader.pipelines.services import DeclaredAccount, Services
 
 __all__ = ["AccountCheck", "ShownAccount", "list_accounts", "verify_account"]
@@ -49,11 +50,16 @@ def list_accounts(services: Services) -> list[ShownAccount]:
 
 
 def verify_account(services: Services, name: str, *, fresh: bool = False) -> AccountCheck:
-    """Log in, read funds, positions and orders, hang up. A check of the last five minutes is read back unless ``fresh``."""
+    """Log in, read funds, positions and orders, hang up. A check of the last five minutes is read back unless ``fresh``.
+
+    A failed check is kept too: a wrong password is not tried until the broker locks the account. Raises ConfigError for an account
+    that nobody declared, ProviderMaintenanceError (nothing is asked) in the provider's daily maintenance.
+    """
     ledger, now = services.ledger(), services.clock.now_ns()
     known = None if fresh else ledger.get(CACHE, name)
     if known is not None and now - int(known["checked_ns"]) < FRESH_S * NS_PER_S:
         return msgspec.structs.replace(msgspec.convert(known, AccountCheck), cached=True)
+    require_open(services)
     check = _check(services, name, now)
     ledger.put(CACHE, name, msgspec.to_builtins(check))
     return check

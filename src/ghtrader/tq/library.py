@@ -75,6 +75,6 @@ def forget_tables() -> None:
 
     It keeps both for the life of the process: a process that stays would never hear of a roll.
     """
-    calendar = importlib.import_module("tqsdk.calendar")
+    calendar: Any = importlib.import_module("tqsdk.calendar")
     calendar.TqContCalendar.continuous = None
     calendar.rest_days_df = None

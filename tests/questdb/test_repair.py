@@ -44,16 +44,17 @@ def whole(store: QuestdbStore) -> bool:
 
 @pytest.mark.parametrize(
     ("column", "staged"),
-    [("ask_volume2", True), ("phase", True), ("row_hash", False), ("write_id", False), ("trading_day", True)],
+    [("ask_volume2", False), ("phase", False), ("row_hash", True), ("write_id", False), ("trading_day", False)],
 )
-def test_the_first_write_after_a_column_was_restored_fills_it(filled: QuestdbStore, column: str, staged: bool) -> None:
-    """The server leaves a column that is younger than its partition empty when a commit only replaces rows."""
+def test_a_writer_that_stays_connected_fills_a_column_that_was_restored(filled: QuestdbStore, column: str, staged: bool) -> None:
+    """The server keeps the columns of a table for each ILP connection, and acknowledges what it then drops."""
     from dataclasses import replace
 
-    alter(filled, "ticks_raw_v2", f"DROP COLUMN {column}")
-    filled.schema().migrate()
     folder = filled.settings.import_folder if staged else None
     store = QuestdbStore(replace(filled.settings, import_folder=folder), filled._calendar, filled._clock, "test")
+    store.ticks().write_day(KEY, FRAME, MANIFEST)
+    alter(filled, "ticks_raw_v2", f"DROP COLUMN {column}")
+    filled.schema().migrate()
     store.ticks().write_day(KEY, FRAME, MANIFEST)
     assert whole(store)
     store.close()
@@ -182,6 +183,19 @@ def test_a_copy_fills_what_a_dropped_column_took(tmp_path: Path, server_environm
     again = copy_store(services, "local", "questdb")
     assert (again.copied, again.present, again.scopes) == (0, 1, 0)
     drop_tables(store)
+    store.close()
+
+
+def test_an_import_folder_that_is_not_there_is_a_problem_that_is_named(questdb: QuestdbStore, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    away = replace(questdb.settings, import_folder=tmp_path / "away")
+    store = QuestdbStore(away, questdb._calendar, questdb._clock, "test")
+    store.ticks().write_day(KEY, FRAME, MANIFEST)
+    assert whole(store)
+    health = store.health()
+    assert health.state == "warn"
+    assert any("GHTRADER_QUESTDB_IMPORT_DIR" in problem for problem in health.problems)
     store.close()
 
 

@@ -57,6 +57,11 @@ def check_health(
         exports = False
         problems.append(f"HTTP export: {error.message}; {error.hint}")
     export_ms = 1000 * elapsed_s(clock, started)
+    if settings.import_folder is not None and not settings.import_folder.is_dir():
+        problems.append(
+            f"there is no folder {settings.import_folder}: days go over the wire, slower; "
+            "set GHTRADER_QUESTDB_IMPORT_DIR to the server's import folder, or unset it"
+        )
     tables = _tables(settings, wire)
     for table in tables:
         if table.suspended:

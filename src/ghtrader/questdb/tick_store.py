@@ -129,6 +129,7 @@ class QuestdbTickStore:
                 self._put_rows(key, table, frame, gone, write_id)
                 if self._arrived(key, table, frame, write_id):
                     return
+                self._sender.close()
         raise StoreError(
             f"rows of {key.symbol} on {key.trading_day} were acknowledged and are not there",
             hint="ghtrader db questdb-health, then write the day again",
@@ -139,8 +140,8 @@ class QuestdbTickStore:
     def _arrived(self, key: DayKey, table: Table, frame: pl.DataFrame, write_id: int) -> bool:
         """Whether every column holds as many values as were written.
 
-        In a partition that is older than a column, the first commit that only replaces rows leaves that column empty
-        (server 9.3.4); the same rows once more fill it.
+        Through an ILP connection that was kept while a column was dropped and added again, perhaps by another process, the
+        server acknowledges rows and leaves that column empty (9.3.4).
         """
         if frame.is_empty():
             return True

@@ -97,8 +97,8 @@ def test_a_time_within_the_maintenance_or_no_time_is_refused(open_services: Open
     for bad in ("19:00", "19:30-19:00", "x-y"):
         with pytest.raises(ConfigError):
             MaintenanceWindow.parse(bad)
-    never = MaintenanceWindow.parse("")
-    assert never.closed_until(at("2025-06-05 00:00")) is None
+    for never in ("", "never"):
+        assert MaintenanceWindow.parse(never).closed_until(at("2025-06-05 00:00")) is None
     assert clock_time(" 09:05 ") == dt.time(9, 5)
 
 

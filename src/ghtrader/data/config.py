@@ -146,7 +146,7 @@ KEYS = (
         name="data.download.maintenance_window",
         kind="str",
         default="19:00-19:30",
-        doc="Daily window, Shanghai time, in which the provider is not asked at all; empty: none.",
+        doc="Daily window, Shanghai time, in which the provider is not asked at all; or never.",
     ),
     ConfigKey(
         name="data.download.daily_update_time",

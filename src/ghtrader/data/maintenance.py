@@ -46,8 +46,8 @@ class MaintenanceWindow(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> MaintenanceWindow:
-        """From ``HH:MM-HH:MM`` within one day; an empty text means never. Raises ConfigError for anything else."""
-        if not text.strip():
+        """From ``HH:MM-HH:MM`` within one day, or ``never``. Raises ConfigError for anything else."""
+        if text.strip() in {"", "never"}:
             return cls(dt.time(), dt.time())
         first, dash, last = text.partition("-")
         window = cls(clock_time(first), clock_time(last)) if dash else None

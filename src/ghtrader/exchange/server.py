@@ -50,7 +50,7 @@ def environment_of(port: int, user: str, password: str) -> dict[str, str]:
         "TQSDK_PASSWORD": password,
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
-        "GHTRADER_DATA_DOWNLOAD_MAINTENANCE_WINDOW": "",
+        "GHTRADER_DATA_DOWNLOAD_MAINTENANCE_WINDOW": "never",
     }
 
 

@@ -90,6 +90,14 @@ def two_days() -> ServedMarket:
     return market
 
 
+def ticking() -> ServedMarket:
+    """Ten minutes with a tick every half second, the present at their beginning."""
+    clocks = [f"21:{half // 120:02d}:{half % 120 / 2:04.1f}" for half in range(1, 1200)]
+    market = served({(RB, SECOND): frame(SECOND, [(clock, 3000 + n % 7, 1, 1000) for n, clock in enumerate(clocks)])})
+    market.start_on(SECOND)
+    return market
+
+
 def rolling() -> ServedMarket:
     """Two contracts: the second joins on the second day and is alone on the third."""
     later = [(clock, last + 100, traded, interest * 2) for clock, last, traded, interest in DAY]

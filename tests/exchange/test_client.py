@@ -31,7 +31,7 @@ from ghtrader.exchange.server import ExchangeServer, environment_of
 from ghtrader.pipelines.exchange import ExchangeRequest
 from ghtrader.testing.exchange_process import ExchangeProcess
 from tests.conftest import ROOT, SAMPLES
-from tests.exchange.markets import DAY, FIRST, NEXT, RB, TRADED, rolling, stamp, two_days
+from tests.exchange.markets import DAY, FIRST, NEXT, RB, TRADED, rolling, stamp, ticking, two_days
 
 SCRIPTS = Path(__file__).parent / "scripts"
 RECORDED = ROOT.parent / "shared" / "data" / "protocol" / "diff_rtn_data_messages.jsonl.gz"
@@ -270,29 +270,41 @@ while time.time() < end:
 print(json.dumps([resting.status, queued.status, queued.exchange_order_id]))
 api.close()
 """)
-DAMAGED = say("""
-api = TqApi(auth=login)
+SHORT = say("""
+import datetime, os, sys
+environments, found = json.loads(sys.argv[1]), {}
+def begin(name, *accounts):
+    os.environ.update(environments[name])
+    return TqApi(*accounts, auth=TqAuth("demo", "secret"), debug=False)
+
+api = begin("damaged")
 quote, serial = api.get_quote(S), api.get_tick_serial(S, 5)
 before = quote.last_price
 until(api, lambda: quote.datetime >= "2025-06-06 15:00:00")
 until(api, lambda: serial.iloc[-1].volume == 48)
-print(json.dumps([before, quote.last_price, quote.volume, serial.last_price.iloc[-1]]))
+found["damaged"] = [before, quote.last_price, quote.volume, serial.last_price.iloc[-1]]
 api.close()
-""")
-LOST = say("""
-api = TqApi(TqKq(), auth=login, debug=False)
+
+api = begin("lost", TqKq())
 quote = api.get_quote(S)
-lost, refused, kept = (api.insert_order(S, "BUY", "OPEN", lots, quote.bid_price1 - 50) for lots in (1, 2, 3))
-until(api, lambda: kept.exchange_order_id)
-print(json.dumps([[o.status, o.exchange_order_id != "", o.is_error, o.last_msg] for o in (lost, refused, kept)]))
+orders = [api.insert_order(S, "BUY", "OPEN", lots, quote.bid_price1 - 50) for lots in (1, 2, 3)]
+until(api, lambda: orders[2].exchange_order_id)
+found["lost"] = [[o.status, o.exchange_order_id != "", o.is_error, o.last_msg] for o in orders]
 api.close()
-""")
-NO_GRANT = say("""
+
+api = begin("no grant")
 try:
-    api = TqApi(TqSim(), auth=login)
-    api.get_tick_data_series(S, __import__("datetime").date(2025, 6, 5), __import__("datetime").date(2025, 6, 6))
+    api.get_tick_data_series(S, datetime.date(2025, 6, 5), datetime.date(2025, 6, 6))
 except Exception as error:
-    print(json.dumps(str(error)))
+    found["no grant"] = str(error)
+api.close()
+
+started = time.time()
+api = begin("slow")
+api.get_quote(S)
+found["slow"] = time.time() - started
+api.close()
+print(json.dumps(found))
 """)
 WRONG = say("""
 api = TqApi(TqAccount("simnow", "demo", "guess"), auth=login, debug=False)
@@ -305,56 +317,55 @@ codes = []
 def heard():
     codes.extend(item["code"] for item in notices.get_notifies())
     return codes.count(2019112901) >= 1
+first = quote.datetime
+until(api, lambda: quote.datetime > first)
+until(api, heard)
+codes.clear()
 until(api, heard)
 before = quote.datetime
 end = time.time() + 1.5
 while time.time() < end:
     api.wait_update(deadline=end)
-print(json.dumps([before, quote.datetime, 2019112902 in codes]))
-api.close()
-""")
-SLOW = say("""
-begin = time.time()
-api = TqApi(auth=login)
-quote = api.get_quote(S)
-print(json.dumps(time.time() - begin))
+other = TqApi(auth=login)
+print(json.dumps([before, quote.datetime, other.get_quote(S).datetime, 2019112902 in codes]))
+other.close()
 api.close()
 """)
 
 
 def test_faults_as_the_real_client_meets_them(tmp_path: Path) -> None:
     """All at once, as the client's own waits (reconnections after 10 to 20 s) are most of it."""
-    null = Fault(do="null_fields", fields=("last_price",))
+    markets: dict[str, tuple[tuple[Fault, ...], float]] = {
+        "queued": ((Fault(do="abort", link="td", after_s=8.0),), 0.0),
+        "wrong": ((), 0.0),
+        "closed": ((Fault(do="close", code=1001, after_s=4.0, times=1),), 1.0),
+        "damaged": ((Fault(do="null_fields", fields=("last_price",)),), 4.0),
+        "lost": ((Fault(do="lose_order"), Fault(do="reject_order")), 0.0),
+        "no grant": ((Fault(do="expired_grant"),), 0.0),
+        "slow": ((Fault(do="slow", ms=400, times=6),), 0.0),
+    }
     with contextlib.ExitStack() as stack:
-        played = {
-            "queued": (QUEUED, two_days(), (Fault(do="abort", link="td", after_s=8.0),), 0.0),
-            "damaged": (DAMAGED, two_days(), (null,), 4.0),
-            "lost": (LOST, two_days(), (Fault(do="lose_order"), Fault(do="reject_order")), 0.0),
-            "no grant": (NO_GRANT, two_days(), (Fault(do="expired_grant"),), 0.0),
-            "wrong": (WRONG, two_days(), (), 0.0),
-            "closed": (CLOSED, two_days(), (Fault(do="close", code=1001, after_s=4.0),), 2.0),
-            "slow": (SLOW, two_days(), (Fault(do="slow", ms=400, times=6),), 0.0),
-        }
         environments = {
-            name: stack.enter_context(exchange(market, *faults, speed=speed))
-            for name, (_, market, faults, speed) in played.items()
+            name: stack.enter_context(exchange(ticking() if name == "closed" else two_days(), *faults, speed=speed))
+            for name, (faults, speed) in markets.items()
         }
-        scripts = {
-            name: Script(environments[name], tmp_path / name.replace(" ", "_"), "-c", text)
-            for name, (text, _, _, _) in played.items()
+        waiting = {
+            name: Script(environments[name], tmp_path / name, "-c", text)
+            for name, text in {"queued": QUEUED, "wrong": WRONG, "closed": CLOSED}.items()
         }
-        scripts["wrong"].until("账户和密码不匹配")
-        assert scripts["queued"].result() == ["ALIVE", "ALIVE", ""], "the order and the cancel that were queued are dropped"
-        before, last, volume, tick = scripts["damaged"].result()
+        short = Script({}, tmp_path / "short", "-c", SHORT, json.dumps(environments)).result()
+        before, last, volume, tick = short["damaged"]
         assert (last, volume, tick) == (before, TRADED, 3003), "null keeps the old value, the tick has the new one"
-        lost, refused, kept = scripts["lost"].result()
+        lost, refused, kept = short["lost"]
         assert (lost[:2], refused[1:]) == (["ALIVE", False], [False, True, "CTP:31 资金不足"])
         assert kept == ["ALIVE", True, False, "未成交"]
-        assert "tq_dl" in scripts["no grant"].result() or "专业版" in scripts["no grant"].result()
-        assert scripts["slow"].result() > 1.0
-        before, after, restored = scripts["closed"].result()
-        assert before == after, "the client never subscribes again"
+        assert "专业版" in short["no grant"] or "购买" in short["no grant"]
+        assert short["slow"] > 1.0
+        waiting["wrong"].until("账户和密码不匹配")
+        before, after, present, restored = waiting["closed"].result()
+        assert before == after < present, "the client connects again but never subscribes"
         assert not restored
+        assert waiting["queued"].result() == ["ALIVE", "ALIVE", ""], "the order and the cancel that were queued are dropped"
 
 
 # --- recorded packets ---------------------------------------------------------------------------------------------------------

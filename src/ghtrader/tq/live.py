@@ -44,6 +44,7 @@ class _Hole:
 class TqLiveFeed:
     """`ports.live_feed.LiveFeed`. ``in_session`` says whether ticks are due now; silence then means a dead link.
 
+    silence_s: seconds without a tick in which the feed listened; a caller that was busy elsewhere proves nothing.
     begin: ids of the first tick to give by symbol, for a feed that goes on where another ended; default: the newest at the start.
     """
 
@@ -75,6 +76,7 @@ class TqLiveFeed:
         self._ticks = self._rebuilds = self._recycles = self._lost = self._held = 0
         self._last_receive_ns = 0
         self._quiet_since_ns = clock.monotonic_ns()
+        self._listened_s = 0.0
         self._message = ""
         self._subscribed = False
 
@@ -120,7 +122,9 @@ class TqLiveFeed:
                 return []
             found = self._collect()
             if not found and self._subscribed:
+                began_ns = self._clock.monotonic_ns()
                 self._session.wait(Deadline(min(deadline.left_s, STEP_S)))
+                self._listened_s += (self._clock.monotonic_ns() - began_ns) / NS_PER_S
                 found = self._collect()
         except ProviderPermanentError:
             self._end_session(FeedEvent.FAILED)
@@ -147,7 +151,7 @@ class TqLiveFeed:
             raise as_provider_error(error, what="ticks cannot be subscribed") from error
         finally:
             api.limit = None
-        self._subscribed, self._held = True, 0
+        self._subscribed, self._held, self._listened_s = True, 0, 0.0
         self._quiet_since_ns = self._clock.monotonic_ns()
         self._event(FeedEvent.REBUILT)
         return True
@@ -162,10 +166,10 @@ class TqLiveFeed:
             self._ticks += len(found)
             self._held += len(found)
             self._last_receive_ns = found[-1].receive_ns
-            self._quiet_since_ns = self._clock.monotonic_ns()
+            self._quiet_since_ns, self._listened_s = self._clock.monotonic_ns(), 0.0
             self._patience_s, self._message = self._silence_s, ""
             self._event(FeedEvent.DATA)
-        elif self._quiet_s >= self._patience_s and self._in_session():
+        elif self._listened_s >= self._patience_s and self._in_session():
             self._message = f"no tick for {self._patience_s:g} s in session"
             self._patience_s = min(2 * self._patience_s, max(LONGEST_SILENCE_S, self._silence_s))
             self._event(FeedEvent.SILENCE)

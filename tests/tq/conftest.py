@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -51,11 +52,17 @@ class InlineWorkers(FakeWorkers):
         self.services.close_provider()
 
 
-@pytest.fixture(autouse=True)
-def own_warnings_only() -> Iterator[None]:
+@contextlib.contextmanager
+def client_warnings_apart() -> Iterator[None]:
     """What the client itself uses that will go away is its makers' business."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"tqsdk(\.|$)")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_warnings_only() -> Iterator[None]:
+    with client_warnings_apart():
         yield
 
 

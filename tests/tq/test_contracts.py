@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import SAMPLES
-from tests.tq.conftest import open_broker, open_feed
+from tests.tq.conftest import client_warnings_apart, open_broker, open_feed
 
 from ghtrader.core.errors import HaltedError
 from ghtrader.core.orders import Offset, Side
@@ -83,8 +83,10 @@ class RealBroker:
     kind = ""
 
     @pytest.fixture(scope="class")
-    def port(self, exchange: ExchangeProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-        opened = open_broker(tmp_path_factory.mktemp(self.kind), self.kind)
+    @classmethod
+    def port(cls, exchange: ExchangeProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+        with client_warnings_apart():
+            opened = open_broker(tmp_path_factory.mktemp(cls.kind), cls.kind)
         yield opened
         opened.close()
 

@@ -30,7 +30,7 @@ def merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
 
 
 def undoes_nothing(target: dict[str, Any], patch: dict[str, Any]) -> bool:
-    """Whether merging loses no step: an object that follows a null would hide from the client that the old one went.
+    """Whether merging loses no step: an object over a null or a plain value would hide that what stood there before went.
 
     >>> undoes_nothing({"a": None}, {"a": 1}), undoes_nothing({"a": None}, {"a": {"x": 1}})
     (True, False)
@@ -38,7 +38,7 @@ def undoes_nothing(target: dict[str, Any], patch: dict[str, Any]) -> bool:
     for key, value in patch.items():
         if isinstance(value, dict) and key in target:
             known = target[key]
-            if known is None or (isinstance(known, dict) and not undoes_nothing(known, value)):
+            if not isinstance(known, dict) or not undoes_nothing(known, value):
                 return False
     return True
 

@@ -379,6 +379,35 @@ def test_a_wrong_password_is_refused_with_the_variable_and_never_shown(folder: P
     assert "s3cret" not in f"{caught.value} {caught.value.context} {store.settings!r}"
 
 
+def test_a_server_with_logins_of_its_own_takes_rows_and_gives_them_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    logins = {"http.user": "web", "http.password": "w3b", "pg.user": "boss", "pg.password": "b0ss"}
+    server = QuestdbServer(tmp_path / "server", options=logins, memory="512m").start()
+    try:
+        environment = {f"GHTRADER_QUESTDB_{name.replace('.', '_').upper()}": value for name, value in logins.items()}
+        write_note(tmp_path, {**server.environment, **environment})
+        base = open_store(tmp_path)
+        store = QuestdbStore(replace(base.settings, import_folder=None), base._calendar, base._clock, "test")
+        store.schema().migrate()
+        frame = tick_frame(400)
+        key, manifest = day_manifest(frame)
+        store.ticks().write_day(key, frame, manifest)
+        assert compare_with_manifest(manifest, store.ticks().read_day(key)) == []
+        assert store.health().state == "ok"
+        wrong = QuestdbStore(replace(store.settings, http_password="s3cret-wrong"), base._calendar, base._clock, "test")
+        for work in (lambda: wrong.ticks().read_day(key), lambda: wrong.ticks().write_day(key, frame, manifest)):
+            with pytest.raises(StoreError, match="refuses the login") as caught:
+                work()
+            assert "GHTRADER_QUESTDB_HTTP_PASSWORD" in caught.value.hint
+            assert "s3cret" not in f"{caught.value} {caught.value.context}"
+        assert wrong.health().state == "error"
+        for item in (store, wrong):
+            item.close()
+    finally:
+        server.stop()
+
+
 def test_a_backup_is_restored_by_another_server(tmp_path: Path) -> None:
     """The how-to's steps: checkpoint, copy, release; a server that finds `_restore` in the copy comes up with the same days."""
     import shutil

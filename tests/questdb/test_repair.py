@@ -13,10 +13,12 @@ from tests.questdb.test_parity import services_on
 
 from ghtrader.core.errors import DataError, SchemaError, StoreError
 from ghtrader.data.manifests import compare_with_manifest
+from ghtrader.data.tables import TABLES, VIEWS
+from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.store_copy import compare_stores, copy_store
 from ghtrader.questdb.store import QuestdbStore
 from ghtrader.testing.builders import SYMBOL, day_manifest, tick_frame
-from ghtrader.testing.questdb_stores import drop_tables
+from ghtrader.testing.questdb_stores import drop_tables, open_store
 
 FRAME = tick_frame(400)
 KEY, MANIFEST = day_manifest(FRAME)
@@ -127,6 +129,25 @@ def test_a_damaged_migration_ledger_is_named_and_filled_again(filled: QuestdbSto
     schema.require_current()
     assert schema.migrate().noop
     assert whole(filled)
+
+
+def test_a_first_creation_that_was_killed_is_finished_by_the_next_writer_unless_something_differs(root: Path) -> None:
+    store = open_store(root)
+    schema = store.schema()
+    schema._make_ledger()
+    for step in schema.migrate(dry_run=True).steps[:3]:
+        store.wire.execute(step.sql)
+    assert not schema.virgin
+    assert len(prepare_store(store)) == len(TABLES) + len(VIEWS)
+    assert prepare_store(store) == []
+    schema.require_current()
+    alter(store, "ticks_raw_v2", "DROP COLUMN ask_volume2")
+    store.wire.execute(f"DROP TABLE {store.settings.name('schema_migrations_v2')}")
+    with pytest.raises(SchemaError) as caught:
+        prepare_store(store)
+    assert caught.value.hint == "ghtrader db migrate"
+    drop_tables(store)
+    store.close()
 
 
 @pytest.mark.parametrize("column", ["document", "seq"])

@@ -40,7 +40,7 @@ KEYS = (
         minimum=0.1,
         maximum=30.0,
         unit="s",
-        doc="How long a connection to the server may take.",
+        doc="How long a connection to the server, and its first answer, may take.",
     ),
     ConfigKey(
         name="store.query_timeout_s",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import ConfigError, StoreError
 from ghtrader.questdb.settings import QuestdbSettings
-from ghtrader.questdb.wire import EXTRA_HINT, PgWire, check_http, unreachable
+from ghtrader.questdb.wire import EXTRA_HINT, PgWire, check_http, http_login_refused, unreachable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -142,6 +142,8 @@ class IlpSender:
             text = " ".join(str(error).split())
             if error.code in {QuestDBErrorCode.SocketError, QuestDBErrorCode.CouldNotResolveAddr}:
                 raise unreachable(self._settings, self._settings.http_port, text) from error
+            if error.code == QuestDBErrorCode.AuthError or "code: 401" in text or "code: 403" in text:
+                raise http_login_refused(self._settings) from error
             lowered = text.lower()
             retryable = error.code == QuestDBErrorCode.ServerFlushError and ("could not flush buffer: http" in lowered)
             busy = any(code in lowered for code in ("503", "504", "529", "timeout", "connection"))

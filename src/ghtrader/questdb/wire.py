@@ -53,6 +53,14 @@ def unreachable(settings: QuestdbSettings, port: int, error: BaseException | str
     )
 
 
+def http_login_refused(settings: QuestdbSettings) -> StoreError:
+    """The error for a server that wants another user or password over HTTP."""
+    return StoreError(
+        f"QuestDB at {settings.host}:{settings.http_port} refuses the login",
+        hint="set GHTRADER_QUESTDB_HTTP_USER and GHTRADER_QUESTDB_HTTP_PASSWORD",
+    )
+
+
 def _first_answer(settings: QuestdbSettings, port: int, request: bytes) -> bytes:
     """The first bytes a server says to ``request``, within the connection timeout; empty when it hangs up."""
     deadline = Deadline(settings.connect_timeout_s)
@@ -318,8 +326,7 @@ class HttpReader:
                 return body
             text = body[:2000].decode(errors="replace")
             if status in {401, 403}:
-                hint = "set GHTRADER_QUESTDB_HTTP_USER and GHTRADER_QUESTDB_HTTP_PASSWORD"
-                raise StoreError(f"QuestDB at {self._settings.host}:{self._settings.http_port} refuses the login", hint=hint)
+                raise http_login_refused(self._settings)
             busy = status in {429, 503} or any(word in text.lower() for word in BUSY_WORDS)
             if not busy or deadline.passed:
                 raise server_error(text or f"HTTP {status}", sql)

@@ -9,6 +9,7 @@ artifact with Java 17, else from Docker where an engine runs.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -153,11 +154,16 @@ class QuestdbServer:
             deadline.pause(POLL_S)
         return self
 
+    def _login(self) -> dict[str, str]:
+        user = self.options.get("http.user", "")
+        word = f"{user}:{self.options.get('http.password', '')}"
+        return {"Authorization": f"Basic {base64.b64encode(word.encode()).decode()}"} if user else {}
+
     def healthy(self) -> bool:
         """Whether the server answers and its query engine works."""
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=2)
-            connection.request("GET", "/exec?query=select%201")
+            connection.request("GET", "/exec?query=select%201", headers=self._login())
             answer = connection.getresponse()
             body = answer.read()
             connection.close()

@@ -72,6 +72,7 @@ class SharedBreaker(RuleBasedStateMachine):
 TestSharedBreaker = SharedBreaker.TestCase
 
 
+@settings(deadline=None)
 @given(chosen=SETTINGS, bad=st.lists(st.sampled_from([Event.MAINTENANCE, Event.SILENCE]), min_size=1, max_size=60))
 def test_an_outage_is_asked_threshold_times_and_then_once_an_opening(chosen: BreakerSettings, bad: list[Event]) -> None:
     breaker, now, asked = Breaker(), 0, 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghtrader.core.errors import ProviderMaintenanceError, ProviderPermanentError, ProviderTransientError, RiskDenied
@@ -66,6 +66,7 @@ def test_closing_takes_only_what_is_free(position: BrokerPosition, side: Side, l
     assert split_close(position, side, lots) == expected
 
 
+@settings(deadline=None)
 @given(
     today=st.integers(0, 9),
     history=st.integers(0, 9),
@@ -163,6 +164,7 @@ def test_an_order_of_another_process_is_read_back_as_it_was_sent() -> None:
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------------
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(FeedEvent)), max_size=30))
 def test_no_sequence_of_events_reopens_a_closed_feed_or_makes_a_dead_one_live_without_data(events: list[FeedEvent]) -> None:
     state, closed = FeedState.CONNECTING, False
@@ -219,7 +221,8 @@ def test_what_would_take_over_a_program_is_removed_and_nothing_else() -> None:
 class StubSession:
     """What the feed reads of a client: a tick serial that a test fills, and what was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
         self.sent: list[dict] = []
         self.data: dict = {"ticks": {"X": {"last_id": -1, "data": {}}}, "charts": {}, "mdhis_more_data": False, "notify": {}}
         self.api = SimpleNamespace(
@@ -230,7 +233,8 @@ class StubSession:
         )
 
     def wait(self, deadline: object) -> None:
-        """Nothing comes by itself."""
+        """Nothing comes by itself, time passes."""
+        self.clock.advance(1.0)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -246,8 +250,9 @@ class StubSession:
 
 
 def stub_feed(tmp_path: Path, **options: object) -> tuple[TqLiveFeed, StubSession]:
-    feed = TqLiveFeed(Credentials("a", "b"), tmp_path, ("X",), FakeClock(1), in_session=lambda: False, **options)
-    session = StubSession()
+    clock = FakeClock(1)
+    feed = TqLiveFeed(Credentials("a", "b"), tmp_path, ("X",), clock, **{"in_session": lambda: False, **options})
+    session = StubSession(clock)
     feed._session = session  # type: ignore[assignment]
     return feed, session
 
@@ -272,6 +277,7 @@ def test_a_hole_is_asked_for_and_ticks_behind_it_wait(tmp_path: Path) -> None:
     assert (feed.status.lost, feed.next_ids) == (0, {"X": 11})
 
 
+@settings(deadline=None)
 @given(kept=st.sets(st.integers(6, 14)))
 def test_what_the_provider_no_longer_has_is_counted_exactly(tmp_path_factory: pytest.TempPathFactory, kept: set[int]) -> None:
     feed, session = stub_feed(tmp_path_factory.getbasetemp())
@@ -294,3 +300,19 @@ def test_a_feed_that_goes_on_where_another_ended_asks_for_what_lies_between(tmp_
     session.tell(2, 3, 4, 5, last=7)
     session.answer()
     assert ids_of(feed) == [2, 3, 4, 5, 6, 7]
+
+
+def test_silence_before_a_session_does_not_count_and_in_one_it_does(tmp_path: Path) -> None:
+    is_open = [False]
+    feed, session = stub_feed(tmp_path, in_session=lambda: is_open[0], silence_s=5.0, recycling=RecyclePolicy(quiet_s=10**9))
+    session.tell(1)
+    assert ids_of(feed) == [1]
+    for _ in range(100):
+        feed.poll(0.0)
+    is_open[0] = True
+    for _ in range(4):
+        feed.poll(0.0)
+    assert (feed.status.rebuilds, feed.status.state) == (0, FeedState.LIVE)
+    feed.poll(0.0)
+    assert (feed.status.rebuilds, feed.status.state) == (1, FeedState.REBUILDING)
+    assert "no tick for 5 s in session" in feed.status.message

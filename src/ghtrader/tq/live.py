@@ -162,6 +162,7 @@ class TqLiveFeed:
         found: list[LiveTick] = []
         for symbol in self._symbols:
             found += self._fresh(symbol)
+        in_session = self._in_session()
         if found:
             self._ticks += len(found)
             self._held += len(found)
@@ -169,13 +170,15 @@ class TqLiveFeed:
             self._quiet_since_ns, self._listened_s = self._clock.monotonic_ns(), 0.0
             self._patience_s, self._message = self._silence_s, ""
             self._event(FeedEvent.DATA)
-        elif self._listened_s >= self._patience_s and self._in_session():
+        elif not in_session:
+            self._listened_s = 0.0  # the first tick of a session may take its time
+        elif self._listened_s >= self._patience_s:
             self._message = f"no tick for {self._patience_s:g} s in session"
             self._patience_s = min(2 * self._patience_s, max(LONGEST_SILENCE_S, self._silence_s))
             self._event(FeedEvent.SILENCE)
         if self._state == FeedState.REBUILDING:
             self._end_session(FeedEvent.FAILED)
-        elif self._recycling.is_due(held=self._held, in_session=self._in_session(), quiet_s=self._quiet_s):
+        elif self._recycling.is_due(held=self._held, in_session=in_session, quiet_s=self._quiet_s):
             self._end_session(FeedEvent.RECYCLE)
         return found
 

@@ -12,7 +12,7 @@ from ghtrader.testing.exchange_process import ExchangeProcess
 Scenario = Iterator[None]
 
 
-def together(scenarios: Iterable[tuple[ExchangeProcess, Callable[[], Scenario]]], timeout_s: float = 150.0) -> None:
+def together(scenarios: Iterable[tuple[ExchangeProcess, Callable[[], Scenario]]], timeout_s: float = 300.0) -> None:
     """Step every scenario, each with its exchange's environment, until all have ended."""
     deadline = Deadline(timeout_s)
     alive = [(exchange, scenario()) for exchange, scenario in scenarios]

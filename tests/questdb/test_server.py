@@ -35,16 +35,16 @@ def evaluated(exports: str) -> dict[str, str]:
 def test_start_is_idempotent_prints_exports_and_stop_ends_it(tmp_path: Path) -> None:
     folder = tmp_path / "a server's folder"
     first = launch("start", folder, GHTRADER_QUESTDB_MEMORY="512m")
-    assert first.returncode == 0, first.stderr
-    exports = evaluated(first.stdout)
-    assert set(exports) == {
-        "GHTRADER_QUESTDB_HOST",
-        "GHTRADER_QUESTDB_HTTP_PORT",
-        "GHTRADER_QUESTDB_PG_PORT",
-        "GHTRADER_QUESTDB_IMPORT_DIR",
-    }
-    assert exports["GHTRADER_QUESTDB_IMPORT_DIR"] == str(folder / "import")
     try:
+        assert first.returncode == 0, first.stderr
+        exports = evaluated(first.stdout)
+        assert set(exports) == {
+            "GHTRADER_QUESTDB_HOST",
+            "GHTRADER_QUESTDB_HTTP_PORT",
+            "GHTRADER_QUESTDB_PG_PORT",
+            "GHTRADER_QUESTDB_IMPORT_DIR",
+        }
+        assert exports["GHTRADER_QUESTDB_IMPORT_DIR"] == str(folder / "import")
         assert launch("start", folder).stdout == first.stdout
         assert launch("status", folder).stdout == first.stdout
         done = subprocess.run(

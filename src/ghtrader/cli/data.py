@@ -176,7 +176,7 @@ def _show_validation(console: Console, report: ValidationReport) -> None:
             day.trading_day,
             day.overall_state,
             day.reason_code,
-            " ".join(f"{part.part} {part.slots_filled:.1%}" for part in day.parts),
+            " ".join(f"{part.session_part} {part.slots_filled:.1%}" for part in day.parts),
             len(day.gaps),
             day.rows,
         )

@@ -7,7 +7,6 @@ stretch. From a file alone our outage and the provider's cannot be told apart: t
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,36 +17,18 @@ from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.phases import PART_NAMES, Phase, TickFlag
 from ghtrader.data.schema import ASK_PRICES, BID_PRICES
 from ghtrader.data.sessions import DaySessions
+from ghtrader.data.verdict import Cause, DayVerdict, Gap, PartCoverage, ReasonCode, State, worst
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DayVerdict", "Gap", "PartCoverage", "ReasonCode", "Thresholds", "null_rate", "validate_day", "worst"]
+__all__ = ["Thresholds", "null_rate", "validate_day"]
 
 SLOT_NS = 500_000_000
 BUCKETS_S = ((2, 5), (5, 15), (15, 30), (30, None))
 #: Steps of volume in intervals up to this length tell the day's ordinary pace.
 ORDINARY_NS = 1_000_000_000
 MIN_VOLUME_STEP_LOTS = 20.0
-STATES = ("noop", "ok", "warn", "error")
-
-
-class ReasonCode(StrEnum):
-    """Why a day is not plainly ok; documented in docs/reference/validation.md. Append-only."""
-
-    OK = "ok"
-    NO_ROWS = "no_rows"
-    ROWS_OUTSIDE_SESSIONS = "rows_outside_sessions"
-    TIME_NOT_INCREASING = "time_not_increasing"
-    MIXED_SCHEDULE_HASH = "mixed_schedule_hash"
-    PROVENANCE_MISSING = "provenance_missing"
-    PART_MISSING = "part_missing"
-    PART_INCOMPLETE = "part_incomplete"
-    GAPS = "gaps"
-    VOLUME_FELL = "volume_fell"
-    NULL_RATE_L1 = "null_rate_l1"
-    NULL_RATE_L5 = "null_rate_l5"
-    CROSSED_BOOKS = "crossed_books"
 
 
 HINTS: dict[ReasonCode, str] = {
@@ -78,59 +59,6 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     null_rate_l5_max: float = 0.20
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """A hole with evidence. ``start_ns`` is the last row before, ``end_ns`` the first row after."""
-
-    start_ns: int
-    end_ns: int
-    part: str
-    seconds: float
-    cause: str
-    evidence: str
-
-
-class PartCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """One session part: rows, share of its 500 ms slots with a row, first and last row, interval quantiles in ms."""
-
-    part: str
-    rows: int
-    slots_filled: float
-    first_ns: int | None
-    last_ns: int | None
-    interval_ms_p50: float | None
-    interval_ms_p99: float | None
-    interval_ms_max: float | None
-
-
-class DayVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Verdict on one trading day, in layers: ours (engineering), the source's, the policy's; overall is the worst."""
-
-    symbol: str
-    trading_day: str
-    rows: int
-    engineering_state: str
-    source_state: str
-    policy_state: str
-    overall_state: str
-    reason_code: str
-    reasons: list[str]
-    action_hint: str
-    parts: list[PartCoverage]
-    gaps: list[Gap]
-    gap_buckets: dict[str, int]
-    gap_seconds: float
-    quiet_holes: int
-    null_rate_l1: float | None
-    null_rate_l5: float | None
-    crossed_rows: int
-    schedule_hash: str
-
-
-def worst(states: list[str]) -> str:
-    """The worst of several states; ``noop`` when there is none."""
-    return max(states, key=STATES.index, default="noop")
-
-
 def null_rate(frame: pl.DataFrame, columns: tuple[str, ...]) -> float | None:
     """Share of rows in which any of the columns is absent; fail-closed: a missing column is absent in every row.
 
@@ -148,7 +76,7 @@ def _coverage(ts: npt.NDArray[np.int64], part: int, start_ns: int, end_ns: int) 
     slots = (end_ns - start_ns) // SLOT_NS
     intervals = np.diff(ts) / 1e6
     return PartCoverage(
-        part=PART_NAMES[part],  # type: ignore[index]
+        session_part=PART_NAMES[part],  # type: ignore[index]
         rows=len(ts),
         slots_filled=round(min(1.0, len(np.unique(ts // SLOT_NS)) / slots), 6),
         first_ns=int(ts[0]) if len(ts) else None,
@@ -180,9 +108,9 @@ def _find_gaps(
                 Gap(
                     start_ns=int(ts[hole]),
                     end_ns=int(ts[hole + 1]),
-                    part=part,
+                    session_part=part,
                     seconds=round(seconds, 3),
-                    cause="unknown",
+                    cause=Cause.UNKNOWN,
                     evidence=evidence,
                 )
             )
@@ -252,11 +180,11 @@ def validate_day(frame: pl.DataFrame, sessions: DaySessions, limits: Thresholds,
     policy_errors += [ReasonCode.GAPS] if gap_seconds >= limits.silence_error_s else []
     policy_warnings = [ReasonCode.NULL_RATE_L5] if l5 is None or l5 > limits.null_rate_l5_max else []
     policy_warnings += [ReasonCode.CROSSED_BOOKS] if crossed else []
-    source_state = "error" if ReasonCode.PART_MISSING in source else "warn" if source else "ok"
+    source_state = State.ERROR if ReasonCode.PART_MISSING in source else State.WARN if source else State.OK
     states = {
-        "engineering_state": "error" if engineering else "ok",
+        "engineering_state": State.ERROR if engineering else State.OK,
         "source_state": source_state,
-        "policy_state": "error" if policy_errors else "warn" if policy_warnings else "ok",
+        "policy_state": State.ERROR if policy_errors else State.WARN if policy_warnings else State.OK,
     }
     reasons = list(dict.fromkeys([*engineering, *policy_errors, *source, *policy_warnings]))
     leading = reasons[0] if reasons else ReasonCode.OK
@@ -265,11 +193,11 @@ def validate_day(frame: pl.DataFrame, sessions: DaySessions, limits: Thresholds,
         trading_day=sessions.trading_day.iso,
         rows=len(frame),
         **states,
-        overall_state=worst(list(states.values())),
-        reason_code=leading.value,
-        reasons=[reason.value for reason in reasons],
+        overall_state=worst(states.values()),
+        reason_code=leading,
+        reasons=reasons,
         action_hint=HINTS.get(leading, ""),
-        parts=parts,
+        coverage={part.session_part: part for part in parts},
         gaps=gaps,
         gap_buckets=_buckets(gaps),
         gap_seconds=round(gap_seconds, 3),

@@ -11,7 +11,8 @@ from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.sessions import sessions_for
-from ghtrader.data.validation import DayVerdict, Thresholds, validate_day, worst
+from ghtrader.data.validation import Thresholds, validate_day
+from ghtrader.data.verdict import DayVerdict, Gap, State, worst
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.prepare import prepare_store
@@ -20,11 +21,11 @@ from ghtrader.ports.ledger_store import LedgerStore
 from ghtrader.ports.table_store import TableStore
 from ghtrader.ports.tick_store import DayKey
 
-__all__ = ["ValidationReport", "gap_starts", "validate_main_l5"]
+__all__ = ["ValidationReport", "gap_starts", "known_gaps", "validate_main_l5"]
 
 TABLE = "validation"
 SUMMARY, GAPS = "main_l5_validate_summary_v2", "main_l5_validate_gaps_v2"
-VERSION = 1
+VERSION = 2
 
 
 class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
 
     alias: str
     schedule_hash: str
-    overall_state: str
+    overall_state: State
     noop: bool
     validated: int
     unchanged: int
@@ -76,7 +77,7 @@ def validate_main_l5(
             ledger.put(TABLE, _key(schedule.alias, day), {"identity": identity, "verdict": msgspec.to_builtins(verdict)})
         verdicts.append(verdict)
         progress.advance(note=f"{day} {verdict.overall_state}")
-    state = worst([verdict.overall_state for verdict in verdicts])
+    state = worst(verdict.overall_state for verdict in verdicts)
     progress.finish(f"{len(days)} days: {state}")
     return ValidationReport(
         alias=schedule.alias,
@@ -97,7 +98,7 @@ def _record(tables: TableStore, symbol: str, day: TradingDay, verdict: DayVerdic
             "datetime": gap.start_ns,
             **named,
             "end_ns": gap.end_ns,
-            "part": gap.part,
+            "part": gap.session_part,
             "seconds": gap.seconds,
             "cause": gap.cause,
             "evidence": gap.evidence,
@@ -118,8 +119,15 @@ def _record(tables: TableStore, symbol: str, day: TradingDay, verdict: DayVerdic
     tables.replace(SUMMARY, scope, [summary])
 
 
-def gap_starts(ledger: LedgerStore, symbol: str, day: TradingDay) -> npt.NDArray[np.int64]:
-    """Starts of the known gaps of a day, int64 ns; empty when the day has none or was never validated."""
+def known_gaps(ledger: LedgerStore, symbol: str, day: TradingDay) -> list[Gap]:
+    """Gaps of a day where rows are missing, in time order; none when it has none or was never validated.
+
+    symbol: the continuous alias for the series, the contract for raw ticks.
+    """
     known = ledger.get(TABLE, _key(symbol, day))
-    gaps = [] if known is None else known["verdict"]["gaps"]
-    return np.array([gap["start_ns"] for gap in gaps], dtype=np.int64)
+    return [] if known is None else msgspec.convert(known["verdict"]["gaps"], list[Gap])
+
+
+def gap_starts(ledger: LedgerStore, symbol: str, day: TradingDay) -> npt.NDArray[np.int64]:
+    """Starts of the known gaps of a day, int64 ns; see :func:`known_gaps`."""
+    return np.array([gap.start_ns for gap in known_gaps(ledger, symbol, day)], dtype=np.int64)

@@ -21,7 +21,7 @@ from ghtrader.data.calendar import Calendar
 from ghtrader.data.canonical import CanonicalDay, canonical_day
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.manifests import column_hashes
-from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
+from ghtrader.data.row_hash import REHASH_COMMAND, ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import sessions_for, trading_days_of
 from ghtrader.ports.market_data import HistoryChunk
@@ -172,7 +172,7 @@ class Ingest:
                 versions = f"v{old.row_hash_version}, this is v{ROW_HASH_VERSION}"
                 raise HashVersionError(
                     f"{key.symbol} {key.trading_day} is stored with row hash {versions}",
-                    hint="import the day into a fresh data folder",
+                    hint=f"{REHASH_COMMAND} --symbol {key.symbol}",
                     symbol=key.symbol,
                     day=key.trading_day.iso,
                 )

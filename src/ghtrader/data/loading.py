@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import HashVersionError
 from ghtrader.data.day_cache import DayReader
 from ghtrader.data.day_ticks import DayTicks, from_frame
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.row_hash import ROW_HASH_VERSION
+from ghtrader.data.row_hash import require_version
 from ghtrader.ports.tick_store import DayKey
 
 __all__ = ["load_day_ticks"]
@@ -20,16 +19,11 @@ def load_day_ticks(
 ) -> DayTicks:
     """One partition as `DayTicks`; ``gaps_ns`` are starts of ledger gaps, the row after each is a break.
 
-    Raises DataError when there is no such partition, HashVersionError when its hashes are of another version.
+    Raises DataError when there is no such partition, HashVersionError when its hashes are of an unknown version.
     """
     manifest = store.manifest(key)
-    if manifest is not None and manifest.row_hash_version != ROW_HASH_VERSION:
-        raise HashVersionError(
-            f"{key.symbol} {key.trading_day} carries row hash v{manifest.row_hash_version}, expected v{ROW_HASH_VERSION}",
-            hint="import the day again",
-            symbol=key.symbol,
-            day=key.trading_day.iso,
-        )
+    if manifest is not None:
+        require_version(manifest.row_hash_version, subject=f"{key.symbol} {key.trading_day}")
     frame = store.read_day(key)
     contract = frame["underlying_symbol"][0] if "underlying_symbol" in frame.columns and len(frame) else key.symbol
     spec = instruments.spec(contract, key.trading_day)

@@ -11,7 +11,7 @@ from ghtrader.core.clock import Clock
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.main_schedule import MainSchedule
 from ghtrader.data.manifests import column_hashes
-from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
+from ghtrader.data.row_hash import day_digest
 from ghtrader.data.schema import SCHEMA_VERSION
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 
@@ -52,7 +52,7 @@ def stale_reason(old: DayManifest | None, raw: DayManifest, schedule: MainSchedu
         return "raw ticks changed"
     if old.lineage.get("schedule_hash") != schedule.schedule_hash or old.lineage.get("segment_id") != str(segment_id):
         return "schedule changed"
-    if (old.schema_version, old.row_hash_version) != (SCHEMA_VERSION, ROW_HASH_VERSION):
+    if (old.schema_version, old.row_hash_version) != (SCHEMA_VERSION, raw.row_hash_version):
         return "schema or row hash version changed"
     return ""
 
@@ -99,8 +99,8 @@ def build_day(
         symbol=key.symbol,
         trading_day=day.iso,
         rows=len(frame),
-        digest=day_digest(key.kind, key.symbol, day.iso, frame["row_hash"].to_numpy()),
-        row_hash_version=ROW_HASH_VERSION,
+        digest=day_digest(key.kind, key.symbol, day.iso, frame["row_hash"].to_numpy(), raw.row_hash_version),
+        row_hash_version=raw.row_hash_version,
         schema_version=SCHEMA_VERSION,
         rows_in=len(frame),
         conversions=raw.conversions,

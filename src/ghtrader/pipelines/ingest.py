@@ -18,7 +18,7 @@ from ghtrader.data.ingest import DayImport, Ingest
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.manifests import Difference, compare_with_manifest, frame_digest
 from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
-from ghtrader.data.row_hash import ROW_HASH_VERSION
+from ghtrader.data.row_hash import require_one_version
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.services import Services
@@ -189,7 +189,7 @@ def list_store(services: Services, *, kind: str | None = None, symbol: str | Non
 def digest_store(
     services: Services, *, kind: str | None = "raw", symbol: str | None = None, day: str | None = None
 ) -> DigestReport:
-    """Digest every chosen partition from its rows; raises DataError when nothing is stored."""
+    """Digest every chosen partition from its rows; raises DataError when nothing is stored, HashVersionError when versions mix."""
     store = services.tick_store()
     days: list[StoredDay] = []
     for key in _keys(store, kind, symbol, day):
@@ -202,8 +202,9 @@ def digest_store(
         raise DataError(
             "nothing is stored that matches", hint="ghtrader data import FILE...", symbol=symbol or "", kind=kind or ""
         )
+    version = require_one_version([(f"{item.symbol} {item.trading_day}", item.row_hash_version) for item in days], subject="the store")
     whole = content_hash([(item.kind, item.symbol, item.trading_day, item.digest) for item in days])
-    return DigestReport(digest=whole, rows=sum(item.rows for item in days), row_hash_version=ROW_HASH_VERSION, days=days)
+    return DigestReport(digest=whole, rows=sum(item.rows for item in days), row_hash_version=version, days=days)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ghtrader.cli import data_contract
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.clock import iso_utc
@@ -219,3 +220,6 @@ def l5_start(
     rows = list(report["probes"].items())
     title = f"{report['product']}: five levels from {report['first_level5_day']} ({report['contract']})"
     emit(report, as_json=as_json, render=lambda console: table(console, title, ("probed day", "feed"), rows))
+
+
+data_contract.add_commands(app)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ghtrader.core.config_keys import ConfigKey
+from ghtrader.data.contract_config import CONTRACT_KEYS
 
 __all__ = ["KEYS"]
 
 KEYS = (
+    *CONTRACT_KEYS,
     ConfigKey(
         name="data.validation.gap_min_s",
         kind="float",

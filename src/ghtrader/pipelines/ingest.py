@@ -202,7 +202,9 @@ def digest_store(
         raise DataError(
             "nothing is stored that matches", hint="ghtrader data import FILE...", symbol=symbol or "", kind=kind or ""
         )
-    version = require_one_version([(f"{item.symbol} {item.trading_day}", item.row_hash_version) for item in days], subject="the store")
+    version = require_one_version(
+        [(f"{item.symbol} {item.trading_day}", item.row_hash_version) for item in days], subject="the store"
+    )
     whole = content_hash([(item.kind, item.symbol, item.trading_day, item.digest) for item in days])
     return DigestReport(digest=whole, rows=sum(item.rows for item in days), row_hash_version=version, days=days)
 

@@ -13,6 +13,7 @@ from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.loading import load_day_ticks
 from ghtrader.data.main_schedule import MainSchedule
+from ghtrader.data.manifests import require_one_hash_version
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.build import DatasetStore, build_day, build_identity
 from ghtrader.datasets.day_dataset import DayDataset
@@ -22,6 +23,7 @@ from ghtrader.datasets.provenance import provenance_problem, require_provenance
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_build
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.validate import gap_starts
 from ghtrader.ports.tick_store import DayKey
@@ -41,7 +43,7 @@ class BuiltDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build did. ``left_out``: days without clean provenance (non-strict only)."""
+    """What a build did. ``left_out``: days without clean provenance (non-strict only). ``run``: its folder under ``runs/``."""
 
     alias: str
     factor_set: str
@@ -49,6 +51,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     days: list[BuiltDay]
     reused: int
     left_out: list[str]
+    run: str = ""
 
 
 def _clean_days(services: Services, schedule: MainSchedule, strict: bool) -> tuple[list[TradingDay], list[str]]:
@@ -56,6 +59,7 @@ def _clean_days(services: Services, schedule: MainSchedule, strict: bool) -> tup
     days = services.tick_store().days("main_l5", schedule.alias)
     if not days:
         raise DataError(f"no days of {schedule.alias} are materialised", hint=f"ghtrader main-l5 --var {schedule.product}")
+    require_one_hash_version(reader, [DayKey("main_l5", schedule.alias, day) for day in days])
     problems: dict[str, str] = {}
     hashes: dict[str, str] = {}
     for day in days:
@@ -78,6 +82,7 @@ def build_datasets(
     services: Services, variety: str, *, set_name: str, strict: bool = True, progress: Progress = NO_PROGRESS
 ) -> tuple[list[DayDataset], BuildReport]:
     """Datasets of every clean day of the series, built or reused, and the report on them."""
+    started = services.clock.monotonic_ns()
     prepare_store(services.store())
     schedule, chosen = current_schedule(services, variety), factor_set(set_name)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
@@ -105,7 +110,7 @@ def build_datasets(
     report = BuildReport(
         alias=schedule.alias, factor_set=chosen.name, set_hash=chosen.set_hash, days=built, reused=count, left_out=left_out
     )
-    return datasets, report
+    return datasets, msgspec.structs.replace(report, run=record_build(services, report, started, strict=strict))
 
 
 def _built(dataset: DayDataset, reused: bool) -> BuiltDay:

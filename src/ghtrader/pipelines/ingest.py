@@ -21,8 +21,9 @@ from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
 from ghtrader.data.row_hash import require_one_version
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_import
 from ghtrader.pipelines.services import Services
-from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
+from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
 
 __all__ = [
     "DigestReport",
@@ -46,7 +47,10 @@ def calendar_of(services: Services) -> Calendar:
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
-    """What an import did. ``rows_in`` = ``rows_written`` + ``deduped`` + all ``dropped``, over readable files."""
+    """What an import did. ``rows_in`` = ``rows_written`` + ``deduped`` + all ``dropped``, over readable files.
+
+    sources: the readable files with their hashes. run: the folder under ``runs/`` with manifest and report, empty for a no-op.
+    """
 
     rows_in: int = 0
     rows_written: int = 0
@@ -59,8 +63,10 @@ class ImportReport(msgspec.Struct, kw_only=True):
     notes: list[str] = []
     days: list[DayImport] = []
     errors: list[dict[str, Any]] = []
+    sources: list[SourceFile] = []
     files: int = 0
     seconds: float = 0.0
+    run: str = ""
 
     def add(self, day: DayImport) -> None:
         """Count one partition's import."""
@@ -98,7 +104,7 @@ def import_files(
         services.tool_version,
         services.settings().config_hash,
     )
-    report = ImportReport(files=len(files), dropped={}, days=[], errors=[])
+    report = ImportReport(files=len(files), dropped={}, days=[], errors=[], sources=[])
     progress.start("import", len(files))
     for path in files:
         try:
@@ -112,6 +118,7 @@ def import_files(
         progress.advance(note=path.name)
     progress.finish(f"{report.rows_written:,} rows written, {report.deduped:,} were there")
     report.seconds = round(elapsed_s(services.clock, started), 3)
+    report.run = record_import(services, report, started)
     return report
 
 
@@ -119,6 +126,7 @@ def _import_file(ingest: Ingest, path: Path, symbol: str | None, mapping: Column
     source = read_ticks(path, symbol=symbol, mapping=mapping)
     report.ignored_columns = sorted({*report.ignored_columns, *source.ignored})
     report.notes += source.notes
+    report.sources.append(SourceFile(path.name, source.sha256, len(source.frame)))
     for day in ingest.import_frame(source.symbol, source.frame, source=path.name, sha256=source.sha256):
         report.add(day)
 

@@ -14,9 +14,11 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_l5 import MainL5Day, build_day
 from ghtrader.data.main_schedule import MainSchedule, build_schedule, read_continuous_table
+from ghtrader.data.manifests import require_one_hash_version
 from ghtrader.pipelines.download_report import DownloadReport
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_main_l5
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, TickStore
 
@@ -135,7 +137,8 @@ def current_schedule(services: Services, variety: str) -> MainSchedule:
 class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     """What materialising did, day by day; ``noop`` when every day was current.
 
-    daily_aggregate: what became of the server's daily view (``none`` for files).
+    daily_aggregate: what became of the server's daily view (``none`` for files). run: the folder under ``runs/`` with manifest
+    and report, empty for a no-op.
     """
 
     alias: str
@@ -149,6 +152,7 @@ class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     daily_aggregate: str
     days: list[MainL5Day]
     download: DownloadReport | None = None
+    run: str = ""
 
 
 def build_main_l5(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
@@ -157,6 +161,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
     Days the schedule no longer covers are removed and reported. A day without raw ticks is reported as missing only
     between the first and the last stored raw day of its contract.
     """
+    started = services.clock.monotonic_ns()
     prepare_store(services.store())
     schedule = current_schedule(services, variety)
     store, settings = services.tick_store(), services.settings()
@@ -169,6 +174,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
         for day in calendar_of(services).between(schedule.first_day, schedule.last_day)
         if known and min(known) <= day <= max(known)
     ]
+    require_one_hash_version(store, [DayKey("raw", schedule.segment_of(day).contract, day) for day in covered])
     progress.start("main_l5", len(covered))
     days: list[MainL5Day] = []
     for day in covered:
@@ -190,7 +196,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
     }
     progress.finish(f"{counts['written']} written, {counts['unchanged']} unchanged")
     noop = not counts["written"] and not counts["removed"]
-    return MainL5Report(
+    report = MainL5Report(
         alias=schedule.alias,
         schedule_hash=schedule.schedule_hash,
         noop=noop,
@@ -198,6 +204,7 @@ def build_main_l5(services: Services, variety: str, *, full: bool = False, progr
         days=days,
         **counts,
     )
+    return msgspec.structs.replace(report, run=record_main_l5(services, report, started, full=full))
 
 
 def fetch_schedule(services: Services, variety: str) -> ScheduleReport:

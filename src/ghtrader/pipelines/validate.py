@@ -16,6 +16,7 @@ from ghtrader.data.verdict import DayVerdict, Gap, State, worst
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_validation
 from ghtrader.pipelines.services import Services, Settings
 from ghtrader.ports.ledger_store import LedgerStore
 from ghtrader.ports.table_store import TableStore
@@ -38,6 +39,7 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
     validated: int
     unchanged: int
     days: list[DayVerdict]
+    run: str = ""
 
 
 def thresholds_of(settings: Settings) -> Thresholds:
@@ -53,6 +55,7 @@ def validate_main_l5(
     services: Services, variety: str, *, force: bool = False, progress: Progress = NO_PROGRESS
 ) -> ValidationReport:
     """Judge every stored day of the variety's series; days judged before (same rows, same thresholds) are not repeated."""
+    started = services.clock.monotonic_ns()
     prepare_store(services.store())
     schedule, store, ledger = current_schedule(services, variety), services.tick_store(), services.ledger()
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
@@ -79,7 +82,7 @@ def validate_main_l5(
         progress.advance(note=f"{day} {verdict.overall_state}")
     state = worst(verdict.overall_state for verdict in verdicts)
     progress.finish(f"{len(days)} days: {state}")
-    return ValidationReport(
+    report = ValidationReport(
         alias=schedule.alias,
         schedule_hash=schedule.schedule_hash,
         overall_state=state,
@@ -88,6 +91,8 @@ def validate_main_l5(
         unchanged=unchanged,
         days=verdicts,
     )
+    run = record_validation(services, report, started, kind="main_l5", symbol=schedule.alias)
+    return msgspec.structs.replace(report, run=run)
 
 
 def _record(tables: TableStore, symbol: str, day: TradingDay, verdict: DayVerdict) -> None:

@@ -6,7 +6,7 @@ merged and written under its exclusive lock, so that two imports of one day lose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.clock import Clock
+from ghtrader.core.clock import Clock, iso_utc
 from ghtrader.core.errors import DataError, HashVersionError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
@@ -134,13 +134,20 @@ class Ingest:
     config_hash: str = ""
 
     def import_frame(
-        self, symbol: str, frame: pl.DataFrame, *, source: str, sha256: str, only: TradingDay | None = None
+        self,
+        symbol: str,
+        frame: pl.DataFrame,
+        *,
+        source: str,
+        sha256: str,
+        only: TradingDay | None = None,
+        request: Mapping[str, str] | None = None,
     ) -> list[DayImport]:
         """Import one source frame; returns what happened to each trading day it touches, in day order.
 
-        only: the trading day that all rows must belong to. Raises UnknownInstrumentError for a product nobody declared,
-        CalendarError for a day outside the calendar, DataError for a row of another day than ``only``; all before
-        anything is written.
+        only: the trading day that all rows must belong to. request: what a provider was asked for. Raises
+        UnknownInstrumentError for a product nobody declared, CalendarError for a day outside the calendar, DataError for a
+        row of another day than ``only``; all before anything is written.
         """
         product = self.instruments.product(symbol).product
         arrays = frame_arrays(frame)
@@ -150,20 +157,24 @@ class Ingest:
             message = f"{source} was to hold {symbol} on {only}, but has rows of {', '.join(others)}"
             raise DataError(message, hint="import the file on its own: it is split by day", days=others)
         results: list[DayImport] = []
+        origin = SourceFile(source, sha256, 0, dict(request or {}))
         for position, day in enumerate(days):
             chosen = arrays if len(days) == 1 else arrays.rows(np.flatnonzero(index == position))
             if len(chosen.ts_ns):
-                results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, source, sha256))
+                results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, origin))
         return results
 
     def import_chunk(self, chunk: HistoryChunk) -> DayImport:
         """Import what a provider gave for one trading day; raises DataError when rows belong to another day."""
-        days = self.import_frame(chunk.symbol, chunk.frame, source=chunk.source, sha256=chunk.sha256, only=chunk.trading_day)
+        request = {**chunk.request, "received": iso_utc(self.clock.now_ns())}
+        days = self.import_frame(
+            chunk.symbol, chunk.frame, source=chunk.source, sha256=chunk.sha256, only=chunk.trading_day, request=request
+        )
         if not days:
             raise DataError(f"{chunk.source} gave no rows of {chunk.symbol} on {chunk.trading_day}", symbol=chunk.symbol)
         return days[0]
 
-    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: str, sha256: str) -> DayImport:
+    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: SourceFile) -> DayImport:
         sessions = sessions_for(product, key.trading_day, self.calendar, self.instruments)
         spec = self.instruments.spec(key.symbol, key.trading_day)
         with self.store.exclusive(key):
@@ -192,7 +203,7 @@ class Ingest:
             unchanged = (old is not None and digest == old.digest) or (old is None and not len(day.ts_ns))
             if not unchanged:
                 frame = canonical_frame(day, key.symbol, key.trading_day)
-                origin = SourceFile(source, sha256, len(rows.ts_ns))
+                origin = msgspec.structs.replace(source, rows=len(rows.ts_ns))
                 self.store.write_day(key, frame, self._manifest(key, frame, day, digest, origin, old))
         return DayImport(
             symbol=key.symbol,

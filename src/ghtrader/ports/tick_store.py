@@ -31,11 +31,15 @@ class DayKey(msgspec.Struct, frozen=True, order=True):
 
 
 class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where rows came from: a file's name and content hash, or a provider's name and request."""
+    """Where rows came from: a file's name and content hash, or a provider's name and the request that it answered.
+
+    request: of a provider only: symbol, window (from, to), when it was asked, with which client; never a credential.
+    """
 
     name: str
     sha256: str
     rows: int
+    request: dict[str, str] = {}
 
 
 class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,11 +10,13 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from ghtrader.core.clock import Deadline
+from ghtrader.core.clock import Deadline, iso_utc
 from ghtrader.core.errors import GhtraderError, ProviderMaintenanceError, ProviderPermanentError, ProviderTransientError
 from ghtrader.core.instruments import CONTINUOUS_PREFIX, alias_of
 from ghtrader.core.trading_day import TradingDay
@@ -106,9 +108,12 @@ class TqHistory:
             self._session.close()
         sessions = sessions_for(self._instruments.product(symbol).product, trading_day, self._calendar, self._instruments)
         margin = 3600 * 10**9
-        rows = self._rows_between(symbol, sessions.first_ns - margin, sessions.last_ns + margin)
+        window = (sessions.first_ns - margin, sessions.last_ns + margin)
+        rows = self._rows_between(symbol, *window)
         self._session.days_served += 1
-        return self._chunk(symbol, trading_day, rows)
+        chunk = self._chunk(symbol, trading_day, rows)
+        asked = {"symbol": symbol, "from": iso_utc(window[0]), "to": iso_utc(window[1]), "client": f"tqsdk {version('tqsdk')}"}
+        return msgspec.structs.replace(chunk, request=asked)
 
     def _rows_between(self, symbol: str, first_ns: int, last_ns: int) -> list[Any]:
         """Ticks of a span in order of their ids."""

@@ -17,9 +17,10 @@ __all__ = ["load_day_ticks"]
 def load_day_ticks(
     store: DayReader, key: DayKey, instruments: InstrumentTable, *, gaps_ns: npt.NDArray[np.int64] | None = None
 ) -> DayTicks:
-    """One partition as `DayTicks`; ``gaps_ns`` are starts of ledger gaps, the row after each is a break.
+    """One partition as `DayTicks`; ``gaps_ns`` are the day's known gaps, (k, 2) starts and ends.
 
-    Raises DataError when there is no such partition, HashVersionError when its hashes are of an unknown version.
+    Raises DataError when there is no such partition, HashVersionError when its hashes are of an unknown version,
+    ProvenanceError when it is of a series and its rows do not say where they belong.
     """
     manifest = store.manifest(key)
     if manifest is not None:

@@ -1,0 +1,60 @@
+"""The known gaps of a stored day, from the verdict on exactly these rows, and days that nobody ever judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.data.day_ticks import DayTicks
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.loading import load_day_ticks
+from ghtrader.data.verdict import DayVerdict
+from ghtrader.pipelines.services import Services
+from ghtrader.ports.ledger_store import LedgerStore
+from ghtrader.ports.tick_store import DayKey, DayManifest
+
+__all__ = ["GATE", "gaps_of_day", "gate_key", "stored_ticks"]
+
+VALIDATION = "validation"
+#: Verdicts of the build gate by series, trading day and digest: they stand until the day is validated by itself.
+GATE = "main_l5_gate"
+
+
+def gate_key(symbol: str, day: str, digest: str) -> str:
+    """Name of the gate's verdict on certain rows of a day."""
+    return f"{symbol}/{day}/{digest[:16]}"
+
+
+def _verdict(document: dict[str, Any] | None, digest: str, rows: int) -> DayVerdict | None:
+    """The verdict, when it is on these rows."""
+    if document is None:
+        return None
+    verdict = msgspec.convert(document["verdict"], DayVerdict)
+    return verdict if verdict.rows == rows and document.get("digest", digest) == digest else None
+
+
+def gaps_of_day(ledger: LedgerStore, manifest: DayManifest) -> npt.NDArray[np.int64] | None:
+    """Starts and ends of the known gaps of a partition, int64 (k, 2) ns; None when these rows were never judged.
+
+    A day of the series that was not validated itself takes the verdict of the build gate, or that on the contract's raw day.
+    """
+    symbol, day, lineage = manifest.symbol, manifest.trading_day, manifest.lineage
+    found = _verdict(ledger.get(VALIDATION, f"{symbol}/{day}"), manifest.digest, manifest.rows)
+    if found is None:
+        found = _verdict(ledger.get(GATE, gate_key(symbol, day, manifest.digest)), manifest.digest, manifest.rows)
+    if found is None and "raw_digest" in lineage:
+        raw = ledger.get(VALIDATION, f"{lineage['underlying_symbol']}/{day}")
+        found = _verdict(raw, lineage["raw_digest"], manifest.rows)
+    if found is None:
+        return None
+    return np.array([(gap.start_ns, gap.end_ns) for gap in found.gaps if gap.is_gap], dtype=np.int64).reshape(-1, 2)
+
+
+def stored_ticks(services: Services, key: DayKey) -> DayTicks:
+    """A stored day, raw or of the series, as arrays; its known gaps are hard segments."""
+    manifest = services.tick_store().manifest(key)
+    gaps = None if manifest is None else gaps_of_day(services.ledger(), manifest)
+    return load_day_ticks(services.day_reader(), key, InstrumentTable.vendored(), gaps_ns=gaps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ghtrader.cli import data_contract, data_reports
+from ghtrader.cli import data_calendar, data_contract, data_reports
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.clock import iso_utc
@@ -224,3 +224,4 @@ def l5_start(
 
 data_contract.add_commands(app)
 data_reports.add_commands(app)
+data_calendar.add_commands(app)

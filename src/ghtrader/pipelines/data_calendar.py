@@ -1,0 +1,278 @@
+"""Days x contracts: what is stored, how it was judged, what is missing and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from ghtrader.core.errors import DataError, UsageError
+from ghtrader.core.instruments import CONTINUOUS_PREFIX, alias_of, product_of
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.main_schedule import MainSchedule
+from ghtrader.data.verdict import Cause
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.main_series import TABLE as SCHEDULES
+from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.verdicts import KnownVerdict, known_verdicts
+from ghtrader.ports.tick_store import DayKey
+
+__all__ = [
+    "CAUSE_LETTERS",
+    "LETTERS",
+    "CalendarDay",
+    "CalendarMonth",
+    "CalendarSeries",
+    "DataCalendar",
+    "DayStatus",
+    "data_calendar",
+]
+
+SKIPS = "download_skips"
+#: What to do about a missing day, by kind.
+HINTS = {"raw": "ghtrader data import FILE", "main_l5": "ghtrader main-l5 --var VAR"}
+
+
+class DayStatus(StrEnum):
+    """What one cell of the calendar says. A day that is no trading day has no cell."""
+
+    OK = "ok"
+    WARN = "warn"
+    ERROR = "error"
+    UNCHECKED = "unchecked"  # stored, never validated
+    MISSING = "missing"  # expected, not stored
+    PROVIDER_MISSING = "provider_missing"  # expected, and the provider answered that it has nothing
+    BEYOND = "beyond"  # a trading day outside the schedule, or outside the contract's days
+
+
+#: One letter each, so that a calendar reads without colour.
+LETTERS: dict[DayStatus, str] = {
+    DayStatus.OK: "O",
+    DayStatus.WARN: "W",
+    DayStatus.ERROR: "E",
+    DayStatus.UNCHECKED: "U",
+    DayStatus.MISSING: "M",
+    DayStatus.PROVIDER_MISSING: "P",
+    DayStatus.BEYOND: "-",
+}
+CAUSE_LETTERS: dict[str, str] = {
+    Cause.UNKNOWN: "?",
+    Cause.OUR_OUTAGE: "o",
+    Cause.PROVIDER_MISSING: "p",
+    Cause.HALTED: "h",
+    Cause.LATE: "l",
+    Cause.SPARSE_MARKET: "s",
+    Cause.AUCTION: "a",
+    Cause.EXCHANGE_BREAK: "b",
+}
+STORED = frozenset({DayStatus.OK, DayStatus.WARN, DayStatus.ERROR, DayStatus.UNCHECKED})
+
+
+class CalendarDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One trading day of one contract. gaps: count by cause. beyond_schedule: stored although the schedule does not cover it."""
+
+    trading_day: str
+    status: DayStatus
+    rows: int = 0
+    reason_code: str = ""
+    gaps: dict[str, int] = {}
+    gap_seconds: float = 0.0
+    note: str = ""
+    beyond_schedule: bool = False
+
+
+class CalendarMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """Weeks of a month, Monday to Friday; None where there is no trading day (or another month)."""
+
+    month: str
+    weeks: list[list[CalendarDay | None]]
+
+
+class CalendarSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """One contract, or the main series. counts: days by status. months: the same days as blocks."""
+
+    kind: str
+    symbol: str
+    rows: int
+    counts: dict[str, int]
+    gaps: dict[str, int]
+    days: list[CalendarDay]
+
+    def months(self) -> list[CalendarMonth]:
+        """The days as month blocks, in order."""
+        found: dict[str, dict[tuple[int, int], CalendarDay]] = {}
+        for day in self.days:
+            date = TradingDay.parse(day.trading_day).date
+            week = (date.day - 1 + date.replace(day=1).weekday()) // 7
+            found.setdefault(day.trading_day[:7], {})[week, date.weekday()] = day
+        blocks = []
+        for month, cells in found.items():
+            weeks = [[cells.get((week, weekday)) for weekday in range(5)] for week in range(6)]
+            blocks.append(CalendarMonth(month=month, weeks=[week for week in weeks if any(week)]))
+        return blocks
+
+
+class DataCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """Every chosen series over one span of trading days, both ends included."""
+
+    first_day: str
+    last_day: str
+    expected_by: str
+    series: list[CalendarSeries]
+
+
+class _Known(msgspec.Struct):
+    """What is known of one series before its days are put in order."""
+
+    kind: str
+    symbol: str
+    rows: dict[str, int]
+    expected: set[str]
+    covered: set[str] | None
+    verdicts: dict[str, KnownVerdict]
+    skips: dict[str, tuple[str, str]]
+
+
+def data_calendar(
+    services: Services,
+    *,
+    variety: str | None = None,
+    symbol: str | None = None,
+    first: str | None = None,
+    last: str | None = None,
+) -> DataCalendar:
+    """Days x contracts of a variety, of one symbol, or of everything stored; ``first`` and ``last`` trading days to show.
+
+    Expected are the schedule's days for the series, and for a contract the days on which it is the main contract and those
+    between its first and last stored one. Raises DataError when there is nothing to show.
+    """
+    if variety and symbol:
+        raise UsageError("--var and --symbol are two ways to choose", hint="ghtrader data calendar --help")
+    calendar = calendar_of(services)
+    known = [_known(services, calendar, kind, name) for kind, name in _chosen(services, variety, symbol)]
+    days = {day for series in known for day in (*series.rows, *series.expected)}
+    if not days:
+        what = symbol or variety or "anything"
+        raise DataError(f"nothing of {what} is stored or scheduled", hint="ghtrader data import FILE...")
+    begin = TradingDay.parse(first) if first else TradingDay.parse(min(days))
+    end = TradingDay.parse(last) if last else TradingDay.parse(max(days))
+    if end < begin:
+        raise UsageError(f"{begin} to {end} is no span of days", hint="--from 2025-06-01 --to 2025-06-30")
+    span = [day.iso for day in calendar.between(begin, end)]
+    return DataCalendar(
+        first_day=begin.iso,
+        last_day=end.iso,
+        expected_by=calendar.table.source,
+        series=[_series(series, span) for series in known],
+    )
+
+
+def _chosen(services: Services, variety: str | None, symbol: str | None) -> list[tuple[str, str]]:
+    store = services.tick_store()
+    if symbol:
+        return [("main_l5" if symbol.startswith(CONTINUOUS_PREFIX) else "raw", symbol)]
+    raw, series = store.symbols("raw"), {*store.symbols("main_l5"), *(alias for alias, _ in services.ledger().items(SCHEDULES))}
+    if variety:
+        product = InstrumentTable.vendored().resolve_product(variety.removeprefix(CONTINUOUS_PREFIX))
+        raw = [name for name in raw if product_of(name) == product]
+        series = {alias for alias in series if alias == alias_of(product)}
+    scheduled = {segment.contract for alias in series for segment in getattr(_schedule(services, alias), "segments", ())}
+    return [*(("main_l5", alias) for alias in sorted(series)), *(("raw", name) for name in sorted({*raw, *scheduled}))]
+
+
+def _schedule(services: Services, alias: str) -> MainSchedule | None:
+    document = services.ledger().get(SCHEDULES, alias)
+    return None if document is None else msgspec.convert(document, MainSchedule)
+
+
+def _span(calendar: Calendar, first: TradingDay, last: TradingDay) -> Iterable[str]:
+    return (day.iso for day in calendar.between(first, last))
+
+
+def _known(services: Services, calendar: Calendar, kind: str, symbol: str) -> _Known:
+    store, ledger = services.tick_store(), services.ledger()
+    stored = store.days(kind, symbol)
+    manifests = [(day, store.manifest(DayKey(kind, symbol, day))) for day in stored]
+    expected: set[str] = set()
+    covered: set[str] | None = None
+    verdicts = known_verdicts(ledger, symbol)
+    if kind == "main_l5":
+        schedule = _schedule(services, symbol)
+        if schedule is not None:
+            covered = set(_span(calendar, schedule.first_day, schedule.last_day))
+            expected |= covered
+    else:
+        alias = alias_of(product_of(symbol))
+        schedule = _schedule(services, alias)
+        for segment in () if schedule is None else schedule.segments:
+            if segment.contract == symbol:
+                expected |= set(_span(calendar, TradingDay.parse(segment.first_day), TradingDay.parse(segment.last_day)))
+        # the series' rows are the contract's own: a verdict on them holds for both
+        verdicts = {day: one for day, one in known_verdicts(ledger, alias).items() if day in expected} | verdicts
+        if stored:
+            expected |= set(_span(calendar, stored[0], stored[-1]))
+    skips = {key.rpartition("/")[2]: (row["cause"], row["message"]) for key, row in ledger.items(SKIPS, prefix=f"{symbol}/")}
+    return _Known(
+        kind=kind,
+        symbol=symbol,
+        rows={day.iso: manifest.rows for day, manifest in manifests if manifest is not None},
+        expected=expected,
+        covered=covered,
+        verdicts=verdicts,
+        skips=skips,
+    )
+
+
+def _day(series: _Known, day: str) -> CalendarDay:
+    if day not in series.rows:
+        if day not in series.expected:
+            return CalendarDay(trading_day=day, status=DayStatus.BEYOND)
+        cause, message = series.skips.get(day, ("", ""))
+        status = DayStatus.PROVIDER_MISSING if cause == "provider_missing" else DayStatus.MISSING
+        return CalendarDay(trading_day=day, status=status, reason_code=cause, note=message or HINTS[series.kind])
+    beyond = series.covered is not None and day not in series.covered
+    verdict = series.verdicts.get(day)
+    if verdict is None or verdict.overall_state == "noop" or verdict.rows != series.rows[day]:
+        note = "" if verdict is None else "judged before it was written anew"
+        return CalendarDay(trading_day=day, status=DayStatus.UNCHECKED, rows=series.rows[day], note=note, beyond_schedule=beyond)
+    return CalendarDay(
+        trading_day=day,
+        status=DayStatus(verdict.overall_state),
+        rows=series.rows[day],
+        reason_code=verdict.reason_code,
+        gaps=_by_cause(verdict),
+        gap_seconds=round(sum(gap.seconds for gap in verdict.gaps), 3),
+        note=verdict.action_hint,
+        beyond_schedule=beyond,
+    )
+
+
+def _by_cause(verdict: KnownVerdict) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for gap in verdict.gaps:
+        counts[str(gap.cause)] = counts.get(str(gap.cause), 0) + 1
+    return counts
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _series(series: _Known, span: list[str]) -> CalendarSeries:
+    days = [_day(series, day) for day in span]
+    counts = _sum({str(day.status): 1} for day in days)
+    return CalendarSeries(
+        kind=series.kind,
+        symbol=series.symbol,
+        rows=sum(day.rows for day in days),
+        counts={str(status): counts[str(status)] for status in DayStatus if str(status) in counts},
+        gaps=_sum(day.gaps for day in days),
+        days=days,
+    )

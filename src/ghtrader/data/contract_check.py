@@ -173,9 +173,9 @@ def _stamps(file: _File) -> npt.NDArray[np.int64] | None:
     if "datetime" not in file.frame.columns:
         return None
     column = file.frame["datetime"]
-    if isinstance(column.dtype, pl.Datetime):
-        column = column.dt.convert_time_zone("UTC").dt.cast_time_unit("ns").cast(pl.Int64) if column.dtype.time_zone else None
-    if column is None or column.dtype != pl.Int64:
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
+        column = column.dt.convert_time_zone("UTC").dt.cast_time_unit("ns").cast(pl.Int64)
+    if column.dtype != pl.Int64:
         return None  # the type is a breach already
     hint = "stamps are epoch nanoseconds, UTC"
     absent = column.is_null().arg_true().to_list()

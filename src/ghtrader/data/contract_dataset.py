@@ -78,7 +78,7 @@ def built_in_frame(calendar: Calendar, instruments: InstrumentTable, seed: int =
         "lowest": np.minimum.accumulate(last) * TICK_CNY,
         "volume": volume.astype(np.float64),
         "amount": np.where(volume > 0, amount, -0.0),
-        "open_interest": 1_000_000.0 + np.cumsum(_draw(seed, 5, rows, 11) - 5),
+        "open_interest": (1_000_000 + np.cumsum(_draw(seed, 5, rows, 11) - 5)).astype(np.float64),
     }
     shallow, empty = np.arange(rows) % SHALLOW_EVERY == 5, np.arange(rows) % ONE_SIDED_EVERY == 7
     for level in range(LEVELS):

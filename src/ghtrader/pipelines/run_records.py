@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -88,7 +89,8 @@ def record_download(services: Services, report: DownloadReport, days: Iterable[t
         "download",
         report.product,
         started_mono_ns=started_mono_ns,
-        noop=not report.stored and not report.skipped,
+        noop=not report.manifest,
+        folder=Path(report.manifest).parent if report.manifest else None,
         state="warn" if report.skipped or report.deferred else "ok",
         counters={"days": report.stored, **totals, "written": report.rows, "skipped": len(report.skipped)},
         parameters={"schedule_hash": report.schedule_hash},

@@ -102,8 +102,9 @@ def record_run(
     outputs: list[Item] | None = None,
     findings: list[Item] | None = None,
     seconds: Mapping[str, float] | None = None,
+    folder: Path | None = None,
 ) -> str:
-    """Write manifest and report of a run into a new folder under ``runs/``; returns the folder's name.
+    """Write manifest and report of a run into a new folder under ``runs/`` (or ``folder``, a run's own); returns its name.
 
     started_mono_ns: the clock's monotonic time when the run began. A run that did nothing leaves nothing (empty name),
     unless the key data.report.noop_runs asks for it.
@@ -112,7 +113,7 @@ def record_run(
     if noop and not settings.get("data.report.noop_runs"):
         return ""
     took = elapsed_s(services.clock, started_mono_ns)
-    folder = new_run(services, f"{kind}-{subject}" if subject else kind)
+    folder = folder or new_run(services, f"{kind}-{subject}" if subject else kind)
     record = RunRecord(
         run=folder.name,
         kind=kind,

@@ -43,13 +43,14 @@ def contract_check(
     day: str | None = typer.Option(None, "--day", help="One stored trading day, YYYY-MM-DD; default: every one of the symbol."),
     kind: str | None = typer.Option(None, "--kind", help="raw or main_l5; default: by symbol."),
     expect: str | None = typer.Option(None, "--expect", help="Digest that the one FILE must have (ghtrader data digest)."),
+    digests: Path | None = typer.Option(None, "--digests", help="JSON that maps SYMBOL/DAY or DAY to a digest."),
     rules: bool = typer.Option(False, "--rules", help="Show the rules, check nothing."),
     as_json: bool = JSON,
 ) -> None:
     """Hold ticks against the data contract: schema, rows, null rates, extra columns, order, hashes. Changes nothing.
 
-    Without arguments the built-in day is made and checked: its digest is pinned. A digests.json beside a file tells the digest it
-    must have. Every broken rule is named; the exit code is 4 then. Limits: keys data.contract.*.
+    Without arguments the built-in day is made and checked: its digest is pinned. Without --digests a digests.json beside a file
+    tells the digest it must have. Every broken rule is named; the exit code is 4 then. Limits: keys data.contract.*.
     """
     from ghtrader.pipelines.contract_check import contract_check as check
     from ghtrader.pipelines.contract_check import contract_rules
@@ -60,7 +61,9 @@ def contract_check(
         emit(shown, as_json=as_json, render=lambda console: table(console, "", ("rule", "what must be true", "why"), rows))
         return
     with progress_for(context.obj.clock) as progress:
-        report = check(context.obj, files or [], symbol=symbol, day=day, kind=kind, expected=expect, progress=progress)
+        report = check(
+            context.obj, files or [], symbol=symbol, day=day, kind=kind, expected=expect, digests=digests, progress=progress
+        )
     emit(report, as_json=as_json, render=lambda console: _show_contract(console, report))
     if not report.ok:
         raise typer.Exit(DATA_ERROR)

@@ -316,8 +316,13 @@ def check_built_in(market: Market) -> ContractCheck:
     )
 
 
-def check_partition(manifest: DayManifest, frame: pl.DataFrame, limits: ContractLimits, *, subject: str) -> ContractCheck:
-    """Hold a stored partition against every rule: exact columns, rising stamps, sessions, hashes and manifest."""
+def check_partition(
+    manifest: DayManifest, frame: pl.DataFrame, limits: ContractLimits, *, subject: str, expected: str = ""
+) -> ContractCheck:
+    """Hold a stored partition against every rule: exact columns, rising stamps, sessions, hashes, manifest.
+
+    expected: the digest that the day must have, empty for whatever its manifest says.
+    """
     breaches = check_stored_columns(frame, manifest.kind)
     sound = not any(breach.rule == "schema" for breach in breaches)
     rates: tuple[float | None, float | None] = (None, None)
@@ -340,6 +345,9 @@ def check_partition(manifest: DayManifest, frame: pl.DataFrame, limits: Contract
         breaches.append(
             Breach(rule=rule, detail=detail, hint=hint, columns=difference.columns, rows=difference.rows[:ROWS_SHOWN])
         )
+    if expected and manifest.digest != expected.lower():
+        detail = f"the digest should be {expected[:16]}..., the manifest says {manifest.digest[:16]}..."
+        breaches.append(Breach(rule="hash_integrity", detail=detail, hint="import the published file again"))
     return ContractCheck(
         source="partition",
         subject=subject,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -62,12 +62,14 @@ def contract_check(
     day: str | None = None,
     kind: str | None = None,
     expected: str | None = None,
+    digests: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> ContractReport:
     """Hold data against the contract: ``files`` when given, else stored days of ``symbol``, else the built-in day.
 
-    With files ``symbol`` says which contract they hold. expected: digest that the one file must have; without it the
-    digests.json beside a file counts. Raises DataError when no stored day matches, UsageError for options that do not meet.
+    With files ``symbol`` says which contract they hold. expected: digest that the one file must have. digests: a table of
+    them by ``SYMBOL/DAY`` or ``DAY``; for files the digests.json beside each one when none is named. Raises DataError when
+    no stored day matches, UsageError for options that do not meet.
     """
     limits = _limits(services.settings())
     market = Market(calendar_of(services), InstrumentTable.vendored())
@@ -81,11 +83,13 @@ def contract_check(
         progress.start("contract", len(files))
         checks = []
         for path in files:
-            published = _published(path) if expected is None else {}
+            beside = digests or path.parent / DIGESTS
+            published = _published(beside) if digests or beside.is_file() else {}
             checks.append(check_file(path, market, limits, symbol=symbol, expected=expected, published=published))
             progress.advance(note=path.name)
     elif symbol:
-        checks = _partitions(services, limits, symbol, day, kind, progress)
+        published = _published(digests) if digests else {}
+        checks = _partitions(services, limits, symbol, day, kind, published, progress)
     else:
         progress.start("contract", 1)
         checks = [check_built_in(market)]
@@ -99,19 +103,22 @@ def _found(check: ContractCheck, breach: Breach) -> FoundBreach:
 
 
 def _published(path: Path) -> dict[str, str]:
-    """Digests by ``SYMBOL/DAY`` or ``DAY`` from a digests.json beside the file; raises DataError when it cannot be read."""
-    beside = path.parent / DIGESTS
-    if not beside.is_file():
-        return {}
+    """Digests by ``SYMBOL/DAY`` or ``DAY``; raises DataError when the file cannot be read."""
     try:
-        return msgspec.json.decode(beside.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError) as error:
         hint = 'it maps "SYMBOL/DAY" or "DAY" to a digest'
-        raise DataError(f"{beside} cannot be read: {error}", hint=hint, path=str(beside)) from error
+        raise DataError(f"{path} cannot be read: {error}", hint=hint, path=str(path)) from error
 
 
 def _partitions(
-    services: Services, limits: ContractLimits, symbol: str, day: str | None, kind: str | None, progress: Progress
+    services: Services,
+    limits: ContractLimits,
+    symbol: str,
+    day: str | None,
+    kind: str | None,
+    published: Mapping[str, str],
+    progress: Progress,
 ) -> list[ContractCheck]:
     store = services.tick_store()
     chosen = kind or ("main_l5" if symbol.startswith(CONTINUOUS_PREFIX) else "raw")
@@ -131,7 +138,8 @@ def _partitions(
         try:
             manifest = store.manifest(key)
             if manifest is not None:
-                checks.append(check_partition(manifest, store.read_day(key), limits, subject=subject))
+                expected = published.get(f"{symbol}/{found}") or published.get(found.iso, "")
+                checks.append(check_partition(manifest, store.read_day(key), limits, subject=subject, expected=expected))
         except GhtraderError as error:
             checks.append(unreadable("partition", subject, error.message, error.hint))
         progress.advance(note=f"{symbol} {found}")

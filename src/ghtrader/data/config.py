@@ -75,6 +75,12 @@ KEYS = (
         doc="Share of rows with levels 2-5 from which on a day's feed counts as level 5.",
     ),
     ConfigKey(
+        name="data.main_l5.enforce_health",
+        kind="bool",
+        default=True,
+        doc="Promote a changed main-contract series only when no day of it, and not its schedule, is an error.",
+    ),
+    ConfigKey(
         name="data.download.workers",
         kind="int",
         default=2,

@@ -43,8 +43,9 @@ def gaps_of_day(ledger: LedgerStore, manifest: DayManifest) -> npt.NDArray[np.in
     """
     symbol, day, lineage = manifest.symbol, manifest.trading_day, manifest.lineage
     found = _verdict(ledger.get(VALIDATION, f"{symbol}/{day}"), manifest.digest, manifest.rows)
-    if found is None:
-        found = _verdict(ledger.get(GATE, gate_key(symbol, day, manifest.digest)), manifest.digest, manifest.rows)
+    # a day that was moved to another row hash holds the rows that were judged before
+    for digest in (manifest.digest, lineage.get("rehashed_from_digest", "")):
+        found = found or _verdict(ledger.get(GATE, gate_key(symbol, day, digest)), digest, manifest.rows)
     if found is None and "raw_digest" in lineage:
         raw = ledger.get(VALIDATION, f"{lineage['underlying_symbol']}/{day}")
         found = _verdict(raw, lineage["raw_digest"], manifest.rows)

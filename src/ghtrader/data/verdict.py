@@ -76,13 +76,18 @@ class ReasonCode(StrEnum):
     CONTRADICTING_ROWS = "contradicting_rows"
     RESPACED_STAMPS = "respaced_stamps"
     TWO_SIDED_VOLUME = "two_sided_volume"
+    TWO_SIDED_DOUBT = "two_sided_doubt"
+    WRONG_DAY_SPILL = "wrong_day_spill"
+    REORDERED_ROWS = "reordered_rows"
+    DUPLICATE_ROWS = "duplicate_rows"
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch without rows. ``start_ns`` is the last row before, ``end_ns`` the first row after, UTC ns.
 
-    At the edge of a session part one of them is the part's own start or end. ``is_gap``: rows are missing there, so that
-    nothing may be computed across it; a quiet hole is none. ``volume_step``: lots traded across it, None when unknown.
+    At the edge of a session part one of them is the part's own start or end; where rows are missing on both sides of a break
+    it runs on into ``end_part`` ("" otherwise). ``seconds``: trading time, breaks left out. ``is_gap``: rows are missing there,
+    so that nothing may be computed across it; a quiet hole is none. ``volume_step``: lots traded across it, None when unknown.
     """
 
     start_ns: int
@@ -93,6 +98,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     is_gap: bool = True
     volume_step: float | None = None
+    end_part: str = ""
 
 
 class PartCoverage(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,9 +82,11 @@ def save_schedule(services: Services, schedule: MainSchedule) -> bool:
     if tables.rows(ROWS, schedule.alias) != rows:
         tables.replace(ROWS, schedule.alias, rows)
     old = ledger.get(TABLE, schedule.alias)
+    if old is not None:
+        known = msgspec.convert(old, MainSchedule)
+        if (known.schedule_hash, known.segments) == (schedule.schedule_hash, schedule.segments):
+            return False
     document = msgspec.to_builtins(schedule)
-    if old is not None and (old["schedule_hash"], old["segments"]) == (schedule.schedule_hash, document["segments"]):
-        return False
     ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
     ledger.put(TABLE, schedule.alias, document)
     return True
@@ -189,7 +191,7 @@ def build_main_l5(
         )
         progress.start("main_l5", len(covered))
         staged = stage_series(services, schedule, covered, full=full, enforce=enforce_health, progress=progress)
-        promote(services, staged)
+        promote(services, staged, started)
     counts: dict[str, Any] = {
         name: sum(day.outcome == name for day in staged.days)
         for name in ("written", "unchanged", "missing", "removed", "not_level5")

@@ -25,6 +25,8 @@ from ghtrader.data.verdict import DayVerdict, State, worst
 from ghtrader.pipelines.gate_report import GateDay, GateReport
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.known_gaps import GATE, gate_key
+from ghtrader.pipelines.run_records import partition_name
+from ghtrader.pipelines.run_report import Item, record_run
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.validate import VERSION, thresholds_of
 from ghtrader.ports.tick_store import DayKey, DayManifest
@@ -175,7 +177,7 @@ def _summary(
     )
 
 
-def promote(services: Services, staged: StagedSeries) -> None:
+def promote(services: Services, staged: StagedSeries, started_mono_ns: int) -> None:
     """Make the staged series current, or raise DataError (``reason_code``, ``action_hint``, ``days``) and leave it as it was."""
     gate, alias = staged.gate, staged.promotion.alias
     if gate.promoted:
@@ -192,4 +194,34 @@ def promote(services: Services, staged: StagedSeries) -> None:
             action_hint=gate.action_hint,
             days=[msgspec.to_builtins(day) for day in bad],
             gate=msgspec.to_builtins(gate),
+            run=_record_refusal(services, staged, started_mono_ns),
         )
+
+
+def _record_refusal(services: Services, staged: StagedSeries, started_mono_ns: int) -> str:
+    """The run that changed nothing, and why."""
+    gate, promotion = staged.gate, staged.promotion
+    findings = [
+        Item(name=f"schedule/{promotion.alias}", state="error", note=f"{p.reason_code}: {p.detail}") for p in gate.schedule
+    ]
+    findings += [
+        Item(
+            name=partition_name("main_l5", promotion.alias, day.trading_day),
+            state=day.overall_state,
+            note=f"{', '.join(day.reasons)}; {day.action_hint}",
+        )
+        for day in gate.days
+    ]
+    return record_run(
+        services,
+        "main_l5",
+        promotion.alias,
+        started_mono_ns=started_mono_ns,
+        noop=False,
+        state="error",
+        counters={"days_refused": len(promotion.written), "days_judged": gate.judged, "days_written": 0},
+        parameters={"schedule_hash": promotion.schedule.schedule_hash, "reason_code": gate.reason_code},
+        inputs=[Item(name=f"schedule/{promotion.alias}", identity=promotion.schedule.schedule_hash)],
+        outputs=[],
+        findings=findings,
+    )

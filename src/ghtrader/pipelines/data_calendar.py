@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -13,12 +14,13 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.main_schedule import MainSchedule
-from ghtrader.data.verdict import Cause
+from ghtrader.data.verdict import Cause, DayVerdict
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.known_gaps import GATE, VALIDATION, verdict_of_day
 from ghtrader.pipelines.main_series import TABLE as SCHEDULES
 from ghtrader.pipelines.services import Services
-from ghtrader.pipelines.verdicts import KnownVerdict, known_verdicts
-from ghtrader.ports.tick_store import DayKey
+from ghtrader.ports.ledger_store import LedgerStore
+from ghtrader.ports.tick_store import DayKey, DayManifest
 
 __all__ = [
     "CAUSE_LETTERS",
@@ -129,10 +131,10 @@ class _Known(msgspec.Struct):
 
     kind: str
     symbol: str
-    rows: dict[str, int]
+    manifests: dict[str, DayManifest]
     expected: set[str]
     covered: set[str] | None
-    verdicts: dict[str, KnownVerdict]
+    verdicts: dict[str, DayVerdict]
     skips: dict[str, tuple[str, str]]
 
 
@@ -153,7 +155,9 @@ def data_calendar(
         raise UsageError("--var and --symbol are two ways to choose", hint="ghtrader data calendar --help")
     calendar = calendar_of(services)
     known = [_known(services, calendar, kind, name) for kind, name in _chosen(services, variety, symbol)]
-    days = {day for series in known for day in (*series.rows, *series.expected)}
+    hidden = [] if symbol is None or symbol.startswith(CONTINUOUS_PREFIX) else [alias_of(product_of(symbol))]
+    _take_over(known, [_known(services, calendar, "main_l5", alias) for alias in hidden] + known)
+    days = {day for series in known for day in (*series.manifests, *series.expected)}
     if not days:
         what = symbol or variety or "anything"
         raise DataError(f"nothing of {what} is stored or scheduled", hint="ghtrader data import FILE...")
@@ -195,53 +199,83 @@ def _span(calendar: Calendar, first: TradingDay, last: TradingDay) -> Iterable[s
 def _known(services: Services, calendar: Calendar, kind: str, symbol: str) -> _Known:
     store, ledger = services.tick_store(), services.ledger()
     stored = store.days(kind, symbol)
-    manifests = [(day, store.manifest(DayKey(kind, symbol, day))) for day in stored]
+    found = [store.manifest(DayKey(kind, symbol, day)) for day in stored]
+    manifests = {manifest.trading_day: manifest for manifest in found if manifest is not None}
     expected: set[str] = set()
     covered: set[str] | None = None
-    verdicts = known_verdicts(ledger, symbol)
     if kind == "main_l5":
         schedule = _schedule(services, symbol)
         if schedule is not None:
             covered = set(_span(calendar, schedule.first_day, schedule.last_day))
             expected |= covered
     else:
-        alias = alias_of(product_of(symbol))
-        schedule = _schedule(services, alias)
+        schedule = _schedule(services, alias_of(product_of(symbol)))
         for segment in () if schedule is None else schedule.segments:
             if segment.contract == symbol:
                 expected |= set(_span(calendar, TradingDay.parse(segment.first_day), TradingDay.parse(segment.last_day)))
-        # the series' rows are the contract's own: a verdict on them holds for both
-        verdicts = {day: one for day, one in known_verdicts(ledger, alias).items() if day in expected} | verdicts
         if stored:
             expected |= set(_span(calendar, stored[0], stored[-1]))
     skips = {key.rpartition("/")[2]: (row["cause"], row["message"]) for key, row in ledger.items(SKIPS, prefix=f"{symbol}/")}
     return _Known(
         kind=kind,
         symbol=symbol,
-        rows={day.iso: manifest.rows for day, manifest in manifests if manifest is not None},
+        manifests=manifests,
         expected=expected,
         covered=covered,
-        verdicts=verdicts,
+        verdicts=_verdicts(ledger, symbol, manifests),
         skips=skips,
     )
 
 
+class _Documents:
+    """The verdicts of one symbol, read at once; `known_gaps.Documents`."""
+
+    def __init__(self, ledger: LedgerStore, symbol: str) -> None:
+        self._ledger = ledger
+        self._known = {(table, key): row for table in (VALIDATION, GATE) for key, row in ledger.items(table, prefix=f"{symbol}/")}
+        self._prefix = f"{symbol}/"
+
+    def get(self, table: str, key: str) -> dict[str, Any] | None:
+        """The document under a key; another symbol's is asked for."""
+        return self._known.get((table, key)) if key.startswith(self._prefix) else self._ledger.get(table, key)
+
+
+def _verdicts(ledger: LedgerStore, symbol: str, manifests: Mapping[str, DayManifest]) -> dict[str, DayVerdict]:
+    documents = _Documents(ledger, symbol)
+    found = {day: verdict_of_day(documents, manifest) for day, manifest in manifests.items()}
+    return {day: verdict for day, verdict in found.items() if verdict is not None}
+
+
+def _take_over(known: list[_Known], judged: list[_Known]) -> None:
+    """A raw day that was not judged itself takes the verdict on the day of a series that was made of exactly its rows."""
+    made = {
+        (manifest.lineage.get("underlying_symbol", ""), day, manifest.lineage.get("raw_digest", "")): series.verdicts[day]
+        for series in judged
+        for day, manifest in series.manifests.items()
+        if series.kind == "main_l5" and day in series.verdicts
+    }
+    for series in known:
+        for day, manifest in series.manifests.items():
+            verdict = made.get((series.symbol, day, manifest.digest))
+            if verdict is not None:
+                series.verdicts.setdefault(day, verdict)
+
+
 def _day(series: _Known, day: str) -> CalendarDay:
-    if day not in series.rows:
+    if day not in series.manifests:
         if day not in series.expected:
             return CalendarDay(trading_day=day, status=DayStatus.BEYOND)
         cause, message = series.skips.get(day, ("", ""))
         status = DayStatus.PROVIDER_MISSING if cause == "provider_missing" else DayStatus.MISSING
         return CalendarDay(trading_day=day, status=status, reason_code=cause, note=message or HINTS[series.kind])
     beyond = series.covered is not None and day not in series.covered
-    verdict = series.verdicts.get(day)
-    if verdict is None or verdict.overall_state == "noop" or verdict.rows != series.rows[day]:
-        note = "" if verdict is None else "judged before it was written anew"
-        return CalendarDay(trading_day=day, status=DayStatus.UNCHECKED, rows=series.rows[day], note=note, beyond_schedule=beyond)
+    verdict, rows = series.verdicts.get(day), series.manifests[day].rows
+    if verdict is None or str(verdict.overall_state) == "noop":
+        return CalendarDay(trading_day=day, status=DayStatus.UNCHECKED, rows=rows, beyond_schedule=beyond)
     return CalendarDay(
         trading_day=day,
-        status=DayStatus(verdict.overall_state),
-        rows=series.rows[day],
+        status=DayStatus(str(verdict.overall_state)),
+        rows=rows,
         reason_code=verdict.reason_code,
         gaps=_by_cause(verdict),
         gap_seconds=round(sum(gap.seconds for gap in verdict.gaps), 3),
@@ -250,7 +284,7 @@ def _day(series: _Known, day: str) -> CalendarDay:
     )
 
 
-def _by_cause(verdict: KnownVerdict) -> dict[str, int]:
+def _by_cause(verdict: DayVerdict) -> dict[str, int]:
     counts: dict[str, int] = {}
     for gap in verdict.gaps:
         counts[str(gap.cause)] = counts.get(str(gap.cause), 0) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -13,14 +13,20 @@ from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.loading import load_day_ticks
 from ghtrader.data.verdict import DayVerdict
 from ghtrader.pipelines.services import Services
-from ghtrader.ports.ledger_store import LedgerStore
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
-__all__ = ["GATE", "gaps_of_day", "gate_key", "stored_ticks"]
+__all__ = ["GATE", "VALIDATION", "Documents", "gaps_of_day", "gate_key", "stored_ticks", "verdict_of_day"]
 
 VALIDATION = "validation"
 #: Verdicts of the build gate by series, trading day and digest: they stand until the day is validated by itself.
 GATE = "main_l5_gate"
+
+
+class Documents(Protocol):
+    """The reading half of a ledger's documents."""
+
+    def get(self, table: str, key: str) -> dict[str, Any] | None:
+        """The document under a key, or None."""
 
 
 def gate_key(symbol: str, day: str, digest: str) -> str:
@@ -36,8 +42,8 @@ def _verdict(document: dict[str, Any] | None, digest: str, rows: int) -> DayVerd
     return verdict if verdict.rows == rows and document.get("digest", digest) == digest else None
 
 
-def gaps_of_day(ledger: LedgerStore, manifest: DayManifest) -> npt.NDArray[np.int64] | None:
-    """Starts and ends of the known gaps of a partition, int64 (k, 2) ns; None when these rows were never judged.
+def verdict_of_day(ledger: Documents, manifest: DayManifest) -> DayVerdict | None:
+    """The verdict on exactly the rows of a partition; None when these rows were never judged.
 
     A day of the series that was not validated itself takes the verdict of the build gate, or that on the contract's raw day.
     """
@@ -49,6 +55,12 @@ def gaps_of_day(ledger: LedgerStore, manifest: DayManifest) -> npt.NDArray[np.in
     if found is None and "raw_digest" in lineage:
         raw = ledger.get(VALIDATION, f"{lineage['underlying_symbol']}/{day}")
         found = _verdict(raw, lineage["raw_digest"], manifest.rows)
+    return found
+
+
+def gaps_of_day(ledger: Documents, manifest: DayManifest) -> npt.NDArray[np.int64] | None:
+    """Starts and ends of the known gaps of a partition, int64 (k, 2) ns; None when these rows were never judged."""
+    found = verdict_of_day(ledger, manifest)
     if found is None:
         return None
     return np.array([(gap.start_ns, gap.end_ns) for gap in found.gaps if gap.is_gap], dtype=np.int64).reshape(-1, 2)

@@ -12,12 +12,12 @@ from ghtrader.core.clock import NS_PER_S, SHANGHAI, iso_utc
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.instruments import CONTINUOUS_PREFIX
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.pipelines.known_gaps import verdict_of_day
 from ghtrader.pipelines.lineage_builds import dataset_nodes
 from ghtrader.pipelines.lineage_tree import Node, RunIndex, run_nodes
 from ghtrader.pipelines.main_series import HISTORY, TABLE
 from ghtrader.pipelines.run_records import partition_name
 from ghtrader.pipelines.services import Services
-from ghtrader.pipelines.verdicts import known_verdict
 from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _partition(services: Services, runs: RunIndex, key: DayKey, manifest: DayMan
         children = [_schedule(services, manifest), _raw(services, runs, manifest, row)]
         problem = ""
     facts |= {field: value for field, value in manifest.lineage.items() if field.startswith("rehashed_from")}
-    verdict = known_verdict(services.ledger(), key.symbol, key.trading_day)
+    verdict = verdict_of_day(services.ledger(), manifest)
     if verdict is not None:
         facts["verdict"] = f"{verdict.overall_state} ({verdict.reason_code}, {len(verdict.gaps)} gaps)"
     written = run_nodes(runs, name, manifest.digest)

@@ -16,12 +16,20 @@ from ghtrader.ports.tick_store import DayKey, DayManifest
 if TYPE_CHECKING:
     from ghtrader.pipelines.build import BuildReport
     from ghtrader.pipelines.download_report import DownloadReport
+    from ghtrader.pipelines.gate_report import GateReport
     from ghtrader.pipelines.ingest import ImportReport
     from ghtrader.pipelines.main_series import MainL5Report
     from ghtrader.pipelines.services import Services
     from ghtrader.pipelines.validate import ValidationReport
 
-__all__ = ["partition_name", "record_build", "record_download", "record_import", "record_main_l5", "record_validation"]
+__all__ = [
+    "partition_name",
+    "record_build",
+    "record_download",
+    "record_import",
+    "record_main_l5",
+    "record_validation",
+]
 
 
 def partition_name(kind: str, symbol: str, day: str) -> str:
@@ -116,26 +124,27 @@ def record_download(services: Services, report: DownloadReport, days: Iterable[t
 
 
 def record_main_l5(services: Services, report: MainL5Report, started_mono_ns: int, **parameters: object) -> str:
-    """Record a build of the main series: schedule and raw days in, days of the series out."""
+    """Record a build of the main series: schedule and raw days in, days of the series out, and what the gate said of them."""
     inputs = [Item(name=f"schedule/{report.alias}", identity=report.schedule_hash)]
     outputs: list[Item] = []
-    findings: list[Item] = []
-    if not report.noop:
-        for day in report.days:
-            if day.outcome in {"written", "unchanged"}:
-                inputs.append(_partition(services, "raw", day.contract, day.trading_day))
-                outputs.append(_partition(services, "main_l5", report.alias, day.trading_day, day.outcome, day.reason))
-            else:
-                name = partition_name("main_l5", report.alias, day.trading_day)
-                findings.append(Item(name=name, state=day.outcome, note=day.reason))
-    rows = sum(item.rows for item in outputs if item.state == "written")
+    for day in report.days:
+        if day.outcome == "written":
+            inputs.append(_partition(services, "raw", day.contract, day.trading_day))
+            outputs.append(_partition(services, "main_l5", report.alias, day.trading_day, "written", day.reason))
+    findings = [
+        Item(name=partition_name("main_l5", report.alias, day.trading_day), state=day.outcome, note=day.reason)
+        for day in report.days
+        if day.outcome not in {"written", "unchanged"} and not report.noop
+    ]
+    findings += _gate_findings(report.alias, report.gate)
+    rows = sum(item.rows for item in outputs)
     return record_run(
         services,
         "main_l5",
         report.alias,
         started_mono_ns=started_mono_ns,
         noop=report.noop,
-        state="warn" if findings else "ok",
+        state=str(report.gate.overall_state) if report.gate.days else "warn" if findings else "ok",
         counters={
             "days_written": report.written,
             "days_unchanged": report.unchanged,
@@ -150,6 +159,20 @@ def record_main_l5(services: Services, report: MainL5Report, started_mono_ns: in
         outputs=outputs,
         findings=findings,
     )
+
+
+def _gate_findings(alias: str, gate: GateReport) -> list[Item]:
+    found = [
+        Item(
+            name=f"verdict/{alias}/{day.trading_day}",
+            state=day.overall_state,
+            note=f"{', '.join(day.reasons)}: {day.action_hint}",
+        )
+        for day in gate.days
+    ]
+    return found + [
+        Item(name=f"schedule/{alias}", state="error", note=f"{item.reason_code}: {item.detail}") for item in gate.schedule
+    ]
 
 
 def record_validation(services: Services, report: ValidationReport, started_mono_ns: int, *, kind: str, symbol: str) -> str:

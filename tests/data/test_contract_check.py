@@ -17,7 +17,8 @@ from ghtrader.data.contract_check import Market, check_built_in, check_file
 from ghtrader.data.contract_dataset import BUILT_IN_DIGEST, built_in_frame
 from ghtrader.data.contract_rules import RULES, ContractLimits
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.row_hash import VERSIONS
+from ghtrader.data.row_hash import VERSIONS, column_hash
+from ghtrader.data.shipped_days import TELLING, shipped_days
 from ghtrader.pipelines.ingest import import_files
 from ghtrader.testing.builders import source_frame, tick_frame
 
@@ -72,6 +73,37 @@ def test_the_sample_days_hold_the_contract_with_their_published_digests(
     published = json.loads((SAMPLES[0].parent / "digests.json").read_text())
     assert {check["trading_day"]: check["digest"] for check in report["checks"]} == published
     assert (report["ok"], report["breaches"]) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("column", "more"), [("bid_volume3", 1), ("last_price", 1), ("datetime", 100_000_000), ("volume", 1), ("open_interest", 1)]
+)
+def test_a_changed_copy_of_a_shipped_day_is_recognised(tmp_path: Path, column: str, more: int) -> None:
+    frame = pl.read_parquet(SAMPLES[0])
+    frame.write_parquet(tmp_path / SAMPLES[0].name)
+    assert check_file(tmp_path / SAMPLES[0].name, MARKET, ContractLimits()).breaches == []
+    frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 20_000).then(pl.col(column) + more).otherwise(pl.col(column))
+    ).write_parquet(tmp_path / SAMPLES[0].name)
+    found = check_file(tmp_path / SAMPLES[0].name, MARKET, ContractLimits())
+    assert [breach.rule for breach in found.breaches] == ["hash_integrity"]
+
+
+def test_another_recording_of_a_shipped_day_is_not_taken_for_it(tmp_path: Path) -> None:
+    frame = pl.read_parquet(SAMPLES[0]).with_columns(pl.col("last_price").alias("highest"), pl.col("last_price").alias("lowest"))
+    frame.write_parquet(tmp_path / SAMPLES[0].name)
+    assert check_file(tmp_path / SAMPLES[0].name, MARKET, ContractLimits()).breaches == []
+    good().write_parquet(tmp_path / SAMPLES[0].name)
+    assert check_file(tmp_path / SAMPLES[0].name, MARKET, ContractLimits()).breaches == []
+
+
+def test_the_shipped_days_are_those_of_the_samples() -> None:
+    published = json.loads((SAMPLES[0].parent / "digests.json").read_text())
+    assert {name.partition("/")[2]: day.digest for name, day in shipped_days().items()} == published
+    for path in SAMPLES:
+        frame = pl.read_parquet(path)
+        day = next(day for name, day in shipped_days().items() if name.replace("-", "")[-8:] in path.name)
+        assert day.columns == {name: column_hash(frame[name].to_numpy()) for name in TELLING}
 
 
 BROKEN: list[tuple[str, Change, set[str]]] = [

@@ -22,8 +22,10 @@ from ghtrader.data.rehash import rehashed_day
 from ghtrader.data.row_hash import VERSIONS, row_hashes
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.ingest import digest_store, import_files, verify_store
+from ghtrader.pipelines.lineage import lineage
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.rehash import rehash_store
+from ghtrader.pipelines.run_report import load_run
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.testing.builders import SYMBOL, source_frame
 from ghtrader.testing.faults import PowerCut, power_cut_at
@@ -85,6 +87,16 @@ def test_the_manifest_keeps_counters_sources_and_what_the_day_was(stored: AppSer
     assert new is not None
     assert (new.rows_in, new.deduped, new.sources, new.dropped) == (old.rows_in, old.deduped, old.sources, old.dropped)
     assert new.lineage == {"rehashed_from_version": "1", "rehashed_from_digest": old.digest}
+
+
+def test_a_move_leaves_a_manifest_and_lineage_reads_through_it(stored: AppServices) -> None:
+    report = rehash_store(stored, to_version=TEST_VERSION)
+    record = load_run(stored, report.run)[1]
+    assert [item.identity for item in record.inputs] == [day.digest_before for day in report.days]
+    assert [item.identity for item in record.outputs] == [day.digest for day in report.days]
+    assert rehash_store(stored, to_version=TEST_VERSION).run == ""
+    traced = lineage(stored, SYMBOL, DAYS[0])
+    assert [node.name.split("-")[0] for node in traced.tree.children if node.what == "run"] == ["rehash", "import"]
 
 
 def test_the_series_stays_current_when_the_raw_days_move_with_it(stored: AppServices) -> None:

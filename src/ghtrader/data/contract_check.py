@@ -30,6 +30,7 @@ from ghtrader.data.readers import FIRST_NS, LAST_NS, read_ticks, symbol_of_name
 from ghtrader.data.row_hash import ROW_HASH_VERSION, VERSIONS, day_digest, row_hashes
 from ghtrader.data.schema import MARKET_COLUMNS, PRICE_COLUMNS
 from ghtrader.data.sessions import classify, sessions_for, trading_days_of
+from ghtrader.data.shipped_days import shipped_digest
 from ghtrader.ports.tick_store import DayManifest
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def check_file(
     """Hold a Parquet file of ticks against every rule.
 
     symbol: the contract, when the file does not say it. expected: digest of the canonical day (as `ghtrader data digest`
-    tells it) that the file must have. published: such digests by ``SYMBOL/DAY`` or ``DAY``.
+    tells it) that the file must have. published: such digests by ``SYMBOL/DAY`` or ``DAY``. A day that ships with the project
+    is recognised, and must have its own.
     """
     opened = _open(path)
     if isinstance(opened, str):
@@ -127,7 +129,8 @@ def check_file(
     file.breaches += [breach for breach in found if len(opened) or breach.rule == "min_rows"]
     _check_hashes(file, stamps)
     told = published or {}
-    _check_digest(file, expected or told.get(f"{file.symbol}/{file.day}") or told.get(str(file.day)))
+    named = told.get(f"{file.symbol}/{file.day}") or told.get(str(file.day))
+    _check_digest(file, expected or named or shipped_digest(opened, f"{file.symbol}/{file.day}"))
     return ContractCheck(
         source="file",
         subject=str(path),

@@ -10,7 +10,7 @@ CONTRACT_KEYS = (
     ConfigKey(
         name="data.contract.min_rows",
         kind="int",
-        default=1000,
+        default=2000,
         minimum=1,
         doc="Rows that a file or stored day must have at least.",
     ),

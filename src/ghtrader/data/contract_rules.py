@@ -34,7 +34,7 @@ RULES: tuple[Rule, ...] = (
 class ContractLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Values of the keys ``data.contract.*``."""
 
-    min_rows: int = 1000
+    min_rows: int = 2000
     null_rate_l1_max: float = 0.01
     null_rate_l5_max: float = 0.10
     stray_share_max: float = 0.001

@@ -12,6 +12,7 @@ from ghtrader.core.clock import NS_PER_S, SHANGHAI, iso_utc
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.instruments import CONTINUOUS_PREFIX
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.rehash import REHASHED_FROM
 from ghtrader.pipelines.known_gaps import verdict_of_day
 from ghtrader.pipelines.lineage_builds import dataset_nodes
 from ghtrader.pipelines.lineage_tree import Node, RunIndex, run_nodes
@@ -158,7 +159,8 @@ def _partition(services: Services, runs: RunIndex, key: DayKey, manifest: DayMan
     verdict = verdict_of_day(services.ledger(), manifest)
     if verdict is not None:
         facts["verdict"] = f"{verdict.overall_state} ({verdict.reason_code}, {len(verdict.gaps)} gaps)"
-    written = run_nodes(runs, name, manifest.digest)
+    before = manifest.lineage.get(REHASHED_FROM[1])
+    written = run_nodes(runs, name, manifest.digest) + (run_nodes(runs, name, before) if before else [])
     return Node(what=key.kind, name=name, facts=facts, problem=problem, children=[*children, *written])
 
 

@@ -14,7 +14,7 @@ from ghtrader.pipelines.services import Services
 
 __all__ = ["Node", "RunIndex", "run_nodes"]
 
-KINDS = ("import", "download", "main_l5", "validate", "build")
+KINDS = ("import", "download", "main_l5", "validate", "build", "rehash")
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

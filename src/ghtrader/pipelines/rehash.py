@@ -13,6 +13,7 @@ from ghtrader.data.rehash import rehashed_day
 from ghtrader.data.row_hash import ROW_HASH_VERSION, VERSIONS
 from ghtrader.data.schema import TicksKind
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_rehash
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 
@@ -35,7 +36,7 @@ class RehashedDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RehashReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rehash did; ``ok`` when every chosen partition has the version (or, dry, would get it)."""
+    """What a rehash did; ``ok`` when every chosen partition has the version (or, dry, would get it). ``run``: its folder."""
 
     ok: bool
     to_version: int
@@ -44,6 +45,7 @@ class RehashReport(msgspec.Struct, frozen=True, kw_only=True):
     current: int
     refused: int
     days: list[RehashedDay]
+    run: str = ""
 
 
 def rehash_store(
@@ -63,6 +65,7 @@ def rehash_store(
     if version not in VERSIONS:
         known = ", ".join(str(number) for number in sorted(VERSIONS))
         raise UsageError(f"no row hash version {version}: expected {known}", hint="ghtrader data rehash --dry-run", to=version)
+    started = services.clock.monotonic_ns()
     prepare_store(services.store())
     store = services.tick_store()
     keys = [
@@ -81,7 +84,8 @@ def rehash_store(
             progress.advance(note=f"{key.symbol} {key.trading_day} {day.outcome}")
     counts = {outcome: sum(day.outcome == outcome for day in days) for outcome in ("moved", "current", "refused")}
     progress.finish(f"{counts['moved']} moved to v{version}, {counts['current']} current, {counts['refused']} refused")
-    return RehashReport(ok=not counts["refused"], to_version=version, dry_run=dry_run, days=days, **counts)
+    report = RehashReport(ok=not counts["refused"], to_version=version, dry_run=dry_run, days=days, **counts)
+    return msgspec.structs.replace(report, run=record_rehash(services, report, started))
 
 
 def _rehash_day(services: Services, store: TickStore, key: DayKey, version: int, dry_run: bool) -> RehashedDay | None:

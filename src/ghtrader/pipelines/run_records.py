@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ghtrader.pipelines.gate_report import GateReport
     from ghtrader.pipelines.ingest import ImportReport
     from ghtrader.pipelines.main_series import MainL5Report
+    from ghtrader.pipelines.rehash import RehashReport
     from ghtrader.pipelines.services import Services
     from ghtrader.pipelines.validate import ValidationReport
 
@@ -28,6 +29,7 @@ __all__ = [
     "record_download",
     "record_import",
     "record_main_l5",
+    "record_rehash",
     "record_validation",
 ]
 
@@ -210,6 +212,33 @@ def record_validation(services: Services, report: ValidationReport, started_mono
         inputs=inputs,
         outputs=outputs,
         findings=findings,
+    )
+
+
+def record_rehash(services: Services, report: RehashReport, started_mono_ns: int) -> str:
+    """Record a move to another row hash: digests before and after; the days that were refused, and why."""
+    moved = [day for day in report.days if day.outcome == "moved"]
+    return record_run(
+        services,
+        "rehash",
+        f"v{report.to_version}",
+        started_mono_ns=started_mono_ns,
+        noop=report.dry_run or not (moved or report.refused),
+        state="ok" if report.ok else "error",
+        counters={"days_moved": report.moved, "days_current": report.current, "days_refused": report.refused},
+        inputs=[
+            Item(name=partition_name(day.kind, day.symbol, day.trading_day), identity=day.digest_before, rows=day.rows)
+            for day in moved
+        ],
+        outputs=[
+            Item(name=partition_name(day.kind, day.symbol, day.trading_day), identity=day.digest, rows=day.rows, state="moved")
+            for day in moved
+        ],
+        findings=[
+            Item(name=partition_name(day.kind, day.symbol, day.trading_day), state="refused", note=day.reason)
+            for day in report.days
+            if day.outcome == "refused"
+        ],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -82,7 +82,7 @@ def rehash_store(
         if day is not None:
             days.append(day)
             progress.advance(note=f"{key.symbol} {key.trading_day} {day.outcome}")
-    counts = {outcome: sum(day.outcome == outcome for day in days) for outcome in ("moved", "current", "refused")}
+    counts: dict[str, Any] = {name: sum(day.outcome == name for day in days) for name in ("moved", "current", "refused")}
     progress.finish(f"{counts['moved']} moved to v{version}, {counts['current']} current, {counts['refused']} refused")
     report = RehashReport(ok=not counts["refused"], to_version=version, dry_run=dry_run, days=days, **counts)
     return msgspec.structs.replace(report, run=record_rehash(services, report, started))

@@ -98,11 +98,11 @@ class Witnesses:
 
 
 def _volume_words(hole: Hole) -> str:
+    natural = f"as long a hole is expected {hole.expected:.2g} times in this part"
     if hole.volume_step is None:
-        return f"no row for {hole.seconds:.0f} s until the close, {hole.expected:.2g} such holes are natural"
+        return f"no row until the close; {natural}"
     return (
-        f"volume stepped by {hole.volume_step:.0f} lots; as long a hole comes up {hole.expected:.2g} times, "
-        f"as large a step in {hole.natural_step:.2g} of quiet ones"
+        f"volume stepped by {hole.volume_step:.0f} lots, as natural steps do with probability {hole.natural_step:.2g}; {natural}"
     )
 
 

@@ -88,12 +88,14 @@ def _rate(mask: Mask) -> float:
 
 
 def _flagged(flags: npt.NDArray[Any], flag: TickFlag) -> Mask:
-    return (flags & np.uint32(flag)) != 0
+    mask: Mask = (flags & np.uint32(flag)) != 0
+    return mask
 
 
 def _neighbours(ts: I64, part: I64) -> Mask:
     """Pairs of rows that follow each other closely in the same session part, (n - 1,)."""
-    return (np.diff(part) == 0) & (np.diff(ts) <= NEIGHBOUR_NS)
+    mask: Mask = (np.diff(part) == 0) & (np.diff(ts) <= NEIGHBOUR_NS)
+    return mask
 
 
 def _longest_run_s(mask: Mask, ts: I64, part: I64) -> float:
@@ -190,7 +192,7 @@ def field_quality(rows: DayRows, limits: Thresholds) -> tuple[Quality, list[Reas
     amount, volume = rows.floats("amount"), rows.floats("volume")
     rates = {name: float(np.isnan(rows.floats(name)).mean()) for name in ("last_price", BID_PRICES[0], ASK_PRICES[0])}
     jumps = _prices(rows, near, limits)
-    fell = np.flatnonzero((np.diff(amount) < 0) & (np.diff(volume) >= 0) & (np.diff(part) == 0)) if len(ts) else []
+    fell = int(np.count_nonzero((np.diff(amount) < 0) & (np.diff(volume) >= 0) & (np.diff(part) == 0)))
     quality: Quality = {
         "book": {
             "null_rate_l1": l1,
@@ -206,7 +208,7 @@ def field_quality(rows: DayRows, limits: Thresholds) -> tuple[Quality, list[Reas
         },
         **{name: {"null_rate": rates[name], "jumps": jumps[name]} for name in rates},
         "volume": {"fell": float(np.count_nonzero(_flagged(flags, TickFlag.VOLUME_FELL))), **_volume(volume, near, limits)},
-        "amount": {"fell": float(len(fell))},
+        "amount": {"fell": float(fell)},
         "spread": _spread(rows, limits),
         "datetime": {
             "respaced": float(np.count_nonzero(_flagged(flags, TickFlag.RESPACED))),

@@ -236,6 +236,7 @@ class Ingest:
             schema_version=SCHEMA_VERSION,
             rows_in=source.rows + (0 if old is None else old.rows_in),
             deduped=day.deduped + (0 if old is None else old.deduped),
+            reordered=day.reordered if old is None else old.reordered,
             dropped=dropped,
             conversions=day.conversions,
             sources=(*(item for item in earlier if item.sha256 != source.sha256), source),

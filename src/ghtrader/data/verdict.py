@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from ghtrader.core.phases import PART_NAMES
+
 __all__ = ["Cause", "DayVerdict", "ExpectedRows", "Gap", "PartCoverage", "ReasonCode", "State", "worst"]
 
 
@@ -170,7 +172,11 @@ class DayVerdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def parts(self) -> list[PartCoverage]:
         """Coverage of the session parts in their order."""
-        return list(self.coverage.values())
+        return [self.coverage[name] for name in PART_NAMES.values() if name in self.coverage]
+
+    def in_session_order(self) -> DayVerdict:
+        """The same with ``coverage`` in the order of the session parts: documents are kept with sorted names."""
+        return msgspec.structs.replace(self, coverage={part.session_part: part for part in self.parts})
 
 
 def worst(states: Iterable[State]) -> State:

@@ -16,10 +16,12 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.ingest import DayImport, Ingest
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.link_evidence import Evidence
 from ghtrader.data.manifests import Difference, compare_with_manifest, frame_digest
 from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
 from ghtrader.data.row_hash import require_one_version
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
+from ghtrader.pipelines.evidence import keep_evidence
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.run_records import record_import
 from ghtrader.pipelines.services import Services
@@ -61,6 +63,7 @@ class ImportReport(msgspec.Struct, kw_only=True):
     conversions: list[str] = []
     ignored_columns: list[str] = []
     notes: list[str] = []
+    evidence: list[str] = []
     days: list[DayImport] = []
     errors: list[dict[str, Any]] = []
     sources: list[SourceFile] = []
@@ -87,11 +90,13 @@ def import_files(
     *,
     symbol: str | None = None,
     mapping_file: Path | None = None,
+    evidence: Evidence | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> ImportReport:
     """Import tick files. A file that cannot be used is reported under ``errors``; the others are imported all the same.
 
-    With a single file its error is raised as it is. A full disk ends the import at once.
+    With a single file its error is raised as it is. A full disk ends the import at once. evidence: what the link's log and
+    the provider say about the imported days; kept in the ledger for validation.
     """
     started = services.clock.monotonic_ns()
     mapping = None if mapping_file is None else load_mapping(mapping_file)
@@ -116,6 +121,9 @@ def import_files(
                 raise
             report.errors.append({"file": str(path), **error.as_dict()})
         progress.advance(note=path.name)
+    if evidence is not None:
+        days = [(day.symbol, TradingDay.parse(day.trading_day)) for day in report.days]
+        report.evidence = keep_evidence(services.ledger(), evidence, days, calendar_of(services))
     progress.finish(f"{report.rows_written:,} rows written, {report.deduped:,} were there")
     report.seconds = round(elapsed_s(services.clock, started), 3)
     report.run = record_import(services, report, started)

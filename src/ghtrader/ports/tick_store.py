@@ -46,7 +46,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What a partition holds and how it came to be.
 
     digest: SHA-256 over (kind, symbol, trading day, ordered row hashes), recomputable from the rows.
-    rows_in/deduped/dropped: counters of the ingest that wrote the rows (dropped by reason).
+    rows_in/deduped/reordered/dropped: counters of the ingests that wrote the rows (dropped by reason).
     columns: hash of every stored column, so that a changed cell can be named by row and column.
     lineage: free provenance of the kind: schedule_hash and segment_id of ``main_l5``, ``origin`` and so on.
     """
@@ -60,6 +60,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     schema_version: int
     rows_in: int = 0
     deduped: int = 0
+    reordered: int = 0
     dropped: dict[str, int] = {}
     conversions: tuple[str, ...] = ()
     sources: tuple[SourceFile, ...] = ()

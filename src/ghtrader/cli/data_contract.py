@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add_commands"]
 
 JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
-FILES = typer.Argument(None, metavar="[FILE...]", help="Parquet files of ticks; without any the built-in day is checked.")
+FILES = typer.Argument(None, metavar="FILE", help="Parquet files of ticks; without any the built-in day is checked.")
 DATA_ERROR = 4
 
 
@@ -78,15 +78,14 @@ def _show_contract(console: Console, report: ContractReport) -> None:
         (
             Path(check.subject).name if check.source == "file" else check.subject,
             "ok" if check.ok else "BROKEN",
-            check.trading_day,
-            check.digest[:16],
+            check.digest[:8],
             _rate(check.null_rate_l1),
             _rate(check.null_rate_l5),
             check.rows,
         )
         for check in report.checks
     ]
-    columns = ("what", "contract", "trading day", "digest", "null L1", "null L5", "rows")
+    columns = ("what", "contract", "digest", "null L1", "null L5", "rows")
     table(console, "", columns, rows, numbers=3)
     for breach in report.breaches:
         console.print(f"[bold]{breach.rule}[/bold] {Path(breach.subject).name}: {breach.detail}", highlight=False)

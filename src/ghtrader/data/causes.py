@@ -101,6 +101,8 @@ def _volume_words(hole: Hole) -> str:
     natural = f"as long a hole is expected {hole.expected:.2g} times in this part"
     if hole.volume_step is None:
         return f"no row until the close; {natural}"
+    if hole.edge in {"start", "whole"} and hole.natural_step >= 1.0:
+        return f"the first row after it has counted {hole.volume_step:.0f} lots; {natural}"
     return (
         f"volume stepped by {hole.volume_step:.0f} lots, as natural steps do with probability {hole.natural_step:.2g}; {natural}"
     )

@@ -82,9 +82,10 @@ def null_rate(frame: pl.DataFrame, columns: tuple[str, ...]) -> float | None:
     return None if frame.is_empty() else float(DayRows(frame).absent(columns).mean())
 
 
-def _rate(mask: Mask) -> float:
-    """Share of rows of a mask, 1 when there is no row to judge: what cannot be judged is no better than absent."""
-    return float(mask.mean()) if len(mask) else 1.0
+def _rate(absent: Mask, locked: Mask) -> float:
+    """Share of absent rows among those that are not limit-locked; 0 on a day that was locked throughout."""
+    judged = absent[~locked]
+    return float(judged.mean()) if len(judged) else 0.0
 
 
 def _flagged(flags: npt.NDArray[Any], flag: TickFlag) -> Mask:
@@ -186,8 +187,8 @@ def field_quality(rows: DayRows, limits: Thresholds) -> tuple[Quality, list[Reas
     ts, part, flags = rows.integers("datetime"), rows.integers("part"), rows.integers("flags")
     near = _neighbours(ts, part)
     one_sided, locked = _flagged(flags, TickFlag.ONE_SIDED), _flagged(flags, TickFlag.AT_LIMIT)
-    l1 = _rate(rows.absent((BID_PRICES[0], ASK_PRICES[0]))[~locked])
-    l5 = _rate(rows.absent((*BID_PRICES, *ASK_PRICES))[~locked])
+    l1 = _rate(rows.absent((BID_PRICES[0], ASK_PRICES[0])), locked)
+    l5 = _rate(rows.absent((*BID_PRICES, *ASK_PRICES)), locked)
     disordered, repeated = _levels(rows, _flagged(flags, TickFlag.DISORDERED_LEVELS))
     amount, volume = rows.floats("amount"), rows.floats("volume")
     rates = {name: float(np.isnan(rows.floats(name)).mean()) for name in ("last_price", BID_PRICES[0], ASK_PRICES[0])}

@@ -108,9 +108,10 @@ class NaturalHoles:
         if size - body < TAIL_INTERVALS:
             body = max(size // 2, size - TAIL_INTERVALS)
         typical = float(np.median(intervals_s))
-        longer = intervals_s[intervals_s > max(float(np.partition(intervals_s, body)[body]), JITTER * typical)]
-        if not len(longer):
-            return cls(2.0 * typical, 1.0, typical)
+        ordinary = max(float(np.partition(intervals_s, body)[body]), JITTER * typical)
+        longer = intervals_s[intervals_s > ordinary]
+        if not len(longer) or longer.min() > ordinary + CENSOR * typical:
+            return cls(2.0 * typical, 1.0, typical)  # there are no long ones, or none that belongs to the others
         threshold = float(longer.min())
         excess = longer - threshold
         limit = CENSOR * max(float(np.median(excess)), typical)

@@ -22,6 +22,7 @@ from ghtrader.data.schedule_health import ScheduleProblem, schedule_problems
 from ghtrader.data.sessions import sessions_for
 from ghtrader.data.validation import validate_day
 from ghtrader.data.verdict import DayVerdict, State, worst
+from ghtrader.pipelines.day_context import DayContexts
 from ghtrader.pipelines.gate_report import GateDay, GateReport
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.known_gaps import GATE, gate_key
@@ -56,6 +57,8 @@ class _Judge:
         self._schedule = schedule
         self._calendar, self._instruments = calendar_of(services), InstrumentTable.vendored()
         self._limits = thresholds_of(services.settings())
+        store, ledger = services.tick_store(), services.ledger()
+        self._contexts = DayContexts(store, ledger, self._calendar, self._limits, product=schedule.product)
         self._limits_id = short_id([VERSION, msgspec.to_builtins(self._limits)])
         self.documents: dict[str, dict[str, object]] = {}
         self.judged = self.kept = 0
@@ -73,7 +76,8 @@ class _Judge:
         """Judge a day's rows; the verdict is kept for the ledger."""
         day = TradingDay.parse(manifest.trading_day)
         sessions = sessions_for(self._schedule.product, day, self._calendar, self._instruments)
-        verdict = validate_day(frame, sessions, self._limits, symbol=manifest.symbol)
+        context, _ = self._contexts.of(manifest, schedule_hash=self._schedule.schedule_hash)
+        verdict = validate_day(frame, sessions, self._limits, symbol=manifest.symbol, context=context)
         key = gate_key(manifest.symbol, manifest.trading_day, manifest.digest)
         self.documents[key] = {
             "digest": manifest.digest,

@@ -333,6 +333,17 @@ def test_the_terminal_reads_without_colour(series: AppServices, capsys: pytest.C
     assert {item["symbol"] for item in everything["series"]} == {SYMBOL, ALIAS}
 
 
+def test_missing_neighbours_are_told_as_one_span(
+    services: AppServices, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import_files(services, [write(tmp_path / "in", DAYS[0])])
+    make_schedule(services, "rb", until="2025-06-11")
+    assert run(services, ["data", "calendar", "--symbol", SYMBOL]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2025-06-06 to 06-11 missing" in shown
+    assert "06-06: ghtrader data import FILE" in shown
+
+
 def test_the_page_is_self_contained_and_draws_in_a_browser(series: AppServices, tmp_path: Path) -> None:
     text = render_calendar(data_calendar(series, variety="rb", first="2025-05-26", last="2025-06-13"))
     assert not re.search(r"(src|href)=|<script|url\(|@import", text)

@@ -36,7 +36,7 @@ WORDS = {
     "provider_missing": "the provider has none",
     "beyond": "beyond the schedule",
 }
-NOTABLE = 40
+NOTABLE, NAMED = 40, 6
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -108,23 +108,44 @@ def _cell(day: CalendarDay) -> str:
     return f"{day.trading_day[8:]}{LETTERS[day.status]}{'+' if gaps > 99 else gaps or ''}"
 
 
+def _is_notable(day: CalendarDay) -> bool:
+    return bool(day.status not in {"ok", "beyond", "unchecked"} or day.gaps or day.beyond_schedule)
+
+
+def _spans(days: list[CalendarDay]) -> list[tuple[CalendarDay, CalendarDay]]:
+    """Notable days, neighbours without rows that say the same as one span from first to last."""
+    found: list[tuple[CalendarDay, CalendarDay]] = []
+    before: CalendarDay | None = None
+    for day in days:
+        if _is_notable(day):
+            alike = before is not None and not day.rows and (before.status, before.note) == (day.status, day.note)
+            if alike and found and found[-1][1] is before:
+                found[-1] = (found[-1][0], day)
+            else:
+                found.append((day, day))
+        before = day
+    return found
+
+
 def _notable(console: Console, series: CalendarSeries) -> None:
-    """Days with something to say: not ok, or with gaps."""
-    days = [day for day in series.days if day.status not in {"ok", "beyond", "unchecked"} or day.gaps or day.beyond_schedule]
+    """Days with something to say: not ok, or with gaps; below them what to do, each once."""
+    spans = _spans(series.days)
     rows = [
         (
-            day.trading_day,
-            WORDS[day.status] + (", beyond the schedule" if day.beyond_schedule else ""),
-            day.reason_code,
-            ", ".join(f"{cause} {count}" for cause, count in day.gaps.items()),
-            f"{day.gap_seconds:g} s" if day.gaps else "",
-            day.note,
-            day.rows,
+            first.trading_day if first is last else f"{first.trading_day} to {last.trading_day[5:]}",
+            WORDS[first.status] + (", beyond the schedule" if first.beyond_schedule else ""),
+            first.reason_code,
+            ", ".join(f"{cause} {count}" for cause, count in first.gaps.items()),
+            f"{first.gap_seconds:g} s" if first.gaps else "",
+            first.rows,
         )
-        for day in days[:NOTABLE]
+        for first, last in spans[:NOTABLE]
     ]
     if rows:
-        columns = ("trading day", "state", "reason", "gaps by cause", "time", "next", "rows")
-        table(console, "", columns, rows, numbers=1)
-    if len(days) > NOTABLE:
-        console.print(f"and {len(days) - NOTABLE} more days: --json lists them all", highlight=False)
+        table(console, "", ("trading day", "state", "reason", "gaps by cause", "time", "rows"), rows, numbers=1)
+    for note in dict.fromkeys(first.note for first, _ in spans if first.note):
+        days = [first.trading_day[5:] for first, _ in spans if first.note == note]
+        more = f" and {len(days) - NAMED} more" if len(days) > NAMED else ""
+        console.print(f"  {', '.join(days[:NAMED])}{more}: {note}", highlight=False, markup=False)
+    if len(spans) > NOTABLE:
+        console.print(f"and {len(spans) - NOTABLE} more: --json lists every day", highlight=False)

@@ -312,6 +312,21 @@ def test_a_day_that_was_written_anew_is_not_shown_as_judged(series: AppServices)
     assert statuses(series, SYMBOL)[DAYS[1]] == DayStatus.UNCHECKED
 
 
+def test_a_day_that_the_provider_lacks_keeps_the_verdict_on_its_absence(services: AppServices, tmp_path: Path) -> None:
+    import_files(services, [write(tmp_path / "in", day) for day in (DAYS[0], DAYS[2])])
+    make_schedule(services, "rb")
+    build_main_l5(services, "rb", enforce_health=False)
+    skip = {"symbol": SYMBOL, "trading_day": DAYS[1], "cause": "provider_missing", "message": "none", "first_seen_ns": 1}
+    skip |= {"last_seen_ns": 1, "attempts": 1, "retry_after_ns": 1}
+    services.ledger().put("download_skips", f"{SYMBOL}/{DAYS[1]}", skip)
+    report = validate_main_l5(services, "rb")
+    (verdict,) = [day for day in report.days if day.trading_day == DAYS[1]]
+    (found,) = data_calendar(services, symbol=ALIAS).series
+    (day,) = [day for day in found.days if day.trading_day == DAYS[1]]
+    assert (day.status, day.reason_code) == (DayStatus.PROVIDER_MISSING, "provider_missing")
+    assert day.gaps == {"provider_missing": len(verdict.gaps)}
+
+
 def test_gaps_are_counted_by_cause(series: AppServices) -> None:
     report = validate_main_l5(series, "rb")
     (found,) = data_calendar(series, symbol=ALIAS).series

@@ -22,10 +22,12 @@ from ghtrader.data.rehash import rehashed_day
 from ghtrader.data.row_hash import VERSIONS, row_hashes
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.ingest import digest_store, import_files, verify_store
+from ghtrader.pipelines.known_gaps import verdict_of_day
 from ghtrader.pipelines.lineage import lineage
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.rehash import rehash_store
 from ghtrader.pipelines.run_report import load_run
+from ghtrader.pipelines.validate import validate_main_l5
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.testing.builders import SYMBOL, source_frame
 from ghtrader.testing.faults import PowerCut, power_cut_at
@@ -106,6 +108,15 @@ def test_the_series_stays_current_when_the_raw_days_move_with_it(stored: AppServ
     assert {name.split()[0]: version for name, version in versions(stored).items()} == {"raw": 1, "main_l5": TEST_VERSION}
     assert build_main_l5(stored, "rb", enforce_health=False).written == 3
     assert set(versions(stored).values()) == {1}
+
+
+def test_verdicts_hold_for_the_same_rows_under_another_hash(stored: AppServices) -> None:
+    validate_main_l5(stored, "rb")
+    store, key = stored.tick_store(), DayKey("main_l5", ALIAS, TradingDay.parse(DAYS[0]))
+    judged = [verdict_of_day(stored.ledger(), store.manifest(key))]  # type: ignore[arg-type]
+    rehash_store(stored, to_version=TEST_VERSION)
+    assert judged == [verdict_of_day(stored.ledger(), store.manifest(key))]  # type: ignore[arg-type]
+    assert judged[0] is not None
 
 
 def test_every_reader_of_a_dataset_refuses_mixed_versions_and_names_days_and_command(stored: AppServices) -> None:

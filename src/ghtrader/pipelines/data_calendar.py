@@ -135,6 +135,7 @@ class _Known(msgspec.Struct):
     expected: set[str]
     covered: set[str] | None
     verdicts: dict[str, DayVerdict]
+    absent: dict[str, DayVerdict]
     skips: dict[str, tuple[str, str]]
 
 
@@ -201,6 +202,7 @@ def _known(services: Services, calendar: Calendar, kind: str, symbol: str) -> _K
     stored = store.days(kind, symbol)
     found = [store.manifest(DayKey(kind, symbol, day)) for day in stored]
     manifests = {manifest.trading_day: manifest for manifest in found if manifest is not None}
+    documents = _Documents(ledger, symbol)
     expected: set[str] = set()
     covered: set[str] | None = None
     if kind == "main_l5":
@@ -222,7 +224,8 @@ def _known(services: Services, calendar: Calendar, kind: str, symbol: str) -> _K
         manifests=manifests,
         expected=expected,
         covered=covered,
-        verdicts=_verdicts(ledger, symbol, manifests),
+        verdicts=_verdicts(documents, manifests),
+        absent=documents.absent(manifests),
         skips=skips,
     )
 
@@ -235,13 +238,18 @@ class _Documents:
         self._known = {(table, key): row for table in (VALIDATION, GATE) for key, row in ledger.items(table, prefix=f"{symbol}/")}
         self._prefix = f"{symbol}/"
 
+    def absent(self, stored: Mapping[str, DayManifest]) -> dict[str, DayVerdict]:
+        """Verdicts on days that are not stored, by ISO day."""
+        keys = {key: key.removeprefix(self._prefix) for table, key in self._known if table == VALIDATION}
+        found = {day: self._known[VALIDATION, key]["verdict"] for key, day in keys.items() if day not in stored}
+        return {day: msgspec.convert(verdict, DayVerdict) for day, verdict in found.items() if not verdict["rows"]}
+
     def get(self, table: str, key: str) -> dict[str, Any] | None:
         """The document under a key; another symbol's is asked for."""
         return self._known.get((table, key)) if key.startswith(self._prefix) else self._ledger.get(table, key)
 
 
-def _verdicts(ledger: LedgerStore, symbol: str, manifests: Mapping[str, DayManifest]) -> dict[str, DayVerdict]:
-    documents = _Documents(ledger, symbol)
+def _verdicts(documents: _Documents, manifests: Mapping[str, DayManifest]) -> dict[str, DayVerdict]:
     found = {day: verdict_of_day(documents, manifest) for day, manifest in manifests.items()}
     return {day: verdict for day, verdict in found.items() if verdict is not None}
 
@@ -265,9 +273,7 @@ def _day(series: _Known, day: str) -> CalendarDay:
     if day not in series.manifests:
         if day not in series.expected:
             return CalendarDay(trading_day=day, status=DayStatus.BEYOND)
-        cause, message = series.skips.get(day, ("", ""))
-        status = DayStatus.PROVIDER_MISSING if cause == "provider_missing" else DayStatus.MISSING
-        return CalendarDay(trading_day=day, status=status, reason_code=cause, note=message or HINTS[series.kind])
+        return _absent_day(series, day)
     beyond = series.covered is not None and day not in series.covered
     verdict, rows = series.verdicts.get(day), series.manifests[day].rows
     if verdict is None or str(verdict.overall_state) == "noop":
@@ -281,6 +287,25 @@ def _day(series: _Known, day: str) -> CalendarDay:
         gap_seconds=round(sum(gap.seconds for gap in verdict.gaps), 3),
         note=verdict.action_hint,
         beyond_schedule=beyond,
+    )
+
+
+def _absent_day(series: _Known, day: str) -> CalendarDay:
+    """A day that is expected and not stored: with its verdict, else with what the download said, else plainly missing."""
+    cause, message = series.skips.get(day, ("", ""))
+    verdict = series.absent.get(day)
+    if verdict is not None:
+        causes = {str(gap.cause) for gap in verdict.gaps}
+        cause = Cause.PROVIDER_MISSING if causes == {Cause.PROVIDER_MISSING} else str(verdict.reason_code)
+        message = verdict.action_hint
+    status = DayStatus.PROVIDER_MISSING if cause == Cause.PROVIDER_MISSING else DayStatus.MISSING
+    return CalendarDay(
+        trading_day=day,
+        status=status,
+        reason_code=cause,
+        gaps={} if verdict is None else _by_cause(verdict),
+        gap_seconds=0.0 if verdict is None else round(sum(gap.seconds for gap in verdict.gaps), 3),
+        note=message or HINTS[series.kind],
     )
 
 

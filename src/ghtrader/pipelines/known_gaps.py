@@ -48,9 +48,12 @@ def verdict_of_day(ledger: Documents, manifest: DayManifest) -> DayVerdict | Non
     A day of the series that was not validated itself takes the verdict of the build gate, or that on the contract's raw day.
     """
     symbol, day, lineage = manifest.symbol, manifest.trading_day, manifest.lineage
-    found = _verdict(ledger.get(VALIDATION, f"{symbol}/{day}"), manifest.digest, manifest.rows)
     # a day that was moved to another row hash holds the rows that were judged before
-    for digest in (manifest.digest, lineage.get("rehashed_from_digest", "")):
+    digests = [digest for digest in (manifest.digest, lineage.get("rehashed_from_digest", "")) if digest]
+    document, found = ledger.get(VALIDATION, f"{symbol}/{day}"), None
+    for digest in digests:
+        found = found or _verdict(document, digest, manifest.rows)
+    for digest in digests:
         found = found or _verdict(ledger.get(GATE, gate_key(symbol, day, digest)), digest, manifest.rows)
     if found is None and "raw_digest" in lineage:
         raw = ledger.get(VALIDATION, f"{lineage['underlying_symbol']}/{day}")

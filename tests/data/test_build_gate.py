@@ -17,9 +17,11 @@ from ghtrader.core.errors import DataError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.main_schedule import MainSchedule, Segment, mapping_hash
 from ghtrader.datasets.day_dataset import VoidReason
+from ghtrader.pipelines import build
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.ingest import import_files
 from ghtrader.pipelines.known_gaps import GATE, gaps_of_day, stored_ticks
+from ghtrader.pipelines.main_job import market_of_series
 from ghtrader.pipelines.main_series import build_main_l5, current_schedule, make_schedule, save_schedule
 from ghtrader.pipelines.validate import validate_main_l5
 from ghtrader.ports.tick_store import DayKey
@@ -190,6 +192,38 @@ def test_days_whose_rows_nobody_judged_are_named(series: AppServices, capsys: py
     assert known is not None
     assert known.shape == (0, 2)
     assert gaps_of_day(series.ledger(), msgspec.structs.replace(manifest, rows=manifest.rows - 1)) is None
+
+
+@pytest.mark.parametrize("where", ["reading provenance", "building"])
+def test_a_series_that_is_replaced_while_a_build_reads_it_gives_no_dataset(
+    series: AppServices, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Between two days of a build another process promotes a new schedule: no mix of both comes out."""
+    honest, target = {"reading provenance": build.provenance_problem, "building": build.gaps_of_day}[where], []
+
+    def beside(*arguments: object) -> object:
+        found = honest(*arguments)
+        if not target:
+            other = AppServices(series.paths, series._environment)
+            target.append(make_schedule(other, "rb", until="2025-06-13").schedule.schedule_hash)
+            build_main_l5(other, "rb")
+        return found
+
+    monkeypatch.setattr(build, honest.__name__, beside)
+    with pytest.raises(DataError, match="was replaced while it was read") as caught:
+        build_datasets(series, "rb", set_name="minimal16")
+    assert caught.value.retryable
+    datasets, _ = build_datasets(series, "rb", set_name="minimal16")
+    assert {dataset.schedule_hash for dataset in datasets} == set(target)
+
+
+def test_days_are_simulated_as_they_were_scored_or_not_at_all(series: AppServices) -> None:
+    datasets, _ = build_datasets(series, "rb", set_name="minimal16")
+    assert len(market_of_series(series, "rb", datasets)(DAYS[0]).ticks) == len(datasets[0])
+    with_outage(series, DAYS[0])
+    build_main_l5(series, "rb")
+    with pytest.raises(DataError, match="changed after its dataset was built"):
+        market_of_series(series, "rb", datasets)(DAYS[0])
 
 
 def test_the_gaps_of_a_raw_day_are_known_as_well(series: AppServices) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import DataError, SchemaError, StoreError
+from ghtrader.core.errors import DataError, ProvenanceError, SchemaError, StoreError
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.day_ticks import DayTicks
@@ -98,7 +98,11 @@ def build_datasets(
     schedule, chosen = current_schedule(services, variety), factor_set(set_name)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
     manifests = _manifests(services, schedule)
-    left_out = _clean_days(services, schedule, list(manifests), strict)
+    try:
+        left_out = _clean_days(services, schedule, list(manifests), strict)
+    except ProvenanceError:
+        _require_unchanged(services, manifests, schedule)  # days of two states are no fault of the data
+        raise
     days = [day for day in manifests if day.iso not in left_out]
     cache = DatasetStore(services.paths.artifacts / "datasets")
     progress.start("build", len(days))

@@ -89,9 +89,9 @@ class SeriesPromotionContract:
         """The store as a process sees it that was not there before."""
         return PromotedTicks(ticks, Promotions(ticks, ledger, folder))
 
-    def _mortal(self, ticks: TickStore, ledger: LedgerStore, step: int) -> tuple[Mortal, TickStore, LedgerStore]:
+    def _mortal(self, ticks: TickStore, ledger: LedgerStore, step: int) -> tuple[Mortal, tuple[TickStore, LedgerStore]]:
         life = Mortal(step)
-        return life, life.over(ticks, "write_day", "delete_day"), life.over(ledger, "put", "put_many", "delete")
+        return life, (life.over(ticks, "write_day", "delete_day"), life.over(ledger, "put", "put_many", "delete"))
 
     def test_a_killed_promoter_leaves_the_old_series_or_the_new_one(
         self, stocked: TickStore, ledger: LedgerStore, folder: Path
@@ -99,7 +99,7 @@ class SeriesPromotionContract:
         """Each change of the medium in turn is the first that does not happen: no mix is ever read, whoever reads next."""
         old_schedule, new_schedule = _schedule(DAYS[0]), _schedule(DAYS[1], roll=DAYS[2])
         old, number, outcomes = _seen(self._view(stocked, ledger, folder)), 2, []
-        life, *ports = self._mortal(stocked, ledger, NEVER)
+        life, ports = self._mortal(stocked, ledger, NEVER)
         self._promote(*ports, folder, new_schedule, number)
         new = _seen(self._view(stocked, ledger, folder))
         assert sorted(old) == list(DAYS)
@@ -108,7 +108,7 @@ class SeriesPromotionContract:
         for step in range(1, life.steps + 1):
             number += 1
             self._promote(stocked, ledger, folder, old_schedule, number)
-            _, *ports = self._mortal(stocked, ledger, step)
+            _, ports = self._mortal(stocked, ledger, step)
             with pytest.raises(PowerCut):
                 self._promote(*ports, folder, new_schedule, number)
             found = _seen(self._view(stocked, ledger, folder))
@@ -122,11 +122,11 @@ class SeriesPromotionContract:
     ) -> None:
         """Whoever finishes dies too, again and again; the last one finishes."""
         schedule = _schedule(DAYS[1], roll=DAYS[2])
-        _, *ports = self._mortal(stocked, ledger, 2)
+        _, ports = self._mortal(stocked, ledger, 2)
         with pytest.raises(PowerCut):
             self._promote(*ports, folder, schedule, 2)
         for step in (1, 2, 2, 2):
-            _, *ports = self._mortal(stocked, ledger, step)
+            _, ports = self._mortal(stocked, ledger, step)
             with pytest.raises(PowerCut):
                 _seen(self._view(*ports, folder))
         assert sorted(_seen(self._view(stocked, ledger, folder))) == list(DAYS[1:])
@@ -165,7 +165,7 @@ class SeriesPromotionContract:
         """An import beneath a promotion whose promoter was killed first finishes it, from the rows that were judged."""
         schedule = _schedule(DAYS[1], roll=DAYS[2])
         promised = _promotion(stocked, schedule, 2)
-        _, *ports = self._mortal(stocked, ledger, 2)
+        _, ports = self._mortal(stocked, ledger, 2)
         with pytest.raises(PowerCut):
             self._promote(*ports, folder, schedule, 2)
         frame = tick_frame(20, symbol=CONTRACTS[0], trading_day=DAYS[1], seed=99)
@@ -180,7 +180,7 @@ class SeriesPromotionContract:
         self, stocked: TickStore, ledger: LedgerStore, folder: Path
     ) -> None:
         """Nothing is served that nobody judged; the hint is the command that builds again, and imports still work."""
-        _, *ports = self._mortal(stocked, ledger, 2)
+        _, ports = self._mortal(stocked, ledger, 2)
         with pytest.raises(PowerCut):
             self._promote(*ports, folder, _schedule(DAYS[1], roll=DAYS[2]), 2)
         frame = tick_frame(20, symbol=CONTRACTS[0], trading_day=DAYS[1], seed=99)

@@ -1,7 +1,7 @@
 """The build gate: a changed series is judged before anybody reads it, and promoted only when it is no error.
 
-Every day that would change is derived and validated in memory, one at a time; days that stay keep their verdict. Nothing is
-written until all are judged, and a promotion shows all days at once (`ghtrader.data.promotion`).
+Every day that would change is derived and validated in memory, one at a time; days that stay keep their verdict. No day is
+written until all are judged, and a promotion shows all of them at once (`ghtrader.data.promotion`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class StagedSeries(msgspec.Struct, frozen=True, kw_only=True):
     days: list[MainL5Day]
     promotion: Promotion
     gate: GateReport
-    verdicts: dict[str, dict[str, object]]
 
 
 class _Judge:
@@ -60,7 +59,6 @@ class _Judge:
         store, ledger = services.tick_store(), services.ledger()
         self._contexts = DayContexts(store, ledger, self._calendar, self._limits, product=schedule.product)
         self._limits_id = short_id([VERSION, msgspec.to_builtins(self._limits)])
-        self.documents: dict[str, dict[str, object]] = {}
         self.judged = self.kept = 0
 
     def known(self, manifest: DayManifest) -> DayVerdict | None:
@@ -73,17 +71,14 @@ class _Judge:
         return msgspec.convert(document["verdict"], DayVerdict)
 
     def verdict(self, frame: pl.DataFrame, manifest: DayManifest) -> DayVerdict:
-        """Judge a day's rows; the verdict is kept for the ledger."""
+        """Judge a day's rows and keep the verdict in the ledger."""
         day = TradingDay.parse(manifest.trading_day)
         sessions = sessions_for(self._schedule.product, day, self._calendar, self._instruments)
         context, _ = self._contexts.of(manifest, schedule_hash=self._schedule.schedule_hash)
         verdict = validate_day(frame, sessions, self._limits, symbol=manifest.symbol, context=context)
-        key = gate_key(manifest.symbol, manifest.trading_day, manifest.digest)
-        self.documents[key] = {
-            "digest": manifest.digest,
-            "limits": self._limits_id,
-            "verdict": msgspec.to_builtins(verdict),
-        }
+        document = {"digest": manifest.digest, "limits": self._limits_id, "verdict": msgspec.to_builtins(verdict)}
+        # by digest, so it says nothing about other rows; a refused build need not judge these again
+        self._services.ledger().put(GATE, gate_key(manifest.symbol, manifest.trading_day, manifest.digest), document)
         self.judged += 1
         return verdict
 
@@ -91,7 +86,7 @@ class _Judge:
 def stage_series(
     services: Services, schedule: MainSchedule, covered: list[TradingDay], *, full: bool, enforce: bool, progress: Progress
 ) -> StagedSeries:
-    """Plan, derive and judge every covered day of a series. Writes nothing."""
+    """Plan, derive and judge every covered day of a series, one in memory at a time. No day is written."""
     store, settings = services.tick_store(), services.settings()
     share = settings.get("data.main_l5.level5_min_share")
     assert isinstance(share, float)
@@ -127,7 +122,6 @@ def stage_series(
         days=[*days, *removed],
         promotion=Promotion(alias=schedule.alias, schedule=schedule, written=written, removed=gone, stamp=stamp),
         gate=_summary(schedule, problems, verdicts, judge, enforce=enforce, noop=not (written or gone)),
-        verdicts=judge.documents,
     )
 
 
@@ -185,7 +179,6 @@ def promote(services: Services, staged: StagedSeries, started_mono_ns: int) -> N
     """Make the staged series current, or raise DataError (``reason_code``, ``action_hint``, ``days``) and leave it as it was."""
     gate, alias = staged.gate, staged.promotion.alias
     if gate.promoted:
-        services.ledger().put_many(GATE, staged.verdicts)
         services.promotions().promote(staged.promotion)
     elif gate.overall_state == State.ERROR:
         bad = [day for day in gate.days if day.overall_state == State.ERROR]

@@ -70,12 +70,17 @@ coverage: $(VENV)/.test ## make test with coverage by package
 	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term --cov-report=json:.coverage.json $(PYTEST_ARGS)"
 	$(BIN)/python scripts/coverage_by_package.py .coverage.json
 
-data-contract: $(VENV)/.test ## the shipped sample days: import, verify, digest
-	$(BIN)/python scripts/data_contract.py
+data-contract: $(VENV)/.test ## the data contract: built-in day, shipped days as files and as stored days with their published digests
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; set -e; \
+	export GHTRADER_DATA_DIR=$$folder/data GHTRADER_RUNS_DIR=$$folder/runs GHTRADER_ARTIFACTS_DIR=$$folder/artifacts; \
+	$(BIN)/ghtrader data contract-check; \
+	$(BIN)/ghtrader data contract-check samples/*.parquet; \
+	$(BIN)/ghtrader data import samples/*.parquet; \
+	$(BIN)/ghtrader data contract-check --symbol SHFE.rb2510 --digests samples/digests.json
 
 bench: $(VENV)/.test ## speed and memory beside peers, one core
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
-	for name in sim factors labels rowhash store import; do $(BIN)/ghtrader bench $$name || exit 1; done
+	for name in sim factors labels rowhash store validate import; do $(BIN)/ghtrader bench $$name || exit 1; done
 
 bench-questdb: $(VENV)/.test ## writes, reads and questions beside a bare client, on a server of its own
 	@bash scripts/bench_questdb.sh $(DATA)/bench-questdb

@@ -12,6 +12,7 @@ from ghtrader.adapters.local.tick_store import LocalTickStore
 from ghtrader.adapters.memory import MemoryTables, MemoryTickStore
 from ghtrader.core.clock import SystemClock
 from ghtrader.core.errors import SchemaError
+from ghtrader.data.tables import LATEST_SCHEMA
 from ghtrader.data.tick_queries import StoreQueries
 from ghtrader.testing.contracts.table_store import GAPS, SCOPE, TableStoreContract, gap
 from ghtrader.testing.contracts.tick_queries import TickQueriesContract
@@ -92,4 +93,4 @@ def test_a_new_file_waits_for_nothing_and_an_old_one_for_the_migration(tmp_path:
     assert tables.scopes(GAPS) == []
     tables.replace(GAPS, SCOPE, [gap(1)])
     status = tables.schema.status()
-    assert (status.version, status.latest, status.pending, status.current) == (1, 1, [], True)
+    assert (status.version, status.latest, status.pending, status.current) == (LATEST_SCHEMA, LATEST_SCHEMA, [], True)

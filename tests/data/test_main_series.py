@@ -136,7 +136,7 @@ def test_sample_days_are_ok_and_a_second_validation_is_a_noop(with_series: AppSe
     build_main_l5(with_series, "rb")
     first = validate_main_l5(with_series, "rb")
     assert (first.overall_state, first.noop, [day.gaps for day in first.days]) == ("ok", False, [[], []])
-    assert [part.part for part in first.days[0].parts] == ["night", "am1", "am2", "pm"]
+    assert [part.session_part for part in first.days[0].parts] == ["night", "am1", "am2", "pm"]
     assert validate_main_l5(with_series, "rb").noop
     assert validate_main_l5(with_series, "rb", force=True).validated == 2
 
@@ -150,7 +150,7 @@ def test_an_outage_is_a_gap_with_evidence_and_cause_unknown(with_series: AppServ
     frame, sessions = canonical(with_series)
     cut = pl.concat([frame[:5000], frame[5140:]])  # 70 s of a busy night
     verdict = validate_day(cut, sessions, Thresholds(), symbol="x")
-    assert [(gap.part, gap.cause) for gap in verdict.gaps] == [("night", "unknown")]
+    assert [(gap.session_part, gap.cause) for gap in verdict.gaps] == [("night", "unknown")]
     assert 69 < verdict.gaps[0].seconds < 72
     assert (verdict.overall_state, verdict.reason_code) == ("warn", "gaps")
     assert verdict.gap_buckets[">30s"] == 1

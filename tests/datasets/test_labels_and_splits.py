@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ghtrader.core.errors import DataError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
-from ghtrader.data.day_ticks import NO_PRICE, DayTicks
+from ghtrader.data.day_ticks import GAP_FOLLOWS, NO_GAP, NO_PRICE, DayTicks
 from ghtrader.datasets.build import DatasetStore, build_day, build_identity
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 from ghtrader.datasets.factors.catalogue import factor_set
@@ -44,6 +44,8 @@ def slow_label(ticks: DayTicks, row: int, horizon: Horizon) -> tuple[float, int]
             reached = True
             break
         if end == last or ticks.phase[end + 1] != 3 or ticks.break_before[end + 1]:
+            if ticks.gap_after[end] == GAP_FOLLOWS:
+                return np.nan, VoidReason.GAP
             if end == last or ticks.phase[end + 1] != 3:
                 return np.nan, VoidReason.BREAK
             if ticks.segment_id[end + 1] != ticks.segment_id[end]:
@@ -63,7 +65,8 @@ def slow_label(ticks: DayTicks, row: int, horizon: Horizon) -> tuple[float, int]
 def rough(ticks: DayTicks) -> DayTicks:
     rng = np.random.default_rng(3)
     part = ticks.rows(np.r_[0:1500, 14_000:15_200, 27_000:28_000])
-    breaks = part.break_before | (rng.random(len(part)) < 0.002)
+    follows = np.where(rng.random(len(part)) < 0.002, GAP_FOLLOWS, NO_GAP).astype(np.int8)
+    breaks = part.break_before | np.concatenate([[False], follows[:-1] != NO_GAP])
     breaks[1500] = breaks[2700] = True
     ask_px = part.ask_px.copy()
     ask_px[rng.random(len(part)) < 0.01] = NO_PRICE
@@ -71,7 +74,7 @@ def rough(ticks: DayTicks) -> DayTicks:
     segment = part.segment_id.copy()
     segment[2000:] = 2
     breaks[2000] = True
-    return replace(part, break_before=breaks, ask_px=ask_px, flags=flags, segment_id=segment)
+    return replace(part, break_before=breaks, gap_after=follows, ask_px=ask_px, flags=flags, segment_id=segment)
 
 
 @pytest.mark.parametrize("horizon", [*DEFAULT_HORIZONS, Horizon("ticks", 1), Horizon("seconds", 1)], ids=str)
@@ -178,8 +181,12 @@ def test_datasets_are_stored_by_content_and_read_back_whole(sample_day: Callable
         np.testing.assert_array_equal(getattr(again, name), getattr(built, name))
     assert (
         identity
-        != build_identity("digest", MINIMAL, DEFAULT_HORIZONS, [5])
-        != build_identity("other", MINIMAL, DEFAULT_HORIZONS, [5])
+        != build_identity("digest", MINIMAL, DEFAULT_HORIZONS, [[5, 9]])
+        != build_identity("other", MINIMAL, DEFAULT_HORIZONS, [[5, 9]])
+    )
+    assert (
+        len({build_identity("digest", MINIMAL, DEFAULT_HORIZONS, [[5, end]], hash_) for end in (8, 9) for hash_ in ("a", "b")})
+        == 4
     )
     path = next(tmp_path.rglob("*.npz"))
     path.write_bytes(path.read_bytes()[:1000])

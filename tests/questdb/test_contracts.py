@@ -10,6 +10,7 @@ from ghtrader.questdb.store import QuestdbStore
 from ghtrader.questdb.table_store import QuestdbTables
 from ghtrader.questdb.tick_store import QuestdbTickStore
 from ghtrader.testing.contracts.ledger_store import SharedLedgerContract
+from ghtrader.testing.contracts.series_promotion import SeriesPromotionContract
 from ghtrader.testing.contracts.table_store import TableStoreContract
 from ghtrader.testing.contracts.tick_queries import TickQueriesContract
 from ghtrader.testing.contracts.tick_store import SharedTickStoreContract
@@ -43,6 +44,16 @@ class TestLedger(SharedLedgerContract):
     @pytest.fixture
     def path(self, root: Path) -> Path:
         return root / "ledger"
+
+    @pytest.fixture
+    def ledger(self, questdb: QuestdbStore) -> QuestdbLedger:
+        return questdb.ledger()
+
+
+class TestSeriesPromotion(SeriesPromotionContract):
+    @pytest.fixture
+    def ticks(self, questdb: QuestdbStore) -> QuestdbTickStore:
+        return questdb.ticks()
 
     @pytest.fixture
     def ledger(self, questdb: QuestdbStore) -> QuestdbLedger:

@@ -8,11 +8,14 @@ import pytest
 from ghtrader.core.clock import SystemClock
 from ghtrader.core.errors import SchemaError, StoreError
 from ghtrader.data.migrations import migrations
-from ghtrader.data.tables import TABLES, VIEWS, Column, Table
+from ghtrader.data.tables import LATEST_SCHEMA, TABLES, VIEWS, Column, Table
 from ghtrader.questdb.schema_admin import QuestdbSchema
 from ghtrader.questdb.store import QuestdbStore
 from ghtrader.testing.builders import day_manifest, tick_frame
 from ghtrader.testing.questdb_stores import drop_tables, open_store
+
+#: Steps of all migrations, and the number of one that is not there yet.
+STEPS, NEXT = sum(len(migration.steps) for migration in migrations()), LATEST_SCHEMA + 1
 
 
 def admin(store: QuestdbStore, tables: tuple[Table, ...] = TABLES) -> QuestdbSchema:
@@ -37,13 +40,13 @@ def test_migrating_makes_every_declared_table_and_repeating_it_is_a_noop(questdb
     schema = questdb.schema()
     schema.require_current()
     status = schema.status()
-    assert (status.version, status.latest, status.pending, status.drift) == (1, 1, [], [])
-    assert len({step.checksum for step in status.steps}) == 1
+    assert (status.version, status.latest, status.pending, status.drift) == (LATEST_SCHEMA, LATEST_SCHEMA, [], [])
+    assert len({step.checksum for step in status.steps}) == LATEST_SCHEMA
     assert all(step.applied_ns > 0 and step.tool_version == "test" and step.sql for step in status.steps)
     again = schema.migrate()
     assert again.noop
     assert again.steps == []
-    assert len(schema.status().steps) == len(TABLES) + len(VIEWS)
+    assert len(schema.status().steps) == STEPS
 
 
 def test_keys_partitions_and_timestamps_are_as_declared(questdb: QuestdbStore) -> None:
@@ -158,10 +161,14 @@ def test_prose_is_no_part_of_a_checksum(questdb: QuestdbStore) -> None:
 
 def test_a_later_migration_adds_columns_and_tables_and_is_resumed_where_it_was_killed(questdb: QuestdbStore) -> None:
     first = TABLES[0]
-    grown = msgspec.structs.replace(first, columns=(*first.columns, Column("turnover", "f64", 2), Column("venue", "sym", 2, 16)))
-    new = msgspec.structs.replace(TABLES[2], name="more_manifests_v2", since=2)
+    grown = msgspec.structs.replace(
+        first, columns=(*first.columns, Column("turnover", "f64", NEXT), Column("venue", "sym", NEXT, 16))
+    )
+    new = msgspec.structs.replace(TABLES[2], name="more_manifests_v2", since=NEXT)
     schema = admin(questdb, (grown, *TABLES[1:], new))
-    with pytest.raises(SchemaError, match=r"migration 2 is not complete: add ticks_raw_v2\.turnover is pending \(3 steps\)"):
+    with pytest.raises(
+        SchemaError, match=rf"migration {NEXT} is not complete: add ticks_raw_v2\.turnover is pending \(3 steps\)"
+    ):
         schema.require_current()
     # killed after the server had done the first step and before it was recorded
     questdb.wire.execute(f"ALTER TABLE {questdb.settings.name('ticks_raw_v2')} ADD COLUMN turnover DOUBLE")
@@ -171,9 +178,9 @@ def test_a_later_migration_adds_columns_and_tables_and_is_resumed_where_it_was_k
         "add ticks_raw_v2.venue",
         "create more_manifests_v2",
     ]
-    assert schema.status().version == 2
+    assert schema.status().version == NEXT
     assert schema.migrate().noop
-    with pytest.raises(SchemaError, match="this version knows 1"):
+    with pytest.raises(SchemaError, match=f"this version knows {LATEST_SCHEMA}"):
         questdb.schema().status()
 
 
@@ -196,7 +203,7 @@ def test_a_migration_killed_at_any_step_is_finished_by_the_next_run(
         schema.migrate()
     monkeypatch.undo()
     fresh = open_store(root)
-    assert len(fresh.schema().migrate().steps) == len(TABLES) + len(VIEWS) - killed_after
+    assert len(fresh.schema().migrate().steps) == STEPS - killed_after
     fresh.schema().require_current()
     steps = [step.step for step in fresh.schema().status().steps]
     assert len(steps) == len(set(steps)) == len(TABLES) + len(VIEWS)

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghtrader.core.errors import DataError
+from ghtrader.core.errors import DataError, ProvenanceError
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
+from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, row_masks, walk_forward
+from ghtrader.pipelines.evaluate import JudgeSettings, evaluate
 from ghtrader.research.models.factory import FAMILIES, model_family
 from ghtrader.research.training import FittedFold, fit_fold, stride_of, training_matrix
 
@@ -99,3 +101,31 @@ def test_trading_threshold_is_the_quantile_of_training_scores(day_dataset: Build
     probabilities = fitted.predictor.predict_proba(factors)
     share = float((np.abs(probabilities[:, 2] - probabilities[:, 0]) > fitted.trade_threshold).mean())
     assert share == pytest.approx(0.02, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [{"schedule_hash": ""}, {"segment_ids": ()}, {"segment_ids": (0,)}, {"schedule_hash": "another"}],
+    ids=["no schedule", "no segments", "segment 0", "another schedule"],
+)
+def test_days_of_a_series_without_provenance_are_not_trained_on(day_dataset: Build, spoilt: dict[str, object]) -> None:
+    honest = [replace(day_dataset(n), symbol="KQ.m@SHFE.cu", schedule_hash="one", segment_ids=(1,)) for n in range(5)]
+    fold = walk_forward([dataset.trading_day for dataset in honest])[0]
+    _fit(honest, fold, "prior")
+    datasets = [honest[0], replace(honest[1], **spoilt), *honest[2:]]
+    bad = datasets[1].trading_day.iso
+    judging = JudgeSettings(models=("prior",), horizons=("10t",), seed=1, replicates=20, trade_quantile=0.98)
+    for train in (
+        lambda: _fit(datasets, fold, "prior"),
+        lambda: evaluate(datasets, judging, artifacts=None, trials=None),
+        lambda: require_trainable(datasets, strict=True),
+    ):
+        with pytest.raises(ProvenanceError, match=bad) as caught:
+            train()
+        assert caught.value.context["days"] == [bad]
+    kept, left_out = require_trainable(datasets, strict=False)
+    assert ([d.trading_day.iso for d in kept], left_out) == ([d.trading_day.iso for d in honest if d is not honest[1]], [bad])
+    evaluation, scores = evaluate(datasets, judging, artifacts=None, trials=None, strict=False)
+    assert evaluation.left_out == [bad]
+    assert bad not in scores.score
+    assert all(bad not in card.train_days for card in evaluation.cards)

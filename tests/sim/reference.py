@@ -27,6 +27,7 @@ class Snapshot:
     amount: float
     auction: bool
     after_break: bool
+    after_gap: bool
     live: bool
     upper: int
     lower: int
@@ -71,6 +72,7 @@ def read_day(ticks: DayTicks) -> list[Snapshot]:
                 float(ticks.amount[i]),
                 not continuous,
                 bool(ticks.break_before[i]),
+                i > 0 and int(ticks.gap_after[i - 1]) > 0,
                 live,
                 int(ticks.upper_px[i]),
                 int(ticks.lower_px[i]),
@@ -205,14 +207,20 @@ def rest(day: list[Snapshot], order: Order, row: int, lots: int, model: int, lat
     before = shown(own(row), order.side, order.price)
     ahead = 0.0 if model == FIRST else before
     assert ahead is not None
-    reach, filled = 0.0, 0
+    reach, filled, blind = 0.0, 0, False
     for i in range(row + 1, len(day)):
         now = day[i]
         if order.cancel < 1 << 62 and now.ts >= order.cancel + latency:
             return
+        blind |= now.after_gap
         if not now.live:
             continue
         size = shown(own(i), order.side, order.price)
+        if blind:
+            # rows are missing: whoever is displayed now may stand before us, and where nothing is displayed anybody may
+            ahead = 0.0 if model == FIRST else math.inf if size is None else size
+            before, blind = size, False
+            continue
         if now.after_break or not day[i - 1].live:
             if size is not None:
                 ahead = min(ahead, size)

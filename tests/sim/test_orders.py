@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ghtrader.core.errors import UsageError
 from ghtrader.core.orders import FillModel, OrderKind, RejectReason
-from ghtrader.data.day_ticks import DayTicks
+from ghtrader.data.day_ticks import GAP_FOLLOWS, NO_PRICE, DayTicks
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import NEVER_NS, FillArray, OrderArray, simulate_orders, trades_of
@@ -85,6 +85,14 @@ def window(ticks: DayTicks, start: int, rows: int) -> DayTicks:
     return replace(part, break_before=breaks)
 
 
+def with_gaps(ticks: DayTicks, rows: list[int]) -> DayTicks:
+    """The same rows, but between each of ``rows`` and the row before it some are missing."""
+    breaks, follows = ticks.break_before.copy(), ticks.gap_after.copy()
+    for row in rows:
+        breaks[row], follows[row - 1] = True, GAP_FOLLOWS
+    return replace(ticks, break_before=breaks, gap_after=follows)
+
+
 @pytest.fixture(scope="module")
 def generated() -> DayTicks:
     return day_ticks(next(generate_market("planted", 3, days=1)))
@@ -98,6 +106,8 @@ def test_fills_equal_the_plain_reference_on_ten_thousand_random_orders(sample_da
         ticks = real if number % 2 == 0 else generated
         start = (number // 2) * (len(ticks) - 3000) // 4
         part = window(ticks, start, 3000)
+        if number % 3:
+            part = with_gaps(part, [*range(number * 7 + 1, 3000, 160), number * 7 + 2])
         for chunk in range(2):
             orders = random_orders(part, 500, seed=100 * number + chunk)
             fills += assert_equal_to_reference(part, orders, MODELS[(number + chunk) % 3])
@@ -108,7 +118,7 @@ def test_fills_equal_the_plain_reference_on_ten_thousand_random_orders(sample_da
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), start=st.integers(0, 20_000))
 def test_fills_nest_order_by_order(generated: DayTicks, seed: int, start: int) -> None:
-    part = window(generated, start, 4000)
+    part = with_gaps(window(generated, start, 4000), list(range(seed % 300 + 1, 4000, 300)))
     orders = random_orders(part, 200, seed)
     trades = trades_of(part)
     reached = []
@@ -123,7 +133,7 @@ def test_fills_nest_order_by_order(generated: DayTicks, seed: int, start: int) -
 
 
 def test_nothing_fills_in_auctions_breaks_gaps_or_at_a_locked_limit(generated: DayTicks) -> None:
-    part = window(generated, 0, 6000)
+    part = with_gaps(window(generated, 0, 6000), list(range(50, 6000, 100)))
     orders = random_orders(part, 400, seed=5)
     for model in MODELS:
         fills = simulate_orders(part, orders, model, latency_ns=LATENCY)
@@ -153,6 +163,7 @@ def tiny(bids: list[tuple[int, int]], asks: list[tuple[int, int]], volume: list[
         upper_px=np.full(len(bids), 1000),
         lower_px=np.full(len(bids), 1),
         flags=np.zeros(len(bids), dtype=np.uint32),
+        gap_after=np.zeros(len(bids), dtype=np.int8),
     )
 
 
@@ -175,6 +186,46 @@ def test_cancels_move_us_up_as_the_model_says() -> None:
     bids = [(100, 10), (100, 10), (100, 40), (100, 20), (100, 20)]
     ticks = tiny(bids, [(101, 10)] * 5, [0, 0, 0, 0, 8], [0, 0, 0, 0, 800])
     assert [lots_filled(ticks, (1, 100, 9, 1), model) for model in MODELS] == [0, 3, 8]
+
+
+def test_after_a_gap_we_stand_behind_all_that_is_displayed() -> None:
+    # ten ahead when we join; the gap hides what happened to them, and thirty are displayed after it
+    bids = [(100, 10), (100, 10), (100, 30), (100, 30)]
+    sold = [0, 0, 500, 500 + 31], [0, 0, 50_000, 50_000 + 3100]
+    ticks = tiny(bids, [(101, 10)] * 4, *sold)
+    assert [lots_filled(ticks, (1, 100, 9, 1), model) for model in MODELS] == [9, 9, 9]
+    holed = with_gaps(ticks, [2])
+    assert [lots_filled(holed, (1, 100, 9, 1), model) for model in MODELS] == [1, 1, 1]
+    fewer = with_gaps(tiny([(100, 40), (100, 40), (100, 5), (100, 5)], [(101, 10)] * 4, [0, 0, 0, 6], [0, 0, 0, 600]), [2])
+    assert lots_filled(fewer, (1, 100, 9, 1), FillModel.BACK) == 1
+
+
+def test_a_gap_hides_the_queue_also_behind_a_one_sided_row_and_beyond_the_fifth_level() -> None:
+    one_sided = tiny([(100, 10)] * 5, [(101, 10)] * 5, [0, 0, 0, 0, 11], [0, 0, 0, 0, 1100])
+    ask_px = one_sided.ask_px.copy()
+    ask_px[2] = NO_PRICE
+    one_sided = with_gaps(replace(one_sided, ask_px=ask_px), [2])
+    wider = replace(one_sided, bid_sz=one_sided.bid_sz + np.array([[0], [0], [0], [20], [20]]))
+    assert [lots_filled(ticks, (1, 100, 9, 1), FillModel.FRONT) for ticks in (one_sided, wider)] == [1, 0]
+    # after the gap our price lies beyond level five; when it is seen again, everything there stands before us
+    bids, asks = [(100, 10), (100, 10), (110, 10), (100, 25), (100, 25)], [(111, 10)] * 5
+    away = tiny(bids, asks, [0, 0, 0, 0, 26], [0, 0, 0, 0, 2600])
+    assert [lots_filled(with_gaps(away, [2]), (1, 100, 9, 1), model) for model in MODELS] == [1, 1, 1]
+
+
+def test_what_arrives_inside_a_gap_takes_nothing_and_a_resting_order_gets_nothing_from_the_jump() -> None:
+    jump = tiny(
+        [(100, 10), (100, 10), (90, 10), (90, 10)], [(101, 10), (101, 10), (91, 10), (91, 10)], [0, 0, 80, 80], [0, 0, 7600, 7600]
+    )
+    holed = with_gaps(jump, [2])
+    inside = int(holed.ts_ns[1]) + 200_000_000
+    kinds = [(1, 105, 1, inside, int(kind), NEVER_NS) for kind in (OrderKind.FAK, OrderKind.FOK, OrderKind.GFD)]
+    fills = simulate_orders(holed, orders_of(*kinds), FillModel.FRONT, latency_ns=100_000_000)
+    assert (fills.row >= 3).all()
+    assert fills.reject.tolist()[:2] == [int(RejectReason.PHASE)] * 2
+    resting = orders_of((1, 100, 1, int(holed.ts_ns[0]), int(OrderKind.GFD), NEVER_NS))
+    assert simulate_orders(jump, resting, FillModel.BACK, latency_ns=1).row.tolist() == [2]
+    assert simulate_orders(holed, resting, FillModel.BACK, latency_ns=1).row.tolist() == [3]  # from the ask displayed then
 
 
 def test_the_bid_falling_away_without_trades_at_our_price_is_no_fill() -> None:

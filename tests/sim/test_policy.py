@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ghtrader.core.errors import UsageError
 from ghtrader.core.orders import FillModel, Offset, Side
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.day_ticks import GAP_FOLLOWS
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.factors.engine import part_ends
 from ghtrader.sim.costs import SimCosts
@@ -140,6 +142,54 @@ def test_positions_are_out_before_the_part_ends(sample_day: Callable) -> None:
     ends = {window.end_ns for window in sessions.parts}
     for trip in result.trips:
         assert not any(trip.entry_ns < end < trip.exit_ns for end in ends)
+
+
+@pytest.mark.parametrize("name", ["taker", "passive"])
+@pytest.mark.parametrize("model", list(FillModel))
+def test_no_policy_fills_across_gaps(sample_day: Callable, name: str, model: FillModel) -> None:
+    """Where the policy traded, rows are missing now: nothing fills on the first row after a gap, whatever was working."""
+    ticks, sessions = sample_day("2025-06-05")
+    score, spec = seeded_score(len(ticks), 4), PolicySpec(name=name, lots=3)
+    traded = run_policy([policy_day((ticks, sessions), score)], spec, model).trips
+    stamps = {stamp for trip in traded for stamp in (trip.entry_ns, trip.exit_ns)}
+    rows = np.flatnonzero(np.isin(ticks.ts_ns, list(stamps)))
+    assert len(rows) > 50
+    breaks, follows = ticks.break_before.copy(), ticks.gap_after.copy()
+    breaks[rows], follows[rows - 1] = True, GAP_FOLLOWS
+    holed = replace(ticks, break_before=breaks, gap_after=follows)
+    result = run_policy([policy_day((holed, sessions), score)], spec, model)
+    assert result.trips
+    assert not any({trip.entry_ns, trip.exit_ns} & stamps for trip in result.trips)
+
+
+def test_a_passive_order_alive_across_a_gap_queues_again(sample_day: Callable) -> None:
+    """The same rows with and without a gap: behind ten lots, then behind all thirty that are displayed after it."""
+    ticks, _ = sample_day("2025-06-05")
+    part = ticks.rows(slice(1000, 1040))
+    bid = int(part.bid_px[0, 0])
+    lots = np.where(np.arange(40) < 5, 10, 30)
+    down = np.arange(5)
+    still = replace(
+        part,
+        bid_px=np.tile(bid - down, (40, 1)),
+        ask_px=np.tile(bid + 1 + down, (40, 1)),
+        bid_sz=np.column_stack([lots, *[np.full(40, 50)] * 4]),
+        ask_sz=np.tile(np.full(5, 50), (40, 1)),
+        flags=np.zeros(40, np.uint32),
+        volume=np.where(np.arange(40) < 8, 0.0, 25.0),
+        amount=np.where(np.arange(40) < 8, 0.0, 25.0 * bid * part.price_tick * part.multiplier),
+    )
+    score = np.where(np.arange(40) == 1, 1.0, np.nan)
+    breaks, follows = still.break_before.copy(), still.gap_after.copy()
+    breaks[5], follows[4] = True, GAP_FOLLOWS
+    holed = replace(still, break_before=breaks, gap_after=follows)
+    ends = np.full(40, int(still.ts_ns[-1]) + 3600 * 10**9)
+    spec = PolicySpec(name="passive", lots=3, latency_ns=1, patience_ns=10**12, hold_ns=1)
+    found = []
+    for day in (still, holed):
+        result = run_policy([PolicyDay(day, ends, score, 0.5, COSTS)], spec, FillModel.BACK)
+        found.append(result.passive_fills)
+    assert found == [1, 0]  # 25 lots are sold at the bid: they reach behind ten, not behind thirty
 
 
 def test_settlement_is_the_volume_weighted_price_cut_to_the_tick(sample_day: Callable) -> None:

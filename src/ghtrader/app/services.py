@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ghtrader.app.stores import LocalStore
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
+    from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
     from ghtrader.ports.day_worker import DayWorkers
@@ -49,6 +50,7 @@ class AppServices:
         self._overrides = dict(overrides or {})
         self._store_name = ""
         self._history: TqHistory | None = None
+        self._promotions: dict[str, Promotions] = {}
 
     def override(self, values: Mapping[str, str]) -> None:
         """Values of the command line (``--set key=value``); before anything asked for the settings."""
@@ -106,17 +108,27 @@ class AppServices:
         return self._questdb
 
     def tick_store(self) -> TickStore:
-        """Ticks of the process's own store."""
-        return self.store().ticks()
+        """Ticks of the process's own store, series whole."""
+        from ghtrader.data.promotion import PromotedTicks
+
+        return PromotedTicks(self.store().ticks(), self.promotions())
+
+    def promotions(self, store: Store | None = None) -> Promotions:
+        """Promotions of series in a store."""
+        from ghtrader.data.promotion import Promotions
+
+        chosen = store or self.store()
+        if chosen.name not in self._promotions:
+            folder = self.paths.data / "locks" / chosen.name
+            self._promotions[chosen.name] = Promotions(chosen.ticks(), chosen.ledger(), folder)
+        return self._promotions[chosen.name]
 
     def day_reader(self) -> DayReader:
         """Days for computing: local files as they are, a server's days behind a cache."""
         from ghtrader.data.day_cache import CachedDays
 
-        store = self.store()
-        return (
-            store.ticks() if store.name == "local" else CachedDays(store.ticks(), self.paths.artifacts / "day_cache" / store.name)
-        )
+        store, ticks = self.store(), self.tick_store()
+        return ticks if store.name == "local" else CachedDays(ticks, self.paths.artifacts / "day_cache" / store.name)
 
     def ledger(self) -> LedgerStore:
         """Ledgers and documents of the process's own store."""
@@ -204,6 +216,7 @@ class AppServices:
         """One read-only SQL query over the ticks stored in files (extra ``sql``)."""
         from ghtrader.adapters.local.query import query_ticks
 
+        self.promotions(self._local).settle_all()
         return query_ticks(self.paths.data / "ticks", sql)
 
 

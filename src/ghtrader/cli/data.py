@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ghtrader.cli import data_calendar, data_contract, data_reports, data_validate
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.clock import iso_utc
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ghtrader.pipelines.ingest import ImportReport, VerifyReport
-    from ghtrader.pipelines.validate import ValidationReport
 
 __all__ = ["app"]
 
@@ -34,6 +34,12 @@ FILES = typer.Argument(
     ..., metavar="FILE...", help="Tick files: .parquet, TqSdk DataDownloader .csv, or any .csv with --mapping."
 )
 MAPPING = typer.Option(None, "--mapping", help="TOML or JSON: columns, time_column, time_unit, time_format, timezone.")
+LINK_LOG = typer.Option(
+    None, "--link-log", help='JSON lines: when our link was down: {"event": "down", "ts_ns": ...}, then {"event": "up", ...}.'
+)
+PROVIDER_ANSWERS = typer.Option(
+    None, "--provider-answers", help='JSON list: [{"symbol": ..., "start_ns": ..., "end_ns": ..., "answer": "empty"}].'
+)
 DATA_ERROR = 4
 SHOWN = 10
 
@@ -48,16 +54,22 @@ def import_ticks(
     files: list[Path] = FILES,
     symbol: str | None = SYMBOL,
     mapping: Path | None = MAPPING,
+    link_log: Path | None = LINK_LOG,
+    provider_answers: Path | None = PROVIDER_ANSWERS,
     as_json: bool = JSON,
 ) -> None:
     """Import tick files into the store. Importing again changes nothing; a killed import is simply run again.
 
     A mapping file, for example:  columns = {last_price = "LastPrice", ...}  time_column = "ts"  time_unit = "ms"
+    A link log and provider answers are evidence for the causes of gaps; they are kept by contract and day for validation.
     """
+    from ghtrader.pipelines.evidence import read_evidence
     from ghtrader.pipelines.ingest import import_files
 
+    evidence = read_evidence(link_log, provider_answers)
+
     with progress_for(context.obj.clock) as progress:
-        report = import_files(context.obj, files, symbol=symbol, mapping_file=mapping, progress=progress)
+        report = import_files(context.obj, files, symbol=symbol, mapping_file=mapping, evidence=evidence, progress=progress)
     emit(report, as_json=as_json, render=lambda console: _show_import(console, report))
     if report.errors:
         raise typer.Exit(DATA_ERROR)
@@ -74,6 +86,8 @@ def _show_import(console: Console, report: ImportReport) -> None:
         console.print(f"note: {line}")
     if report.superseded:
         console.print(f"{report.superseded:,} rows stored earlier were stale beside the new ones and are gone")
+    if report.evidence:
+        console.print(f"evidence kept for {', '.join(report.evidence)}")
     if report.ignored_columns:
         console.print(f"columns not kept: {', '.join(report.ignored_columns)}")
     for error in report.errors:
@@ -152,44 +166,6 @@ def sql(context: typer.Context, query: str, as_json: bool = JSON) -> None:
         as_json=as_json,
         render=lambda console: table(console, "", names, [[str(row[name]) for name in names] for row in found]),
     )
-
-
-@app.command("main-l5-validate")
-def validate(
-    context: typer.Context,
-    variety: str = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb."),
-    force: bool = typer.Option(False, "--force", help="Validate unchanged days again."),
-    as_json: bool = JSON,
-) -> None:
-    """Verdict per trading day of the main-contract series: coverage, gaps, null rates, states, reasons, hints."""
-    from ghtrader.pipelines.validate import validate_main_l5
-
-    with progress_for(context.obj.clock) as progress:
-        report = validate_main_l5(context.obj, variety, force=force, progress=progress)
-    emit(report, as_json=as_json, render=lambda console: _show_validation(console, report))
-    if report.overall_state == "error":
-        raise typer.Exit(DATA_ERROR)
-
-
-def _show_validation(console: Console, report: ValidationReport) -> None:
-    rows = [
-        (
-            day.trading_day,
-            day.overall_state,
-            day.reason_code,
-            " ".join(f"{part.part} {part.slots_filled:.1%}" for part in day.parts),
-            len(day.gaps),
-            day.rows,
-        )
-        for day in report.days
-    ]
-    columns = ("trading day", "state", "reason", "500 ms slots filled", "gaps", "rows")
-    table(console, f"{report.alias}: {report.overall_state}", columns, rows, numbers=2)
-    for day in report.days:
-        if day.action_hint:
-            console.print(f"{day.trading_day}: {day.action_hint}")
-    if report.unchanged:
-        console.print(f"{report.unchanged} days unchanged since the last validation")
 
 
 @app.command("skips")
@@ -273,3 +249,9 @@ def _wait_for_a_signal() -> Callable[[float], bool]:
         return False
 
     return wait
+
+
+data_contract.add_commands(app)
+data_reports.add_commands(app)
+data_calendar.add_commands(app)
+data_validate.add_commands(app)

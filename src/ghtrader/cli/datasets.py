@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import typer
 
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 
-__all__ = ["build_app", "features_app"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["build_app", "features_app", "show_days"]
 
 JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
 features_app = typer.Typer(
@@ -17,6 +23,14 @@ features_app = typer.Typer(
     epilog="Examples:  ghtrader features list --set minimal16  |  ghtrader features show F31",
 )
 build_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+def show_days(console: Console, left_out: Sequence[str], unvalidated: Sequence[str]) -> None:
+    """Days that were left out, and days whose gaps nobody looked for, when there are any."""
+    if left_out:
+        console.print(f"left out, without clean provenance: {', '.join(left_out)}")
+    if unvalidated:
+        console.print(f"never validated, gaps unknown: {', '.join(unvalidated)} (ghtrader data main-l5-validate)")
 
 
 @features_app.command("list")
@@ -56,7 +70,15 @@ def build(
 
     with progress_for(context.obj.clock) as progress:
         report = build_variety(context.obj, variety, set_name=set_name, strict=False if non_strict else None, progress=progress)
-    rows = [(day.trading_day, "reused" if day.reused else "built", day.build_hash, day.eligible, day.rows) for day in report.days]
+    rows = [
+        (day.trading_day, "reused" if day.reused else "built", day.build_hash, day.gaps, day.eligible, day.rows)
+        for day in report.days
+    ]
     title = f"{report.alias} {report.factor_set}"
-    columns = ("trading day", "", "build", "eligible", "rows")
-    emit(report, as_json=as_json, render=lambda console: table(console, title, columns, rows, numbers=2))
+    columns = ("trading day", "", "build", "gaps", "eligible", "rows")
+
+    def show(console: Console) -> None:
+        table(console, title, columns, rows, numbers=3)
+        show_days(console, report.left_out, report.unvalidated_days)
+
+    emit(report, as_json=as_json, render=show)

@@ -65,6 +65,11 @@ def main_l5(
         "--source",
         help="tqsdk: fetch missing days first; local: what is stored; auto: tqsdk with a login.",
     ),
+    enforce_health: bool | None = typer.Option(
+        None,
+        "--enforce-health/--no-enforce-health",
+        help="Refuse a change with days in error, the series stays as it was; default: the key data.main_l5.enforce_health.",
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Fetch missing days from the provider, then materialise the main-contract series with segment_id and schedule_hash.
@@ -72,14 +77,18 @@ def main_l5(
     With a login of the provider (TQSDK_USER, TQSDK_PASSWORD) the schedule comes from its continuous table and the days that are
     not stored yet are fetched in parallel processes. Kill it at any moment and run it again: stored days stay. Days that
     cannot be had are in the skip ledger: ghtrader data skips.
+
+    The new series is validated before anybody reads it, and becomes current all at once. Exit code 4: a day or the schedule is an
+    error; days, reasons and hints are named, and the series of before is served.
     """
     from ghtrader.pipelines.main_series import build_main_l5, fetch_and_build
 
+    enforce = bool(context.obj.settings().get("data.main_l5.enforce_health")) if enforce_health is None else enforce_health
     with progress_for(context.obj.clock) as progress:
         if source == "tqsdk" or (source == "auto" and context.obj.has_provider()):
-            report = fetch_and_build(context.obj, variety, full=full, progress=progress)
+            report = fetch_and_build(context.obj, variety, full=full, enforce_health=enforce, progress=progress)
         elif source in {"auto", "local"}:
-            report = build_main_l5(context.obj, variety, full=full, progress=progress)
+            report = build_main_l5(context.obj, variety, full=full, enforce_health=enforce, progress=progress)
         else:
             raise UsageError(f"no source {source!r}: expected auto, tqsdk or local", hint="ghtrader main-l5 --help")
     rows = [(day.trading_day, day.contract, day.segment_id, day.outcome, day.reason, day.rows) for day in report.days]
@@ -93,5 +102,10 @@ def main_l5(
             for skip in got.skipped:
                 console.print(f"  {skip.symbol} {skip.trading_day}: {skip.cause}, {skip.message}")
         table(console, title, columns, rows, numbers=1)
+        gate = report.gate
+        if gate.overall_state not in ("noop", "ok"):
+            console.print(f"gate: {gate.overall_state}, {gate.reason_code}{'' if gate.enforced else ' (not enforced)'}")
+            for found in gate.days:
+                console.print(f"  {found.trading_day}: {found.overall_state}, {', '.join(found.reasons)}; {found.action_hint}")
 
     emit(report, as_json=as_json, render=show)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ghtrader.cli.datasets import show_days
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.clock import iso_utc
@@ -23,6 +24,7 @@ VARIETY = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb.")
 FACTOR_SET = typer.Option(None, "--set", help="Factor set; default: the key datasets.factor_set.")
 MODELS = typer.Option(None, "--models", help="Comma-separated; the last one trades. Default: the key research.models.")
 HORIZONS = typer.Option(None, "--horizons", help="Comma-separated, 50t or 25s; the first is the headline.")
+NON_STRICT = typer.Option(False, "--non-strict", help="Leave out days without provenance instead of refusing.")
 train_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 backtest_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 audit_app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -54,10 +56,16 @@ def train(
     set_name: str | None = FACTOR_SET,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
+    non_strict: bool = NON_STRICT,
     as_json: bool = JSON,
 ) -> None:
     """Train and judge models on the main-contract series, walk-forward by trading day with purge and embargo."""
-    options = {"set_name": set_name, "models": _names(models), "horizons": _names(horizons)}
+    options = {
+        "set_name": set_name,
+        "models": _names(models),
+        "horizons": _names(horizons),
+        "strict": False if non_strict else None,
+    }
     report = _run(context, variety, options, with_simulation=False)
     emit(report, as_json=as_json, render=lambda console: _show_metrics(console, report))
 
@@ -76,6 +84,7 @@ def _show_metrics(console: Console, report: JobReport) -> None:
     ]
     table(console, report.alias, ("model", "horizon", "metric", "value", "95 % interval", "rows"), rows, numbers=3)
     console.print(report.evaluation.split_note)
+    show_days(console, report.left_out, report.unvalidated_days)
     console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
 
 
@@ -90,10 +99,16 @@ def backtest(
     set_name: str | None = FACTOR_SET,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
+    non_strict: bool = NON_STRICT,
     as_json: bool = JSON,
 ) -> None:
     """Simulate the declared policies on out-of-fold scores, under every fill model, and conclude."""
-    options = {"set_name": set_name, "models": _names(models), "horizons": _names(horizons)}
+    options = {
+        "set_name": set_name,
+        "models": _names(models),
+        "horizons": _names(horizons),
+        "strict": False if non_strict else None,
+    }
     report = _run(context, variety, options, with_simulation=True)
     emit(report, as_json=as_json, render=lambda console: _show_fills(console, report))
 
@@ -115,6 +130,7 @@ def _show_fills(console: Console, report: JobReport) -> None:
     columns = ("policy", "fill model", "PnL CNY", "fills", "passive", "round trips", "net ticks per trade")
     table(console, report.alias, columns, rows, numbers=5)
     console.print(f"{report.simulation.verdict.conclusion}: {' '.join(report.simulation.verdict.text)}")
+    show_days(console, report.left_out, report.unvalidated_days)
     console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ghtrader.pipelines.store_copy import CopyReport, StoreComparison
+    from ghtrader.ports.tick_queries import TickQueries
 
 __all__ = ["app"]
 
@@ -96,6 +97,15 @@ def _show_comparison(console: Console, report: StoreComparison) -> None:
     console.print(f"{report.partitions} partitions: {'equal' if report.ok else 'DIFFERENT'}")
 
 
+def _queries(context: typer.Context, name: str | None) -> TickQueries:
+    """Questions to a store whose series are whole."""
+    store = context.obj.store(name)
+    if not store.schema().virgin:
+        context.obj.promotions(store).settle_all()
+    queries: TickQueries = store.queries()
+    return queries
+
+
 @app.command("counts", epilog="Examples:  ghtrader store counts  |  ghtrader store counts --kind main_l5 --store questdb --json")
 def counts(
     context: typer.Context,
@@ -105,7 +115,7 @@ def counts(
     as_json: bool = JSON,
 ) -> None:
     """Rows and days by symbol."""
-    queries = context.obj.store(store).queries()
+    queries = _queries(context, store)
     found = queries.symbol_counts(kind, schedule_hash)
     rows = [(item.symbol, item.days, item.rows) for item in found]
     emit(
@@ -128,7 +138,7 @@ def coverage(
     as_json: bool = JSON,
 ) -> None:
     """Every trading day of a symbol: rows, first and last row."""
-    queries = context.obj.store(store).queries()
+    queries = _queries(context, store)
     days = queries.coverage(kind, symbol, schedule_hash)
     bounds = queries.bounds(kind, symbol, schedule_hash)
     rows = [(day.trading_day, iso_utc(day.first_ns), iso_utc(day.last_ns), day.rows) for day in days]
@@ -148,7 +158,7 @@ def latest(
     context: typer.Context, symbol: str | None = SYMBOL, kind: str = KIND, store: str | None = STORE, as_json: bool = JSON
 ) -> None:
     """The last row of each symbol."""
-    found = context.obj.store(store).queries().latest(kind, symbol)
+    found = _queries(context, store).latest(kind, symbol)
     rows = [(item.symbol, item.trading_day, iso_utc(item.ts_ns), item.last_price) for item in found]
     emit(
         {"symbols": found},

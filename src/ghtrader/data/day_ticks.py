@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import DataError, SchemaError
+from ghtrader.core.errors import DataError, ProvenanceError, SchemaError
+from ghtrader.core.instruments import CONTINUOUS_PREFIX
 from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES
@@ -16,10 +17,16 @@ from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["NO_PRICE", "DayTicks", "from_frame"]
+__all__ = ["GAP_FOLLOWS", "GAP_LATER", "NO_GAP", "NO_PRICE", "DayTicks", "from_frame"]
 
 #: An absent price in integer ticks. Far from any price and safe to subtract.
 NO_PRICE: Final = -(1 << 40)
+
+#: What lies between a row and the next one: no ledger gap, one that begins with the row, or one that begins after a pause
+#: (the first rows of the next session part are missing).
+NO_GAP: Final = 0
+GAP_FOLLOWS: Final = 1
+GAP_LATER: Final = 2
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -35,7 +42,9 @@ class DayTicks:
     ts_ns: exchange time, UTC ns. volume: cumulative lots of the trading day. amount: cumulative CNY.
     open_interest: lots. phase/part/flags: codes of `ghtrader.core.phases`. segment_id: main-contract segment
     (0 for raw contracts). break_before: True where state must not be carried into the row (first row, session break,
-    segment change, ledger gap, first continuous row after an auction).
+    segment change, ledger gap, first continuous row after an auction). gap_after: `NO_GAP`, `GAP_FOLLOWS` or `GAP_LATER`
+    between the row and the next one (or the end of the data). schedule_hash: the mapping that the rows follow, empty for raw
+    contracts.
     """
 
     symbol: str
@@ -59,6 +68,8 @@ class DayTicks:
     flags: npt.NDArray[np.uint32]
     segment_id: I64
     break_before: npt.NDArray[np.bool_]
+    gap_after: npt.NDArray[np.int8]
+    schedule_hash: str = ""
 
     def __len__(self) -> int:
         return len(self.ts_ns)
@@ -67,6 +78,13 @@ class DayTicks:
         """The same day with only the selected rows (views where numpy gives views)."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), np.ndarray)}
         return replace(self, **{name: values[selection] for name, values in arrays.items()})
+
+    @property
+    def gap_before(self) -> npt.NDArray[np.bool_]:
+        """True where a ledger gap lies between the row before and this one."""
+        before = np.zeros(len(self), dtype=np.bool_)
+        before[1:] = self.gap_after[:-1] != NO_GAP
+        return before
 
     @property
     def mid_ticks(self) -> F64:
@@ -95,6 +113,35 @@ def _break_rows(part: npt.NDArray[np.int8], segment: I64, continuous: npt.NDArra
     return starts
 
 
+def _gap_rows(ts_ns: I64, gaps_ns: I64) -> npt.NDArray[np.int8]:
+    """What follows each row: a gap of ``gaps_ns`` (k, 2) counts where it shares time with the stretch up to the next row."""
+    follows = np.full(len(ts_ns), NO_GAP, dtype=np.int8)
+    for start, end in gaps_ns[gaps_ns[:, 1] > gaps_ns[:, 0]].tolist():
+        first, last = int(np.searchsorted(ts_ns, start, side="right")), int(np.searchsorted(ts_ns, end, side="left"))
+        if first > 0 and ts_ns[first - 1] < start and follows[first - 1] == NO_GAP:
+            follows[first - 1] = GAP_LATER
+        elif first > 0 and ts_ns[first - 1] == start:
+            follows[first - 1] = GAP_FOLLOWS
+        follows[first:last] = GAP_FOLLOWS
+    return follows
+
+
+def _require_provenance(frame: pl.DataFrame, symbol: str, day: str) -> str:
+    """The schedule hash of the rows, empty for raw ones; rows of a series that cannot say where they belong are refused."""
+    found = [name for name in ("segment_id", "schedule_hash") if name in frame.columns]
+    if not found and not symbol.startswith(CONTINUOUS_PREFIX):
+        return ""
+    whole = len(found) == 2 and not any(frame[name].null_count() for name in found)
+    hashes = frame["schedule_hash"].unique().to_list() if whole else []
+    if len(hashes) != 1 or not hashes[0] or bool((frame["segment_id"] <= 0).any()):
+        raise ProvenanceError(
+            f"rows of {symbol} on {day} do not say which segment of one schedule they belong to",
+            hint="ghtrader main-l5 --var VAR --full",
+            days=[day],
+        )
+    return str(hashes[0])
+
+
 def from_frame(frame: pl.DataFrame, *, price_tick: float, multiplier: float, gaps_ns: I64 | None = None) -> DayTicks:
     """Stored rows (``RAW_COLUMNS`` or ``MAIN_L5_COLUMNS``) as ``DayTicks``.
 
@@ -102,9 +149,11 @@ def from_frame(frame: pl.DataFrame, *, price_tick: float, multiplier: float, gap
     ----------
     frame: rows of one symbol and one trading day, sorted by ``datetime``.
     price_tick, multiplier: of the underlying contract on that day.
-    gaps_ns: starts of ledger gaps; the first row after each one is a break.
+    gaps_ns: (k, 2) starts and ends of ledger gaps, each the last row before and the first row after (or the edge of the
+    session part); no state is carried across one, and rows inside one are each on their own.
 
-    Raises DataError when the frame is empty or mixes symbols or days, SchemaError when a column is absent.
+    Raises DataError when the frame is empty or mixes symbols or days, SchemaError when a column is absent, ProvenanceError
+    when rows of a series lack segment_id or schedule_hash.
     """
     if frame.is_empty():
         raise DataError("no rows: a trading day without ticks cannot be turned into arrays")
@@ -114,14 +163,14 @@ def from_frame(frame: pl.DataFrame, *, price_tick: float, multiplier: float, gap
     symbols, days = frame["symbol"].unique().to_list(), frame["trading_day"].unique().to_list()
     if len(symbols) != 1 or len(days) != 1:
         raise DataError(f"one symbol and one day expected, but got {symbols} x {days}", symbols=symbols, days=days)
+    schedule_hash = _require_provenance(frame, symbols[0], days[0])
     part = frame["part"].to_numpy()
     segment = frame["segment_id"].to_numpy() if "segment_id" in frame.columns else np.zeros(len(frame), dtype=np.int64)
     phase = frame["phase"].to_numpy()
     ts_ns = frame["datetime"].to_numpy()
     breaks = _break_rows(part, segment, phase == Phase.CONTINUOUS)
-    if gaps_ns is not None and len(gaps_ns):
-        after = np.searchsorted(ts_ns, gaps_ns, side="right")
-        breaks[after[after < len(ts_ns)]] = True
+    gap_after = _gap_rows(ts_ns, np.empty((0, 2), dtype=np.int64) if gaps_ns is None else gaps_ns)
+    breaks[1:] |= gap_after[:-1] != NO_GAP
 
     def ticks(name: str) -> I64:
         return price_to_ticks(frame[name].to_numpy(), price_tick)
@@ -156,4 +205,6 @@ def from_frame(frame: pl.DataFrame, *, price_tick: float, multiplier: float, gap
         flags=frame["flags"].to_numpy(),
         segment_id=segment,
         break_before=breaks,
+        gap_after=gap_after,
+        schedule_hash=schedule_hash,
     )

@@ -6,7 +6,7 @@ merged and written under its exclusive lock, so that two imports of one day lose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.clock import Clock
+from ghtrader.core.clock import Clock, iso_utc
 from ghtrader.core.errors import DataError, HashVersionError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.canonical import CanonicalDay, canonical_day
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.manifests import column_hashes, compare_with_manifest
-from ghtrader.data.row_hash import ROW_HASH_VERSION, day_digest
+from ghtrader.data.row_hash import REHASH_COMMAND, ROW_HASH_VERSION, day_digest
 from ghtrader.data.schema import MARKET_COLUMNS, SCHEMA_VERSION
 from ghtrader.data.sessions import sessions_for, trading_days_of
 from ghtrader.ports.market_data import HistoryChunk
@@ -134,13 +134,20 @@ class Ingest:
     config_hash: str = ""
 
     def import_frame(
-        self, symbol: str, frame: pl.DataFrame, *, source: str, sha256: str, only: TradingDay | None = None
+        self,
+        symbol: str,
+        frame: pl.DataFrame,
+        *,
+        source: str,
+        sha256: str,
+        only: TradingDay | None = None,
+        request: Mapping[str, str] | None = None,
     ) -> list[DayImport]:
         """Import one source frame; returns what happened to each trading day it touches, in day order.
 
-        only: the trading day that all rows must belong to. Raises UnknownInstrumentError for a product nobody declared,
-        CalendarError for a day outside the calendar, DataError for a row of another day than ``only``; all before
-        anything is written.
+        only: the trading day that all rows must belong to. request: what a provider was asked for. Raises
+        UnknownInstrumentError for a product nobody declared, CalendarError for a day outside the calendar, DataError for a
+        row of another day than ``only``; all before anything is written.
         """
         product = self.instruments.product(symbol).product
         arrays = frame_arrays(frame)
@@ -150,20 +157,24 @@ class Ingest:
             message = f"{source} was to hold {symbol} on {only}, but has rows of {', '.join(others)}"
             raise DataError(message, hint="import the file on its own: it is split by day", days=others)
         results: list[DayImport] = []
+        origin = SourceFile(source, sha256, 0, dict(request or {}))
         for position, day in enumerate(days):
             chosen = arrays if len(days) == 1 else arrays.rows(np.flatnonzero(index == position))
             if len(chosen.ts_ns):
-                results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, source, sha256))
+                results.append(self._import_day(DayKey("raw", symbol, day), product, chosen, origin))
         return results
 
     def import_chunk(self, chunk: HistoryChunk) -> DayImport:
         """Import what a provider gave for one trading day; raises DataError when rows belong to another day."""
-        days = self.import_frame(chunk.symbol, chunk.frame, source=chunk.source, sha256=chunk.sha256, only=chunk.trading_day)
+        request = {**chunk.request, "received": iso_utc(self.clock.now_ns())}
+        days = self.import_frame(
+            chunk.symbol, chunk.frame, source=chunk.source, sha256=chunk.sha256, only=chunk.trading_day, request=request
+        )
         if not days:
             raise DataError(f"{chunk.source} gave no rows of {chunk.symbol} on {chunk.trading_day}", symbol=chunk.symbol)
         return days[0]
 
-    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: str, sha256: str) -> DayImport:
+    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: SourceFile) -> DayImport:
         sessions = sessions_for(product, key.trading_day, self.calendar, self.instruments)
         spec = self.instruments.spec(key.symbol, key.trading_day)
         with self.store.exclusive(key):
@@ -172,7 +183,7 @@ class Ingest:
                 versions = f"v{old.row_hash_version}, this is v{ROW_HASH_VERSION}"
                 raise HashVersionError(
                     f"{key.symbol} {key.trading_day} is stored with row hash {versions}",
-                    hint="import the day into a fresh data folder",
+                    hint=f"{REHASH_COMMAND} --symbol {key.symbol}",
                     symbol=key.symbol,
                     day=key.trading_day.iso,
                 )
@@ -203,7 +214,7 @@ class Ingest:
             unchanged = (base is not None and digest == base.digest) or (old is None and not len(day.ts_ns))
             if not unchanged:
                 frame = canonical_frame(day, key.symbol, key.trading_day)
-                origin = SourceFile(source, sha256, len(rows.ts_ns))
+                origin = msgspec.structs.replace(source, rows=len(rows.ts_ns))
                 self.store.write_day(key, frame, self._manifest(key, frame, day, digest, origin, base))
         return DayImport(
             symbol=key.symbol,
@@ -236,6 +247,7 @@ class Ingest:
             schema_version=SCHEMA_VERSION,
             rows_in=source.rows + (0 if old is None else old.rows_in),
             deduped=day.deduped + (0 if old is None else old.deduped),
+            reordered=day.reordered if old is None else old.reordered,
             dropped=dropped,
             conversions=day.conversions,
             sources=(*(item for item in earlier if item.sha256 != source.sha256), source),

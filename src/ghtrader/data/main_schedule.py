@@ -19,7 +19,15 @@ from ghtrader.core.instruments import alias_of, product_of
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 
-__all__ = ["ClosingRow", "MainSchedule", "Segment", "build_schedule", "read_continuous_table", "switches_from_closing"]
+__all__ = [
+    "ClosingRow",
+    "MainSchedule",
+    "Segment",
+    "build_schedule",
+    "mapping_hash",
+    "read_continuous_table",
+    "switches_from_closing",
+]
 
 TABLE_HINT = "a continuous table has two columns, trading day and contract: 2025-04-07,SHFE.rb2510"
 
@@ -144,8 +152,13 @@ def build_schedule(
         _check_delivery(contract, end)
         segments.append(Segment(segment_id=number + 1, contract=contract, first_day=day.iso, last_day=end.iso))
     alias = alias_of(product)
-    identity = content_hash([alias, [(item.segment_id, item.contract, item.first_day, item.last_day) for item in segments]])
+    identity = mapping_hash(alias, segments)
     return MainSchedule(alias=alias, product=product, segments=tuple(segments), schedule_hash=identity, source=source)
+
+
+def mapping_hash(alias: str, segments: Sequence[Segment]) -> str:
+    """The hash of a whole mapping: alias, segment ids, contracts, first and last days."""
+    return content_hash([alias, [(item.segment_id, item.contract, item.first_day, item.last_day) for item in segments]])
 
 
 def _check_delivery(contract: str, last: TradingDay) -> None:

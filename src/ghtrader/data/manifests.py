@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ghtrader.data.row_hash import ROW_HASH_VERSION, column_hash, day_digest, frame_columns, row_hashes
+from ghtrader.data.day_cache import DayReader
+from ghtrader.data.row_hash import VERSIONS, column_hash, day_digest, frame_columns, require_one_version, row_hashes
 from ghtrader.data.schema import MAIN_L5_COLUMNS, MARKET_COLUMNS, ColumnType
-from ghtrader.ports.tick_store import DayManifest
+from ghtrader.ports.tick_store import DayKey, DayManifest
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Difference", "column_hashes", "compare_with_manifest", "frame_digest"]
+__all__ = ["Difference", "column_hashes", "compare_with_manifest", "frame_digest", "require_one_hash_version"]
 
 ROWS_SHOWN = 100
 #: Columns that the partition's name gives; they are not stored, so they cannot differ.
@@ -45,10 +47,18 @@ def column_hashes(frame: pl.DataFrame) -> dict[str, str]:
     return {name: _hash_column(frame[name]) for name in frame.columns if name not in NAME_COLUMNS}
 
 
+def require_one_hash_version(store: DayReader, keys: Iterable[DayKey]) -> int:
+    """The one row hash version of a dataset's partitions (absent ones do not count); raises HashVersionError when they mix."""
+    found = [(key, store.manifest(key)) for key in keys]
+    days = [(f"{key.symbol} {key.trading_day}", manifest.row_hash_version) for key, manifest in found if manifest is not None]
+    return require_one_version(days, subject="the dataset")
+
+
 def frame_digest(manifest: DayManifest, frame: pl.DataFrame) -> str:
-    """The day's digest recomputed from the rows' cells, whatever hashes are stored beside them."""
-    hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame))
-    return day_digest(manifest.kind, manifest.symbol, manifest.trading_day, hashes)
+    """The day's digest recomputed from the rows' cells in the manifest's version, whatever hashes are stored beside them."""
+    version = manifest.row_hash_version
+    hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame), version)
+    return day_digest(manifest.kind, manifest.symbol, manifest.trading_day, hashes, version)
 
 
 def _fits(kind: pl.DataType, declared: ColumnType) -> bool:
@@ -73,8 +83,8 @@ def _schema_differences(manifest: DayManifest, frame: pl.DataFrame) -> list[Diff
     wrong = [name for name, kind in MAIN_L5_COLUMNS.items() if name in frame.columns and not _fits(frame.schema[name], kind)]
     if wrong:
         return [Difference(problem="column_types", columns=wrong, detail="the file was written by something else")]
-    if manifest.row_hash_version != ROW_HASH_VERSION:
-        detail = f"stored with v{manifest.row_hash_version}, this is v{ROW_HASH_VERSION}"
+    if manifest.row_hash_version not in VERSIONS:
+        detail = f"stored with v{manifest.row_hash_version}, this knows {', '.join(f'v{known}' for known in sorted(VERSIONS))}"
         return [Difference(problem="hash_version", detail=detail)]
     return []
 
@@ -89,7 +99,8 @@ def compare_with_manifest(manifest: DayManifest, frame: pl.DataFrame) -> list[Di
     if broken:
         return broken
     found: list[Difference] = []
-    hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame))
+    version = manifest.row_hash_version
+    hashes = row_hashes(frame["datetime"].to_numpy(), frame_columns(frame), version)
     wrong = (hashes != frame["row_hash"].to_numpy()).nonzero()[0][:ROWS_SHOWN]
     changed = [name for name, known in manifest.columns.items() if _hash_column(frame[name]) != known]
     stamps = frame["datetime"].to_numpy()[wrong].tolist()
@@ -98,6 +109,6 @@ def compare_with_manifest(manifest: DayManifest, frame: pl.DataFrame) -> list[Di
         found.append(Difference(problem="row_count", rows=wrong.tolist(), stamps_ns=stamps, detail=detail))
     elif len(wrong) or changed:
         found.append(Difference(problem="cell_changed", rows=wrong.tolist(), stamps_ns=stamps, columns=changed))
-    if not found and day_digest(manifest.kind, manifest.symbol, manifest.trading_day, hashes) != manifest.digest:
+    if not found and day_digest(manifest.kind, manifest.symbol, manifest.trading_day, hashes, version) != manifest.digest:
         found.append(Difference(problem="digest", detail="the manifest's digest is not that of the rows"))
     return found

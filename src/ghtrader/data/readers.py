@@ -23,7 +23,7 @@ from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS, PRICE
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnMapping", "SourceTicks", "load_mapping", "read_ticks"]
+__all__ = ["ColumnMapping", "SourceTicks", "load_mapping", "read_ticks", "symbol_of_name"]
 
 ABSENT_TEXTS = ["#N/A", "-", "", "nan", "NaN", "null", "None", "NA"]
 REQUIRED = (
@@ -103,7 +103,7 @@ def read_ticks(path: Path, *, symbol: str | None = None, mapping: ColumnMapping 
         frame, found = _read_source(path, mapping)
         if frame.is_empty():
             raise DataError(f"{path.name} holds no rows", hint="check how the file was made", path=str(path))
-        resolved = symbol or found or _symbol_of_name(path)
+        resolved = symbol or found or symbol_of_name(path)
         if not resolved:
             hint = "give it with --symbol SHFE.rb2510, or name the file SHFE.rb2510.20250605.parquet"
             raise DataError(f"{path.name} does not say which contract it holds", hint=hint, path=str(path))
@@ -137,7 +137,12 @@ def _two_sided(source: pl.DataFrame, typed: pl.DataFrame) -> pl.DataFrame:
     return typed.with_columns((typed[name] * factor).alias(name) for name in TWO_SIDED_COLUMNS)
 
 
-def _symbol_of_name(path: Path) -> str:
+def symbol_of_name(path: Path) -> str:
+    """The contract that a file's name begins with; empty when it begins with none.
+
+    >>> symbol_of_name(Path("SHFE.rb2510.20250605.parquet"))
+    'SHFE.rb2510'
+    """
     match = _SYMBOL_IN_NAME.match(path.name)
     return match[1] if match else ""
 

@@ -1,34 +1,49 @@
-"""Row hash v1: one signed 64-bit number per row, the same on every machine and in every version of every library.
+"""Row hashes: one signed 64-bit number per row, the same on every machine and in every version of every library.
 
-A row is 28 lanes of 64 bits: ``datetime`` and the bit patterns of the 27 market columns in canonical form (one NaN, no
+Version 1: a row is 28 lanes of 64 bits: ``datetime`` and the bit patterns of the 27 market columns in canonical form (one NaN, no
 negative zero), in the order of `ghtrader.data.schema.MARKET_COLUMNS`. The state starts at a constant of the version;
 each lane is folded in by xor, multiplication with an odd constant and a shift-xor. Every step can be undone, so two
 rows that differ in one lane never share a hash; a final avalanche spreads the difference over all bits.
 
 Receive time, limits, provenance and source columns are no part of the hash. Changing anything here changes what is
-stored everywhere: raise ``ROW_HASH_VERSION`` and the golden vectors with it.
+stored everywhere. A changed algorithm is a new entry of ``VERSIONS`` beside the old one, with golden vectors of its own;
+``ROW_HASH_VERSION`` names the one that new rows get, and `ghtrader data rehash` moves stored days to it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from ghtrader.core.errors import HashVersionError
 from ghtrader.data.schema import MARKET_COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ROW_HASH_VERSION", "column_hash", "day_digest", "frame_columns", "row_hashes", "row_hashes_numpy"]
+__all__ = [
+    "REHASH_COMMAND",
+    "ROW_HASH_VERSION",
+    "VERSIONS",
+    "column_hash",
+    "day_digest",
+    "frame_columns",
+    "require_one_version",
+    "require_version",
+    "row_hashes",
+    "row_hashes_numpy",
+]
 
+#: The version that new rows get.
 ROW_HASH_VERSION = 1
+REHASH_COMMAND = "ghtrader data rehash"
 
-_SEED = np.uint64(0x6768_7472_6164_6572 ^ ROW_HASH_VERSION)  # "ghtrader"
+_SEED = np.uint64(0x6768_7472_6164_6572 ^ 1)  # "ghtrader" xor the version
 _FOLD = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX_1 = np.uint64(0xBF58_476D_1CE4_E5B9)
 _MIX_2 = np.uint64(0x94D0_49BB_1331_11EB)
@@ -85,8 +100,58 @@ def _as_f64(values: npt.NDArray[Any]) -> F64:
     return column
 
 
-def row_hashes(datetime_ns: I64, columns: Sequence[npt.NDArray[Any]]) -> I64:
-    """Row hash v1 of every row, int64 (n,).
+def _row_hashes_v1(datetime_ns: I64, columns: Sequence[npt.NDArray[Any]]) -> I64:
+    stamps = np.array(datetime_ns, dtype=np.int64, copy=True).view(np.uint64)
+    values = tuple(_as_f64(column.copy() if column.flags.writeable else column) for column in columns)
+    out = np.empty(len(stamps), dtype=np.uint64)
+    _hash_rows(stamps, values, tuple(column.view(np.uint64) for column in values), out)
+    return out.view(np.int64)
+
+
+#: Every version that this code can compute and verify, side by side. Append-only: stored days name their version.
+VERSIONS: dict[int, Callable[[I64, Sequence[npt.NDArray[Any]]], I64]] = {1: _row_hashes_v1}
+
+
+def require_version(version: int, *, subject: str) -> int:
+    """The version itself; raises HashVersionError when this code does not know it.
+
+    >>> require_version(1, subject="SHFE.rb2510 2025-06-05")
+    1
+    """
+    if version not in VERSIONS:
+        known = ", ".join(f"v{number}" for number in sorted(VERSIONS))
+        hint = "install the version of ghtrader that wrote it, or a later one"
+        raise HashVersionError(f"{subject} carries row hash v{version}, this version knows {known}", hint=hint, version=version)
+    return version
+
+
+def require_one_version(days: Iterable[tuple[str, int]], *, subject: str) -> int:
+    """The one row hash version of ``(day, version)`` pairs; the current one when there are none.
+
+    Raises HashVersionError naming the days of the smaller camp when versions meet, or a version that nobody knows.
+
+    >>> require_one_version([("2025-06-05", 1), ("2025-06-06", 1)], subject="SHFE.rb2510")
+    1
+    """
+    by_version: dict[int, list[str]] = {}
+    for day, version in days:
+        by_version.setdefault(version, []).append(day)
+    if len(by_version) > 1:
+        usual = max(by_version, key=lambda version: (len(by_version[version]), version))
+        others = sorted((day, version) for version, found in by_version.items() if version != usual for day in found)
+        shown = ", ".join(f"{day} (v{version})" for day, version in others[:10])
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        raise HashVersionError(
+            f"{subject} mixes row hash versions: {shown}{more}, the other {len(by_version[usual])} days v{usual}",
+            hint=REHASH_COMMAND,
+            days=[day for day, _ in others],
+            versions=sorted(by_version),
+        )
+    return require_version(next(iter(by_version), ROW_HASH_VERSION), subject=subject)
+
+
+def row_hashes(datetime_ns: I64, columns: Sequence[npt.NDArray[Any]], version: int = ROW_HASH_VERSION) -> I64:
+    """Row hash of every row, int64 (n,), in the version named; raises HashVersionError for one that nobody knows.
 
     datetime_ns: int64 (n,). columns: the 27 market columns, (n,) each, in the order of ``MARKET_COLUMNS``; numbers
     of any type, hashed as float64.
@@ -95,15 +160,11 @@ def row_hashes(datetime_ns: I64, columns: Sequence[npt.NDArray[Any]]) -> I64:
     >>> row_hashes(np.array([1, 2]), columns).tolist() == row_hashes_numpy(np.array([1, 2]), columns).tolist()
     True
     """
-    stamps = np.array(datetime_ns, dtype=np.int64, copy=True).view(np.uint64)
-    values = tuple(_as_f64(column.copy() if column.flags.writeable else column) for column in columns)
-    out = np.empty(len(stamps), dtype=np.uint64)
-    _hash_rows(stamps, values, tuple(column.view(np.uint64) for column in values), out)
-    return out.view(np.int64)
+    return VERSIONS[require_version(version, subject="the data")](datetime_ns, columns)
 
 
 def row_hashes_numpy(datetime_ns: I64, columns: Sequence[npt.NDArray[Any]]) -> I64:
-    """The same numbers as :func:`row_hashes`, in plain numpy: the reference."""
+    """The same numbers as :func:`row_hashes` in version 1, in plain numpy: the reference."""
     state = np.full(len(datetime_ns), _SEED, dtype=np.uint64)
     lanes = [np.asarray(datetime_ns, dtype=np.int64).view(np.uint64)]
     for column in columns:
@@ -150,8 +211,8 @@ def frame_columns(frame: pl.DataFrame) -> list[npt.NDArray[Any]]:
     return [frame[name].to_numpy() for name in MARKET_COLUMNS]
 
 
-def day_digest(kind: str, symbol: str, trading_day: str, hashes: I64) -> str:
+def day_digest(kind: str, symbol: str, trading_day: str, hashes: I64, version: int = ROW_HASH_VERSION) -> str:
     """SHA-256 over (kind, symbol, trading day, row hash version, ordered row hashes): the identity of a day's data."""
-    digest = hashlib.sha256(f"{kind}\0{symbol}\0{trading_day}\0v{ROW_HASH_VERSION}\0".encode())
+    digest = hashlib.sha256(f"{kind}\0{symbol}\0{trading_day}\0v{version}\0".encode())
     digest.update(np.ascontiguousarray(hashes, dtype="<i8").tobytes())
     return digest.hexdigest()

@@ -22,13 +22,16 @@ from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS, direction_label
 
 __all__ = ["DatasetStore", "build_day", "build_identity"]
 
-LABEL_VERSION = 1
+LABEL_VERSION = 2
 ARRAYS = ("ts_ns", "part", "break_before", "mid_ticks", "factors", "y", "void", "eligible")
 
 
-def build_identity(data_digest: str, chosen: FactorSet, horizons: Sequence[Horizon], gaps: Sequence[int]) -> str:
-    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps."""
-    return short_id([data_digest, chosen.set_hash, [str(horizon) for horizon in horizons], LABEL_VERSION, list(gaps)])
+def build_identity(
+    data_digest: str, chosen: FactorSet, horizons: Sequence[Horizon], gaps: Sequence[object], schedule_hash: str = ""
+) -> str:
+    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps (start and end), schedule."""
+    named = [str(horizon) for horizon in horizons]
+    return short_id([data_digest, chosen.set_hash, named, LABEL_VERSION, list(gaps), schedule_hash])
 
 
 def build_day(
@@ -58,12 +61,16 @@ def build_day(
         void=void,
         eligible=eligible,
         build_hash=build_hash,
+        schedule_hash=ticks.schedule_hash,
+        segment_ids=tuple(int(segment) for segment in np.unique(ticks.segment_id)),
     )
 
 
 class _Header(msgspec.Struct, frozen=True):
     symbol: str
     trading_day: str
+    schedule_hash: str
+    segment_ids: tuple[int, ...]
     factor_names: tuple[str, ...]
     horizons: tuple[Horizon, ...]
     build_hash: str
@@ -96,6 +103,8 @@ class DatasetStore:
             factor_names=header.factor_names,
             horizons=header.horizons,
             build_hash=header.build_hash,
+            schedule_hash=header.schedule_hash,
+            segment_ids=header.segment_ids,
             **arrays,
         )
 
@@ -103,7 +112,15 @@ class DatasetStore:
         """Store a dataset under its ``build_hash``."""
         path = self._path(dataset.symbol, dataset.trading_day, dataset.build_hash)
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = _Header(dataset.symbol, dataset.trading_day.iso, dataset.factor_names, dataset.horizons, dataset.build_hash)
+        header = _Header(
+            symbol=dataset.symbol,
+            trading_day=dataset.trading_day.iso,
+            schedule_hash=dataset.schedule_hash,
+            segment_ids=dataset.segment_ids,
+            factor_names=dataset.factor_names,
+            horizons=dataset.horizons,
+            build_hash=dataset.build_hash,
+        )
 
         def write(target: Path) -> None:
             with target.open("wb") as stream:

@@ -36,7 +36,7 @@ class VoidReason(IntEnum):
     NOT_CONTINUOUS = 1  # the row stands in an auction or outside continuous trading
     ONE_SIDED = 2  # no two-sided, uncrossed book at the row
     ONE_SIDED_AHEAD = 3  # none at the horizon's end
-    AFTER_BREAK = 4  # first snapshot after a session break
+    AFTER_BREAK = 4  # first snapshot after a session break, a ledger gap or a roll
     BREAK = 5  # the horizon crosses a session break or the end of the data
     GAP = 6  # the horizon crosses a ledger gap
     ROLL = 7  # the horizon crosses a change of the underlying contract
@@ -50,7 +50,8 @@ class DayDataset:
     factors: (n, F) float64, NaN where undefined. y: (n, H) float64, mid change in ticks over each horizon, NaN where
     void. void: (n, H) uint8 `VoidReason`. mid_ticks: NaN where the book is not two-sided. eligible: rows at which a
     model may predict (continuous phase, two-sided book, finite factors). build_hash: identity of factor set, label
-    spec, data digests and code.
+    spec, data digests and code. schedule_hash and segment_ids: provenance of the rows (empty and (0,) for
+    raw contracts).
     """
 
     symbol: str
@@ -66,6 +67,8 @@ class DayDataset:
     void: npt.NDArray[np.uint8]
     eligible: npt.NDArray[np.bool_]
     build_hash: str
+    schedule_hash: str = ""
+    segment_ids: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ts_ns)

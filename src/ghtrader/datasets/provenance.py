@@ -1,16 +1,22 @@
-"""The provenance gate (P0-B2): main_l5 rows must say which segment of which schedule they belong to."""
+"""The provenance gate: rows of the main-contract series must say which segment of which schedule they belong to.
+
+It stands before factors and labels (`ghtrader.pipelines.build`, and `from_frame`, which makes no arrays of such rows) and before
+training (`require_trainable`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ghtrader.core.errors import ProvenanceError
+from ghtrader.core.instruments import CONTINUOUS_PREFIX
+from ghtrader.datasets.day_dataset import DayDataset
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["provenance_problem", "require_provenance"]
+__all__ = ["provenance_problem", "require_provenance", "require_trainable"]
 
 
 def provenance_problem(frame: pl.DataFrame) -> str:
@@ -52,3 +58,19 @@ def require_provenance(problems: Mapping[str, str], hashes: Mapping[str, str], *
             days=sorted(offending),
         )
     return sorted(offending)
+
+
+def require_trainable(datasets: Sequence[DayDataset], *, strict: bool) -> tuple[list[DayDataset], list[str]]:
+    """Datasets that may be trained on, and the days left out; strict: ProvenanceError lists the offending days instead.
+
+    Days of a series need segment ids and one schedule; days of a dated contract need neither.
+    """
+    problems, hashes = {}, {}
+    for dataset in datasets:
+        day = dataset.trading_day.iso
+        if dataset.symbol.startswith(CONTINUOUS_PREFIX):
+            whole = bool(dataset.schedule_hash) and bool(dataset.segment_ids) and min(dataset.segment_ids) > 0
+            problems[day] = "" if whole else "factors and labels without segment_id or schedule_hash"
+            hashes[day] = dataset.schedule_hash
+    left_out = require_provenance(problems, hashes, strict=strict)
+    return [dataset for dataset in datasets if dataset.trading_day.iso not in left_out], left_out

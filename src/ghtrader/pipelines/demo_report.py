@@ -53,7 +53,7 @@ def _tiles(verdicts: ValidationReport, evaluation: Evaluation) -> list[DayTile]:
             rows=day.rows,
             gaps=len(day.gaps),
             role="test" if day.trading_day in tested else "train",
-            coverage={part.part: part.slots_filled for part in day.parts},
+            coverage={part.session_part: part.slots_filled for part in day.parts},
         )
         for day in verdicts.days
     ]

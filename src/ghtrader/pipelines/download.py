@@ -21,6 +21,7 @@ from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import save_schedule
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.provider_gate import asking
+from ghtrader.pipelines.run_records import record_download
 from ghtrader.pipelines.runs import write_result
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.day_worker import DayTask
@@ -122,6 +123,7 @@ def download_series(services: Services, variety: str, *, progress: Progress = NO
         rows_per_s=round(run.rows / seconds, 1) if seconds else 0.0,
     )
     report = _write(services, report)
+    record_download(services, report, [(task.symbol, task.trading_day) for task in missing], started)
     failure = run.refusal or _failure(product, ours, settings.missing_tolerance) or _silence(product, run)
     if failure is not None:
         raise failure

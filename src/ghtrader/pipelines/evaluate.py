@@ -18,6 +18,7 @@ from ghtrader.core.ids import short_id
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
+from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
 from ghtrader.pipelines.services import Settings
 from ghtrader.pipelines.stages import code_hash
@@ -94,7 +95,10 @@ class StoredCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything judged. ``scores_id`` names the stored out-of-fold scores of the trading model at the headline horizon."""
+    """Everything judged. ``scores_id`` names the stored out-of-fold scores of the trading model at the headline horizon.
+
+    left_out: days without clean provenance, which nothing was trained or judged on (non-strict only).
+    """
 
     metrics: list[Metric]
     reliability: list[Reliability]
@@ -107,6 +111,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     headline_horizon: str
     trading_model: str
     scores_id: str
+    left_out: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -144,12 +149,15 @@ def evaluate(
     artifacts: Path | None,
     trials: TrialLedger | None,
     threads: int | None = None,
+    strict: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> tuple[Evaluation, Scores]:
     """Fit and judge every model and horizon, walk-forward. Records one trial per model and horizon.
 
     artifacts: where model bytes and scores are stored (None: nowhere). threads: for tree training; default all cores.
+    strict: refuse days of a series without clean provenance (ProvenanceError lists them) instead of leaving them out.
     """
+    datasets, left_out = require_trainable(datasets, strict=strict)
     cores = threads or os.cpu_count() or 1
     folds = walk_forward([dataset.trading_day for dataset in datasets])
     progress.start("train", len(folds) * len(settings.horizons) * len(settings.models))
@@ -204,6 +212,7 @@ def evaluate(
         headline_horizon=settings.horizons[0],
         trading_model=settings.models[-1],
         scores_id=scores_id,
+        left_out=left_out,
     )
     return evaluation, scores
 

@@ -16,13 +16,16 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.ingest import DayImport, Ingest
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.link_evidence import Evidence
 from ghtrader.data.manifests import Difference, compare_with_manifest, frame_digest
 from ghtrader.data.readers import ColumnMapping, load_mapping, read_ticks
-from ghtrader.data.row_hash import ROW_HASH_VERSION
+from ghtrader.data.row_hash import require_one_version
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
+from ghtrader.pipelines.evidence import keep_evidence
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_import
 from ghtrader.pipelines.services import Services
-from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
+from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
 
 __all__ = [
     "DigestReport",
@@ -46,7 +49,10 @@ def calendar_of(services: Services) -> Calendar:
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
-    """What an import did. ``rows_in`` = ``rows_written`` + ``deduped`` + all ``dropped``, over readable files."""
+    """What an import did. ``rows_in`` = ``rows_written`` + ``deduped`` + all ``dropped``, over readable files.
+
+    sources: the readable files with their hashes. run: the folder under ``runs/`` with manifest and report, empty for a no-op.
+    """
 
     rows_in: int = 0
     rows_written: int = 0
@@ -57,10 +63,13 @@ class ImportReport(msgspec.Struct, kw_only=True):
     conversions: list[str] = []
     ignored_columns: list[str] = []
     notes: list[str] = []
+    evidence: list[str] = []
     days: list[DayImport] = []
     errors: list[dict[str, Any]] = []
+    sources: list[SourceFile] = []
     files: int = 0
     seconds: float = 0.0
+    run: str = ""
 
     def add(self, day: DayImport) -> None:
         """Count one partition's import."""
@@ -81,11 +90,13 @@ def import_files(
     *,
     symbol: str | None = None,
     mapping_file: Path | None = None,
+    evidence: Evidence | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> ImportReport:
     """Import tick files. A file that cannot be used is reported under ``errors``; the others are imported all the same.
 
-    With a single file its error is raised as it is. A full disk ends the import at once.
+    With a single file its error is raised as it is. A full disk ends the import at once. evidence: what the link's log and
+    the provider say about the imported days; kept in the ledger for validation.
     """
     started = services.clock.monotonic_ns()
     mapping = None if mapping_file is None else load_mapping(mapping_file)
@@ -98,7 +109,7 @@ def import_files(
         services.tool_version,
         services.settings().config_hash,
     )
-    report = ImportReport(files=len(files), dropped={}, days=[], errors=[])
+    report = ImportReport(files=len(files), dropped={}, days=[], errors=[], sources=[])
     progress.start("import", len(files))
     for path in files:
         try:
@@ -110,8 +121,12 @@ def import_files(
                 raise
             report.errors.append({"file": str(path), **error.as_dict()})
         progress.advance(note=path.name)
+    if evidence is not None:
+        days = [(day.symbol, TradingDay.parse(day.trading_day)) for day in report.days]
+        report.evidence = keep_evidence(services.ledger(), evidence, days, calendar_of(services))
     progress.finish(f"{report.rows_written:,} rows written, {report.deduped:,} were there")
     report.seconds = round(elapsed_s(services.clock, started), 3)
+    report.run = record_import(services, report, started)
     return report
 
 
@@ -119,6 +134,7 @@ def _import_file(ingest: Ingest, path: Path, symbol: str | None, mapping: Column
     source = read_ticks(path, symbol=symbol, mapping=mapping)
     report.ignored_columns = sorted({*report.ignored_columns, *source.ignored})
     report.notes += source.notes
+    report.sources.append(SourceFile(path.name, source.sha256, len(source.frame)))
     for day in ingest.import_frame(source.symbol, source.frame, source=path.name, sha256=source.sha256):
         report.add(day)
 
@@ -189,7 +205,7 @@ def list_store(services: Services, *, kind: str | None = None, symbol: str | Non
 def digest_store(
     services: Services, *, kind: str | None = "raw", symbol: str | None = None, day: str | None = None
 ) -> DigestReport:
-    """Digest every chosen partition from its rows; raises DataError when nothing is stored."""
+    """Digest every chosen partition from its rows; raises DataError when nothing is stored, HashVersionError when versions mix."""
     store = services.tick_store()
     days: list[StoredDay] = []
     for key in _keys(store, kind, symbol, day):
@@ -202,8 +218,11 @@ def digest_store(
         raise DataError(
             "nothing is stored that matches", hint="ghtrader data import FILE...", symbol=symbol or "", kind=kind or ""
         )
+    version = require_one_version(
+        [(f"{item.symbol} {item.trading_day}", item.row_hash_version) for item in days], subject="the store"
+    )
     whole = content_hash([(item.kind, item.symbol, item.trading_day, item.digest) for item in days])
-    return DigestReport(digest=whole, rows=sum(item.rows for item in days), row_hash_version=ROW_HASH_VERSION, days=days)
+    return DigestReport(digest=whole, rows=sum(item.rows for item in days), row_hash_version=version, days=days)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

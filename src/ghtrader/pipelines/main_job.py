@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
 
+from ghtrader.core.errors import DataError
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.day_dataset import DayDataset
+from ghtrader.datasets.provenance import require_trainable
 from ghtrader.pipelines.backtest import DayMarket, Simulation, policies_of, simulate
 from ghtrader.pipelines.build import build_datasets, series_ticks
 from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings, Scores, evaluate, evaluation_inputs, load_scores
@@ -26,7 +29,10 @@ __all__ = ["JobReport", "market_of_series", "run_evaluation", "run_simulation", 
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ghtrader train` and `ghtrader backtest` show."""
+    """What `ghtrader train` and `ghtrader backtest` show.
+
+    left_out: days without clean provenance (non-strict only). unvalidated_days: days of which no gaps are known.
+    """
 
     alias: str
     evaluation: Evaluation
@@ -34,6 +40,8 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     reused: list[str]
     trials: int
     timings_s: dict[str, float]
+    left_out: list[str] = []
+    unvalidated_days: list[str] = []
 
 
 def run_evaluation(
@@ -43,31 +51,41 @@ def run_evaluation(
     stages: StageStore,
     trials: TrialLedger,
     progress: Progress = NO_PROGRESS,
+    *,
+    strict: bool = True,
 ) -> tuple[Evaluation, Scores]:
     """Evaluation and scores, read back when the same builds were judged with the same settings and code."""
+    require_trainable(datasets, strict=strict)
     artifacts = services.paths.artifacts
     fresh: list[Scores] = []
 
     def compute() -> Evaluation:
-        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=trials, progress=progress)
+        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=trials, strict=strict, progress=progress)
         fresh.append(scores)
         return evaluation
 
     evaluation = stages.run("train", evaluation_inputs(datasets, settings), Evaluation, compute)
     scores = fresh[0] if fresh else load_scores(artifacts, evaluation.scores_id)
     if scores is None:
-        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=None, progress=progress)
+        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=None, strict=strict, progress=progress)
     return evaluation, scores
 
 
-def market_of_series(services: Services, variety: str) -> Callable[[str], DayMarket]:
-    """Test days of a stored series by ISO name."""
+def market_of_series(services: Services, variety: str, datasets: Sequence[DayDataset]) -> Callable[[str], DayMarket]:
+    """Test days of a stored series by ISO name; DataError when a day is no longer the one that its dataset was built from."""
     schedule = current_schedule(services, variety)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
+    built = {dataset.trading_day.iso: dataset for dataset in datasets}
 
     def day_market(name: str) -> DayMarket:
         day = TradingDay.parse(name)
         ticks = series_ticks(services, schedule, day)
+        same = np.array_equal(ticks.ts_ns, built[name].ts_ns) and np.array_equal(ticks.break_before, built[name].break_before)
+        if not same:
+            hint = "run the same command again"
+            raise DataError(
+                f"{name} of {schedule.alias} changed after its dataset was built", hint=hint, day=name, retryable=True
+            )
         costs = SimCosts.from_spec(instruments.spec(ticks.underlying_symbol, day))
         return DayMarket(ticks, sessions_for(schedule.product, day, calendar, instruments), costs)
 
@@ -97,7 +115,7 @@ def run_simulation(
     def compute() -> Simulation:
         return simulate(
             datasets,
-            market_of_series(services, variety),
+            market_of_series(services, variety, datasets),
             scores,
             evaluation,
             policies,
@@ -117,10 +135,15 @@ def run_variety(
     models: Sequence[str] | None,
     horizons: Sequence[str] | None,
     with_simulation: bool,
+    strict: bool | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> JobReport:
-    """Build what is missing, train and judge, and simulate on request, for the stored series of a variety."""
+    """Build what is missing, train and judge, and simulate on request, for the stored series of a variety.
+
+    strict: refuse days without clean provenance instead of leaving them out; default the key ``datasets.strict_provenance``.
+    """
     config = services.settings()
+    gate = bool(config.get("datasets.strict_provenance")) if strict is None else strict
     log = StageLog(services.clock)
     stages = StageStore(services.paths.artifacts / "stages", log)
     trials = TrialLedger(services.ledger(), services.clock)
@@ -134,10 +157,10 @@ def run_variety(
             services,
             variety,
             set_name=set_name or str(config.get("datasets.factor_set")),
-            strict=bool(config.get("datasets.strict_provenance")),
+            strict=gate,
             progress=progress,
         )
-    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress)
+    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress, strict=gate)
     simulation = None
     if with_simulation:
         simulation = run_simulation(services, variety, datasets, evaluation, scores, settings, stages, trials, progress)
@@ -148,6 +171,8 @@ def run_variety(
         reused=log.reused,
         trials=trials.count(),
         timings_s=log.timings_s,
+        left_out=built.left_out,
+        unvalidated_days=built.unvalidated_days,
     )
     write_result(services, f"{'backtest' if with_simulation else 'train'}-{built.alias}", report)
     return report

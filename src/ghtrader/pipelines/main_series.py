@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from ghtrader.core.instruments import CONTINUOUS_PREFIX, alias_of, product_of
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.main_l5 import MainL5Day, build_day
+from ghtrader.data.main_l5 import MainL5Day
 from ghtrader.data.main_schedule import MainSchedule, build_schedule, read_continuous_table
+from ghtrader.data.manifests import require_one_hash_version
 from ghtrader.pipelines.download_report import DownloadReport
+from ghtrader.pipelines.gate_report import GateReport
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.run_records import record_main_l5
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, TickStore
 
@@ -73,15 +77,18 @@ def make_schedule(
 
 
 def save_schedule(services: Services, schedule: MainSchedule) -> bool:
-    """Persist a schedule with its history; False when it is the one that counts already."""
-    ledger = services.ledger()
+    """Persist a schedule with its history; False when it is the one that counts already. Stored rows that differ are mended."""
+    ledger, tables, rows = services.ledger(), services.tables(), schedule_rows(schedule)
+    if tables.rows(ROWS, schedule.alias) != rows:
+        tables.replace(ROWS, schedule.alias, rows)
     old = ledger.get(TABLE, schedule.alias)
-    if old is not None and old["schedule_hash"] == schedule.schedule_hash:
-        return False
+    if old is not None:
+        known = msgspec.convert(old, MainSchedule)
+        if (known.schedule_hash, known.segments) == (schedule.schedule_hash, schedule.segments):
+            return False
     document = msgspec.to_builtins(schedule)
     ledger.append(HISTORY, {**document, "created_ns": services.clock.now_ns()})
     ledger.put(TABLE, schedule.alias, document)
-    services.tables().replace(ROWS, schedule.alias, schedule_rows(schedule))
     return True
 
 
@@ -135,7 +142,8 @@ def current_schedule(services: Services, variety: str) -> MainSchedule:
 class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     """What materialising did, day by day; ``noop`` when every day was current.
 
-    daily_aggregate: what became of the server's daily view (``none`` for files).
+    daily_aggregate: what became of the server's daily view (``none`` for files). gate: what the build gate saw. run: the folder
+    under ``runs/`` with manifest and report, empty for a no-op.
     """
 
     alias: str
@@ -148,56 +156,66 @@ class MainL5Report(msgspec.Struct, frozen=True, kw_only=True):
     noop: bool
     daily_aggregate: str
     days: list[MainL5Day]
+    gate: GateReport
     download: DownloadReport | None = None
+    run: str = ""
 
 
-def build_main_l5(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
+def build_main_l5(
+    services: Services,
+    variety: str,
+    *,
+    full: bool = False,
+    enforce_health: bool = True,
+    progress: Progress = NO_PROGRESS,
+) -> MainL5Report:
     """Materialise the series of a variety from its schedule: new and changed days, all with ``full``.
 
-    Days the schedule no longer covers are removed and reported. A day without raw ticks is reported as missing only
-    between the first and the last stored raw day of its contract.
+    The series as it would become is judged first. With ``enforce_health`` a change in which any day, or the schedule, is an error
+    is refused (DataError with ``reason_code``, ``action_hint`` and ``days``) and the series stays as it was; else it becomes
+    current all at once. Days the schedule no longer covers are removed and reported. A day without raw ticks is reported as
+    missing only between the first and the last stored raw day of its contract.
     """
+    from ghtrader.pipelines.series_gate import promote, stage_series
+
+    started = services.clock.monotonic_ns()
     prepare_store(services.store())
-    schedule = current_schedule(services, variety)
-    store, settings = services.tick_store(), services.settings()
-    share = settings.get("data.main_l5.level5_min_share")
-    assert isinstance(share, float)
-    stored = _stored_days(store, schedule.product)
-    known = [day for segment in schedule.segments for day in stored.get(segment.contract, [])]
-    covered = [
-        day
-        for day in calendar_of(services).between(schedule.first_day, schedule.last_day)
-        if known and min(known) <= day <= max(known)
-    ]
-    progress.start("main_l5", len(covered))
-    days: list[MainL5Day] = []
-    for day in covered:
-        result = build_day(
-            store,
-            schedule,
-            day,
-            min_level5_share=share,
-            full=full,
-            clock=services.clock,
-            tool_version=services.tool_version,
-            config_hash=settings.config_hash,
+    promotions, alias = services.promotions(), current_schedule(services, variety).alias
+    with promotions.locks.exclusive(alias):
+        with suppress(DataError):  # a promotion that cannot be finished any more is replaced by this one
+            promotions.settle_held(alias)
+        schedule = current_schedule(services, variety)
+        covered = _covered_days(services, schedule)
+        require_one_hash_version(
+            services.tick_store(), [DayKey("raw", schedule.segment_of(day).contract, day) for day in covered]
         )
-        days.append(result)
-        progress.advance(note=f"{day} {result.outcome}")
-    days += _remove_uncovered(store, schedule, {day.trading_day for day in days if day.outcome in ("written", "unchanged")})
+        progress.start("main_l5", len(covered))
+        staged = stage_series(services, schedule, covered, full=full, enforce=enforce_health, progress=progress)
+        promote(services, staged, started)
     counts: dict[str, Any] = {
-        name: sum(day.outcome == name for day in days) for name in ("written", "unchanged", "missing", "removed", "not_level5")
+        name: sum(day.outcome == name for day in staged.days)
+        for name in ("written", "unchanged", "missing", "removed", "not_level5")
     }
     progress.finish(f"{counts['written']} written, {counts['unchanged']} unchanged")
-    noop = not counts["written"] and not counts["removed"]
-    return MainL5Report(
+    report = MainL5Report(
         alias=schedule.alias,
         schedule_hash=schedule.schedule_hash,
-        noop=noop,
+        noop=not counts["written"] and not counts["removed"],
         daily_aggregate=_daily_aggregate(services),
-        days=days,
+        days=staged.days,
+        gate=staged.gate,
         **counts,
     )
+    return msgspec.structs.replace(report, run=record_main_l5(services, report, started, full=full))
+
+
+def _covered_days(services: Services, schedule: MainSchedule) -> list[TradingDay]:
+    stored = _stored_days(services.tick_store(), schedule.product)
+    known = [day for segment in schedule.segments for day in stored.get(segment.contract, [])]
+    if not known:
+        return []
+    between = calendar_of(services).between(schedule.first_day, schedule.last_day)
+    return [day for day in between if min(known) <= day <= max(known)]
 
 
 def fetch_schedule(services: Services, variety: str) -> ScheduleReport:
@@ -213,12 +231,19 @@ def fetch_schedule(services: Services, variety: str) -> ScheduleReport:
     return ScheduleReport(schedule=schedule, changed=old is None or old["schedule_hash"] != schedule.schedule_hash)
 
 
-def fetch_and_build(services: Services, variety: str, *, full: bool = False, progress: Progress = NO_PROGRESS) -> MainL5Report:
+def fetch_and_build(
+    services: Services,
+    variety: str,
+    *,
+    full: bool = False,
+    enforce_health: bool = True,
+    progress: Progress = NO_PROGRESS,
+) -> MainL5Report:
     """Fetch what the series lacks from the provider, then materialise it."""
     from ghtrader.pipelines.download import download_series
 
     fetched = download_series(services, variety, progress=progress)
-    built = build_main_l5(services, variety, full=full, progress=progress)
+    built = build_main_l5(services, variety, full=full, enforce_health=enforce_health, progress=progress)
     return msgspec.structs.replace(built, download=fetched)
 
 
@@ -229,13 +254,3 @@ def _daily_aggregate(services: Services) -> str:
     if not services.settings().get("store.main_l5_daily_agg_auto_refresh"):
         return "off"
     return services.server_store().ensure_daily()
-
-
-def _remove_uncovered(store: TickStore, schedule: MainSchedule, keep: set[str]) -> list[MainL5Day]:
-    removed: list[MainL5Day] = []
-    for day in store.days("main_l5", schedule.alias):
-        if day.iso not in keep and store.delete_day(DayKey("main_l5", schedule.alias, day)):
-            removed.append(
-                MainL5Day(trading_day=day.iso, contract="", segment_id=0, outcome="removed", reason="not in the schedule")
-            )
-    return removed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ghtrader.core.config_keys import ConfigValue
     from ghtrader.core.progress import Progress
     from ghtrader.data.day_cache import DayReader
+    from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.ports.broker import Broker
     from ghtrader.ports.day_worker import DayWorkers
@@ -145,7 +146,10 @@ class Services(Protocol):
         """The QuestDB store, whatever the process's own is."""
 
     def tick_store(self) -> TickStore:
-        """Ticks of the process's own store."""
+        """Ticks of the process's own store; a main-contract series that is being replaced is seen before or after."""
+
+    def promotions(self, store: Store | None = None) -> Promotions:
+        """Promotions of main-contract series in a store; the process's own without one."""
 
     def day_reader(self) -> DayReader:
         """Days for computing: the tick store, behind a cache of Parquet files where reading it means a wire."""

@@ -93,7 +93,11 @@ def _keys(store: TickStore, symbol: str | None) -> Iterator[DayKey]:
 def _two(services: Services, left: str, right: str) -> tuple[Store, Store]:
     if left == right:
         raise UsageError(f"{left} and {right} are one store", hint="ghtrader store copy --from local --to questdb")
-    return services.store(left), services.store(right)
+    stores = services.store(left), services.store(right)
+    for store in stores:
+        if not store.schema().virgin:
+            services.promotions(store).settle_all()  # a series is copied and compared whole
+    return stores
 
 
 def copy_store(

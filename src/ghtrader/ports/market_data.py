@@ -19,13 +19,17 @@ __all__ = ["HistoryChunk", "MarketDataProvider"]
 
 
 class HistoryChunk(msgspec.Struct, frozen=True):
-    """One symbol's trading day as the provider gave it. ``source`` names the origin, ``sha256`` its content."""
+    """One symbol's trading day as the provider gave it. ``source`` names the origin, ``sha256`` its content.
+
+    request: what was asked for (symbol, from, to, client), so that a row can be traced back to it.
+    """
 
     symbol: str
     trading_day: TradingDay
     frame: pl.DataFrame
     source: str
     sha256: str
+    request: dict[str, str] = {}
 
 
 class MarketDataProvider(Protocol):

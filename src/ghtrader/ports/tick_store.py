@@ -31,18 +31,22 @@ class DayKey(msgspec.Struct, frozen=True, order=True):
 
 
 class SourceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where rows came from: a file's name and content hash, or a provider's name and request."""
+    """Where rows came from: a file's name and content hash, or a provider's name and the request that it answered.
+
+    request: of a provider only: symbol, window (from, to), when it was asked, with which client; never a credential.
+    """
 
     name: str
     sha256: str
     rows: int
+    request: dict[str, str] = {}
 
 
 class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a partition holds and how it came to be.
 
     digest: SHA-256 over (kind, symbol, trading day, ordered row hashes), recomputable from the rows.
-    rows_in/deduped/dropped: counters of the ingest that wrote the rows (dropped by reason).
+    rows_in/deduped/reordered/dropped: counters of the ingests that wrote the rows (dropped by reason).
     columns: hash of every stored column, so that a changed cell can be named by row and column.
     lineage: free provenance of the kind: schedule_hash and segment_id of ``main_l5``, ``origin`` and so on.
     """
@@ -56,6 +60,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     schema_version: int
     rows_in: int = 0
     deduped: int = 0
+    reordered: int = 0
     dropped: dict[str, int] = {}
     conversions: tuple[str, ...] = ()
     sources: tuple[SourceFile, ...] = ()

@@ -33,6 +33,8 @@ EXTRA_HINT = "pip install 'ghtrader[questdb]'"
 MOST_PER_PROCESS = 8
 MOST_IDLE = 2
 ROWS_PER_STATEMENT = 500
+#: Text of one statement's values; the server hangs up on a message beyond its receive buffer (1 MiB).
+TEXT_PER_STATEMENT = 256 * 1024
 BUSY_PAUSE_S = 0.05
 LEAST_WAIT_S = 0.01
 LEAST_CONNECT_S = 2
@@ -97,6 +99,21 @@ def server_error(message: str, sql: str) -> GhtraderError:
     if "query aborted" in lowered or "timeout" in lowered or "cancelled by user" in lowered:
         return StoreError(f"QuestDB gave up on a query: {text}", hint="narrow the query, or raise query.timeout", sql=sql[:200])
     return StoreError(f"QuestDB refused: {text}", hint="ghtrader db questdb-health", sql=sql[:200])
+
+
+def _statements(rows: Sequence[Sequence[object]]) -> Iterator[list[Sequence[object]]]:
+    """Rows in pieces that one statement can carry."""
+    some: list[Sequence[object]] = []
+    size = 0
+    for row in rows:
+        text = sum(len(value.encode()) for value in row if isinstance(value, str))
+        if some and (len(some) == ROWS_PER_STATEMENT or size + text > TEXT_PER_STATEMENT):
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += text
+    if some:
+        yield some
 
 
 class PgWire:
@@ -208,8 +225,7 @@ class PgWire:
         marks = "(%s::timestamp_ns" + ", %s" * (len(columns) - 1) + ")"
         text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         with self._connection() as connection, self._guarded(connection, text, None), connection.transaction():
-            for start in range(0, len(rows), ROWS_PER_STATEMENT):
-                some = rows[start : start + ROWS_PER_STATEMENT]
+            for some in _statements(rows):
                 values = [value for row in some for value in row]
                 connection.execute((text + ", ".join([marks] * len(some))).encode(), values)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ghtrader.core.errors import DataError
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
 from ghtrader.datasets.labels.classes import classes, theta_from_train
+from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, RowMasks, row_masks
 from ghtrader.ports.predictor import Predictor
 from ghtrader.research.models.base import ModelFamily
@@ -63,10 +64,13 @@ def fit_fold(
     threads: int,
     trade_quantile: float,
 ) -> FittedFold:
-    """Fit one family on one fold. Raises DataError when too few rows are left to train on.
+    """Fit one family on one fold. Raises DataError when too few rows are left to train on, ProvenanceError when days of a series
+    do not say where they belong.
 
     trade_quantile: the policy's score threshold is this quantile of |score| over the training rows.
     """
+    used = {*fold.train_days, *fold.test_days}
+    require_trainable([dataset for dataset in datasets if dataset.trading_day.iso in used], strict=True)
     masks = row_masks(fold, datasets, horizon, stride=stride_of(horizon))
     factors, y = training_matrix(datasets, masks, horizon)
     if len(y) < MIN_TRAINING_ROWS:

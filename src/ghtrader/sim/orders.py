@@ -24,6 +24,7 @@ from ghtrader.sim.queue_kernel import (
     carry_used,
     displayed,
     infer_trades,
+    queue_after_gap,
     queue_at,
     take,
     whole_lots,
@@ -175,7 +176,7 @@ def _arrive(
 
 @nb.njit(cache=True)
 def _rest(
-    ts: Any, breaks: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any,
+    ts: Any, breaks: Any, gaps: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any,
     low: Any, high: Any, sold: Any, bought: Any,
     order: int, side: int, price: int, lots: int, row: int, cancel_at: int, model: int,
     f_order: Any, f_row: Any, f_price: Any, f_lots: Any, fills: int,
@@ -186,17 +187,20 @@ def _rest(
     other_px, other_sz = (ask_px, ask_sz) if buys else (bid_px, bid_sz)
     queue = queue_at(own_px[row], own_sz[row], side, price, model)
     before = displayed(own_px[row], own_sz[row], side, price)
-    reach, filled = 0.0, 0
+    reach, filled, lost = 0.0, 0, False
     for at in range(row + 1, len(ts)):
         if ts[at] >= cancel_at:
             break
+        lost = lost or gaps[at]
         if live[at] != LIVE:
             continue
         now = displayed(own_px[at], own_sz[at], side, price)
-        if breaks[at] or live[at - 1] != LIVE:
-            if now != UNSEEN:
+        if lost or breaks[at] or live[at - 1] != LIVE:
+            if lost:
+                queue = queue_after_gap(now, model)
+            elif now != UNSEEN:
                 queue = min(queue, now)
-            before = now
+            before, lost = now, False
             continue
         queue, beyond = advance_queue(side, price, queue, model, low[at], high[at], sold[at], bought[at], before, now)
         reach += beyond
@@ -221,7 +225,7 @@ def _rest(
 
 @nb.njit(cache=True)
 def _simulate(
-    ts: Any, phase: Any, breaks: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, upper: Any, lower: Any,
+    ts: Any, phase: Any, breaks: Any, gaps: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, upper: Any, lower: Any,
     low: Any, high: Any, sold: Any, bought: Any,
     side: Any, price: Any, lots: Any, decision: Any, kind: Any, cancel: Any, latency: int, model: int,
     reject: Any, f_order: Any, f_row: Any, f_price: Any, f_lots: Any,
@@ -236,7 +240,7 @@ def _simulate(
         if join[order] >= 0:
             cancel_at = cancel[order] if cancel[order] == NEVER_NS else cancel[order] + latency
             fills = _rest(
-                ts, breaks, live, bid_px, bid_sz, ask_px, ask_sz, low, high, sold, bought,
+                ts, breaks, gaps, live, bid_px, bid_sz, ask_px, ask_sz, low, high, sold, bought,
                 order, side[order], price[order], left[order], join[order], cancel_at, model,
                 f_order, f_row, f_price, f_lots, fills,
             )  # fmt: skip
@@ -254,7 +258,8 @@ def simulate_orders(
     latency_ns: from decision to the exchange, for orders and cancels. trades: :func:`trades_of` when at hand.
 
     An order joins at the first snapshot at or after decision + latency. What arrives in an auction is rejected, FAK and
-    FOK also on the first snapshot after a break. GFD orders survive breaks; what is left ends with the day.
+    FOK also on the first snapshot after a break or a ledger gap, so also what arrives inside a gap. GFD orders survive breaks
+    and gaps, after a gap behind all that is displayed; what is left ends with the day.
     """
     if len(orders.side) and (np.any(np.diff(orders.decision_ns) < 0) or np.any(orders.lots <= 0)):
         raise UsageError("orders must be sorted by decision time and have positive lots")
@@ -267,6 +272,7 @@ def simulate_orders(
         ticks.ts_ns,
         ticks.phase,
         ticks.break_before,
+        ticks.gap_before,
         known.live,
         ticks.bid_px,
         ticks.bid_sz,

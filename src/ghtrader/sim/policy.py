@@ -121,6 +121,7 @@ def _run_day(day: PolicyDay, spec: PolicySpec, model: FillModel, trades: Trades,
     fills = run_day(
         ticks.ts_ns,
         ticks.break_before,
+        ticks.gap_before,
         trades.live,
         ticks.bid_px,
         ticks.bid_sz,

@@ -13,7 +13,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from ghtrader.sim.queue_kernel import LIVE, UNSEEN, advance_queue, displayed, queue_at, take, whole_lots
+from ghtrader.sim.queue_kernel import LIVE, UNSEEN, advance_queue, displayed, queue_after_gap, queue_at, take, whole_lots
 
 __all__ = ["run_day"]
 
@@ -25,7 +25,7 @@ NONE, SENT, RESTING = 0, 1, 2
 
 @nb.njit(cache=True)
 def run_day(
-    ts: Any, breaks: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any,
+    ts: Any, breaks: Any, gaps: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any,
     low: Any, high: Any, sold: Any, bought: Any, part_end: Any, score: Any,
     threshold: float, passive: bool, lots: int, latency: int, hold: int, patience: int, flat_before: int, model: int,
     f_row: Any, f_side: Any, f_open: Any, f_price: Any, f_lots: Any, f_passive: Any, counts: Any,
@@ -41,17 +41,18 @@ def run_day(
     # the one working order
     order, o_side, o_price, o_lots, o_filled, o_taker = NONE, 0, 0, 0, 0, False
     o_touch, o_arrives, o_cancel = NO_PRICE, 0, 0
-    queue, reach, before = 0.0, 0.0, 0.0
+    queue, reach, before, lost = 0.0, 0.0, 0.0, False
     fills = 0
     capacity = len(f_row)
     for row in range(len(ts)):
         usable = live[row] == LIVE and not breaks[row]
         now = ts[row]
+        lost = lost or gaps[row]
         # --- what happens to the working order at this snapshot
         if order == RESTING and live[row] == LIVE:
             own_px, own_sz = (bid_px[row], bid_sz[row]) if o_side == 1 else (ask_px[row], ask_sz[row])
             size = displayed(own_px, own_sz, o_side, o_price)
-            if usable and live[row - 1] == LIVE and now < o_cancel + latency:
+            if usable and not lost and live[row - 1] == LIVE and now < o_cancel + latency:
                 queue, beyond = advance_queue(
                     o_side, o_price, queue, model, low[row], high[row], sold[row], bought[row], before, size
                 )
@@ -66,9 +67,11 @@ def run_day(
                     fills += 1
                     position += o_side * (goal - o_filled)
                     o_filled = goal
+            elif lost:
+                queue = queue_after_gap(size, model)
             elif size != UNSEEN:
                 queue = min(queue, size)
-            before = size
+            before, lost = size, False
             if o_filled == o_lots or now >= o_cancel + latency:
                 order = NONE
                 if o_filled < o_lots:
@@ -97,7 +100,7 @@ def run_day(
                 if size == UNSEEN or crosses:
                     counts[3] += 1  # a passive policy does not cross; the order is given up
                 else:
-                    order, reach, before = RESTING, 0.0, size
+                    order, reach, before, lost = RESTING, 0.0, size, False
                     queue = queue_at(own_px, own_sz, o_side, o_price, model)
         # --- state after the order's end
         if order == NONE:

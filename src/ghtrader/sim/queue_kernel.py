@@ -7,6 +7,7 @@ reference quote (the previous quotes; widened by the new ones when the average l
 * a fall of the displayed size at p beyond the trades is cancels; the fill model says how many of them were ahead.
 * the queue ahead is never more than what is displayed at p.
 * an ask at or below p fills us from its displayed size.
+* after a ledger gap nobody knows the queue: we stand behind all that is displayed, or, beyond level 5, behind whatever will be.
 * nothing fills on a break row, outside continuous trading, with a one-sided book or at a locked limit; the bid falling
   away without trades at our price is no fill.
 """
@@ -18,12 +19,14 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-__all__ = ["LIVE", "UNSEEN", "advance_queue", "displayed", "infer_trades", "queue_at", "take"]
+__all__ = ["LIVE", "UNSEEN", "advance_queue", "displayed", "infer_trades", "queue_after_gap", "queue_at", "take"]
 
 NO_PRICE = -(1 << 40)
 LEVELS = 5
 BACK, PRO_RATA, FRONT, FIRST = 0, 1, 2, 3
 UNSEEN = -1.0
+#: A queue that nobody saw: longer than any displayed size, so that the first one that is seen replaces it.
+UNKNOWN_QUEUE = 1e15
 LIVE = 1
 ROUNDING = 1e-9
 
@@ -82,6 +85,14 @@ def queue_at(prices: Any, sizes: Any, side: int, price: int, model: int) -> floa
     """Queue ahead of an order that joins now; UNSEEN where no queue is known."""
     size = displayed(prices, sizes, side, price)
     return 0.0 if model == FIRST and size != UNSEEN else size
+
+
+@nb.njit(cache=True)
+def queue_after_gap(size: float, model: int) -> float:
+    """Queue ahead of an order that was alive across a gap, where ``size`` is displayed at its price now (UNSEEN allowed)."""
+    if model == FIRST:
+        return 0.0
+    return UNKNOWN_QUEUE if size == UNSEEN else size
 
 
 @nb.njit(cache=True)

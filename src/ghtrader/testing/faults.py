@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
-__all__ = ["Flaky", "PowerCut", "full_disk_at", "interrupt_at", "power_cut_at"]
+__all__ = ["Flaky", "Mortal", "PowerCut", "full_disk_at", "interrupt_at", "power_cut_at"]
 
 #: What a writer does to the disk, in the order in which it calls them; each call is one step.
 DISK_STEPS = ("fsync", "replace", "unlink")
@@ -48,6 +48,46 @@ class Flaky:
             self._calls[name] = self._calls.get(name, 0) + 1
             if self._calls[name] in self._failures[name]:
                 raise self._error
+            return found(*args, **kwargs)
+
+        return call
+
+
+class Mortal:
+    """Any ports that change things, in a process that dies: `PowerCut` instead of the changing call number ``last_step``, and ever after.
+
+    >>> mortal = Mortal(2)
+    >>> names = mortal.over([], "append")
+    >>> names.append("a")
+    >>> try:
+    ...     names.append("b")
+    ... except PowerCut:
+    ...     print(mortal.steps)
+    2
+    """
+
+    def __init__(self, last_step: int) -> None:
+        self.last_step = last_step
+        self.steps = 0
+
+    def over(self, port: object, *changing: str) -> Any:
+        """The port, with its changing calls counted."""
+        return _MortalPort(self, port, changing)
+
+
+class _MortalPort:
+    def __init__(self, life: Mortal, port: object, changing: tuple[str, ...]) -> None:
+        self._life, self._port, self._changing = life, port, changing
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name not in self._changing:
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._life.steps += 1
+            if self._life.steps >= self._life.last_step:
+                raise PowerCut(name)
             return found(*args, **kwargs)
 
         return call

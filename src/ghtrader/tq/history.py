@@ -17,14 +17,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.clock import Deadline
+from ghtrader.core.clock import Deadline, iso_utc
 from ghtrader.core.errors import GhtraderError, ProviderMaintenanceError, ProviderPermanentError, ProviderTransientError
 from ghtrader.core.instruments import CONTINUOUS_PREFIX, alias_of
 from ghtrader.core.trading_day import TradingDay
@@ -145,11 +147,14 @@ class TqHistory:
             piece = self._ticks_of(symbol, sessions)
         self._session.days_served += 1
         self._let_go.add((symbol, trading_day))
-        return self._chunk(symbol, trading_day, piece)
+        chunk = self._chunk(symbol, trading_day, piece)
+        first_ns, last_ns = _asked(sessions)
+        asked = {"symbol": symbol, "from": iso_utc(first_ns), "to": iso_utc(last_ns), "client": f"tqsdk {version('tqsdk')}"}
+        return msgspec.structs.replace(chunk, request=asked)
 
     def _ticks_of(self, symbol: str, sessions: DaySessions) -> _Piece:
         """Ticks from an hour before a day's sessions to an hour after them, in order of their ids."""
-        first_ns, last_ns = sessions.first_ns - MARGIN_NS, sessions.last_ns + MARGIN_NS
+        first_ns, last_ns = _asked(sessions)
         pieces: list[_Piece] = []
         place, width, count = {"focus_datetime": first_ns, "focus_position": 0}, FIRST_ROWS, 0
         while True:
@@ -277,6 +282,11 @@ def _joined(pieces: list[_Piece]) -> _Piece:
     if not pieces:
         return _Piece(np.empty(0, np.int64), np.empty((0, len(MARKET_COLUMNS))))
     return _Piece(np.concatenate([piece.ts_ns for piece in pieces]), np.concatenate([piece.values for piece in pieces]))
+
+
+def _asked(sessions: DaySessions) -> tuple[int, int]:
+    """The span that is asked for: an hour more than a day's sessions on either side."""
+    return sessions.first_ns - MARGIN_NS, sessions.last_ns + MARGIN_NS
 
 
 def _width(rows: int, stamp_ns: int, sessions: DaySessions) -> int:

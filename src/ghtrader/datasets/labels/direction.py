@@ -2,8 +2,9 @@
 
 ``y = m(end) - m(t)``. Horizon of H ticks: ``end`` is the H-th emitted continuous snapshot after the row. Horizon of
 H seconds: ``end`` is the last snapshot at or before t + H, and the run must reach t + H. A label never crosses a session
-break, a ledger gap or a roll, never starts at the first snapshot after a break, and is void, never flat, across one-sided
-books and limit-locks.
+break, a ledger gap or a roll, never starts at the first snapshot after one, and is void, never flat, across one-sided
+books and limit-locks. The reason is what the horizon meets first: where rows are missing up to the end of a session part, the
+gap comes before the break; where the first rows of the next part are missing, the break comes before the gap.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.phases import Phase, TickFlag
-from ghtrader.data.day_ticks import DayTicks
+from ghtrader.data.day_ticks import GAP_FOLLOWS, NO_GAP, DayTicks
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 
 __all__ = ["DEFAULT_HORIZONS", "direction_labels"]
@@ -41,22 +42,22 @@ _LIMIT_LOCK = int(VoidReason.LIMIT_LOCK)
 
 
 @nb.njit(cache=True)
-def _run_ends(breaks: Any, continuous: Any, part: Any, segment: Any, ends: Any, causes: Any) -> None:
+def _run_ends(breaks: Any, continuous: Any, part: Any, segment: Any, gap_after: Any, ends: Any, causes: Any) -> None:
     """Last row of each row's unbroken run, and what ends it."""
-    end, cause = -1, _BREAK
-    following = -1
+    end, cause, following = -1, _BREAK, -1
     for row in range(len(breaks) - 1, -1, -1):
         if not continuous[row]:
             end = -1
             continue
         if end == -1:
-            end = row
-            cause = _BREAK
-            if following >= 0 and breaks[following]:
-                if segment[following] != segment[row]:
-                    cause = _ROLL
-                elif part[following] == part[row]:
-                    cause = _GAP
+            end, cause = row, _BREAK
+            adjacent = following == row + 1 and part[following] == part[row]
+            if gap_after[row] == GAP_FOLLOWS or (gap_after[row] != NO_GAP and adjacent):
+                cause = _GAP
+            elif following >= 0 and segment[following] != segment[row]:
+                cause = _ROLL
+            elif adjacent and breaks[following]:
+                cause = _GAP  # nothing else breaks a run inside a part
         ends[row], causes[row] = end, cause
         following = row
         if breaks[row]:
@@ -116,7 +117,7 @@ def direction_labels(
     locked = (ticks.flags & np.uint32(TickFlag.AT_LIMIT)) != 0
     mid, breaks = ticks.mid_ticks, ticks.break_before
     ends, causes = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
-    _run_ends(breaks, continuous, ticks.part, ticks.segment_id, ends, causes)
+    _run_ends(breaks, continuous, ticks.part, ticks.segment_id, ticks.gap_after, ends, causes)
     y = np.empty((len(horizons), size))
     void = np.zeros((len(horizons), size), dtype=np.uint8)
     for column, horizon in enumerate(horizons):

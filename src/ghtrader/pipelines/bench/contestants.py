@@ -26,7 +26,9 @@ from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.readers import read_ticks
 from ghtrader.data.row_hash import row_hashes, row_hashes_numpy
 from ghtrader.data.schema import MARKET_COLUMNS
-from ghtrader.data.sessions import DaySessions
+from ghtrader.data.sessions import DaySessions, sessions_for
+from ghtrader.data.thresholds import Thresholds
+from ghtrader.data.validation import validate_day
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import compute
 from ghtrader.datasets.labels.direction import direction_labels
@@ -294,6 +296,29 @@ def _store_pandas(rows: int, store_factory: Callable[[Path], TickStore]) -> Call
     return lambda: float(len(pd.read_parquet(path.open("rb"))))
 
 
+def _validate(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    store, key, _ = _stored_day(rows, store_factory)
+    calendar, instruments = Calendar.vendored(), InstrumentTable.vendored()
+    sessions = sessions_for(instruments.product(key.symbol).product, key.trading_day, calendar, instruments)
+    frame, limits = store.read_day(key), Thresholds()
+    return lambda: float(validate_day(frame, sessions, limits, symbol=key.symbol).rows)
+
+
+def _validate_polars(rows: int, store_factory: Callable[[Path], TickStore]) -> Call:
+    import polars as pl
+
+    store, key, _ = _stored_day(rows, store_factory)
+    frame = store.read_day(key)
+    prices = [name for name in frame.columns if "price" in name]
+
+    def call() -> float:
+        nulls = frame.select(pl.col(prices).is_nan().sum()).row(0)
+        steps = frame.select(pl.col("datetime", "volume").diff())
+        return float(sum(nulls) + steps.select(pl.all().quantile(0.99)).row(0)[0])
+
+    return call
+
+
 def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[str, Entry]]:
     """Every benchmark with its contestants, ours first. ``store_factory`` makes a tick store in a folder."""
     partly = "a part of the set, vectorised, no time-weighted decay, no resets"
@@ -321,6 +346,12 @@ def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[st
             "ghtrader": Entry(partial(_store, store_factory=store_factory), "a day through manifest and Parquet"),
             "polars": Entry(partial(_store_polars, store_factory=store_factory), "the bare file"),
             "pandas": Entry(partial(_store_pandas, store_factory=store_factory), "the bare file"),
+        },
+        "validate": {
+            "ghtrader": Entry(
+                partial(_validate, store_factory=store_factory), "verdict on a loaded day: all layers, holes, fields"
+            ),
+            "polars": Entry(partial(_validate_polars, store_factory=store_factory), "nulls of prices, steps of time and volume"),
         },
         "import": {
             "ghtrader": Entry(partial(_import, store_factory=store_factory), "canonical, hashed, flagged, synced to disk"),

@@ -22,6 +22,7 @@ BENCHES: dict[str, tuple[list[str], int, str, float, float]] = {
     "labels": (["ghtrader", "numpy"], 1_000_000, "rows, six horizons", 3e6, 0.0),
     "rowhash": (["ghtrader", "numpy", "polars", "pandas"], 1_000_000, "rows of 28 lanes", 15e6, 0.0),
     "store": (["ghtrader", "polars", "pandas"], 55_784, "rows of one stored day, all columns, warm", 50_000 / 0.015, 0.0),
+    "validate": (["ghtrader", "polars"], 55_784, "rows of one loaded day", 41_000 / 0.025, 0.0),
     "import": (["ghtrader", "polars", "pandas"], 200_000, "rows of tick files into the store", 3e5, 0.0),
 }
 PACKAGES = ("ghtrader", "numpy", "numba", "polars", "pandas", "hftbacktest")

@@ -87,6 +87,15 @@ class LedgerStoreContract:
         assert ledger.get("t", "other") is None
         assert ledger.get("other", "k") is None
 
+    def test_large_documents_are_put_together_however_many(self, ledger: LedgerStore) -> None:
+        """A few megabytes at once, as verdicts of many days are, and one document of half a megabyte."""
+        documents = {f"day{number:04}": {"text": f"{number}螺" + "x" * 6000} for number in range(400)}
+        ledger.put_many("t", documents)
+        assert dict(ledger.items("t")) == documents
+        large = {"text": "y" * 500_000}
+        ledger.put("t", "large", large)
+        assert ledger.get("t", "large") == large
+
     def test_items_are_sorted_by_key_and_filtered_by_prefix(self, ledger: LedgerStore) -> None:
         """A prefix is taken literally, wildcards of SQL included."""
         ledger.put_many("t", {"b/2": {"n": 2}, "a%1": {"n": 1}, "b/1": {"n": 3}, "aX1": {"n": 4}})

@@ -26,6 +26,9 @@ def gap(number: int, **values: Any) -> dict[str, Any]:
         "seconds": 2.5,
         "cause": "unknown",
         "evidence": "Volumen 螺纹钢 'x'",
+        "is_gap": True,
+        "volume_step": 120.0,
+        "end_part": "night",
     }
     return {**row, **values}
 

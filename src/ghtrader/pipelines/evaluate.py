@@ -168,7 +168,6 @@ def evaluate(
     cards: list[ModelCard] = []
     thetas: dict[str, float] = {}
     scores = Scores({}, {})
-    data = {"symbol": datasets[0].symbol, "builds": [dataset.build_hash for dataset in datasets]}
     for number, name in enumerate(settings.horizons):
         horizon, headline = parse_horizon(name), number == 0
         prior: OutOfFold | None = None
@@ -193,9 +192,7 @@ def evaluate(
                 strongest = edges(oof, replicates=settings.replicates, seed=settings.seed)
                 scores = _scores(datasets, fitted)
             if trials is not None:
-                spec = {"model": model, "horizon": name, "factors": list(datasets[0].factor_names), "seed": settings.seed}
-                result = {metric.metric: metric.value for metric in found}
-                trials.record("evaluation", spec=spec, data=data, result=result)
+                _record_trial(trials, datasets, settings, model, name, found)
     progress.finish(f"{len(settings.models)} models, {len(settings.horizons)} horizons, {len(folds)} folds")
     scores_id = short_id([[card.artefact for card in cards], [dataset.build_hash for dataset in datasets]])
     if artifacts is not None:
@@ -215,6 +212,15 @@ def evaluate(
         left_out=left_out,
     )
     return evaluation, scores
+
+
+def _record_trial(
+    trials: TrialLedger, datasets: Sequence[DayDataset], settings: JudgeSettings, model: str, horizon: str, found: Sequence[Metric]
+) -> None:
+    """What was tried, on what, and how it went."""
+    spec = {"model": model, "horizon": horizon, "factors": list(datasets[0].factor_names), "seed": settings.seed}
+    data = {"symbol": datasets[0].symbol, "builds": [dataset.build_hash for dataset in datasets]}
+    trials.record("evaluation", spec=spec, data=data, result={metric.metric: metric.value for metric in found})
 
 
 def _fit(

@@ -215,7 +215,12 @@ def evaluate(
 
 
 def _record_trial(
-    trials: TrialLedger, datasets: Sequence[DayDataset], settings: JudgeSettings, model: str, horizon: str, found: Sequence[Metric]
+    trials: TrialLedger,
+    datasets: Sequence[DayDataset],
+    settings: JudgeSettings,
+    model: str,
+    horizon: str,
+    found: Sequence[Metric],
 ) -> None:
     """What was tried, on what, and how it went."""
     spec = {"model": model, "horizon": horizon, "factors": list(datasets[0].factor_names), "seed": settings.seed}

@@ -150,6 +150,19 @@ def test_a_first_creation_that_was_killed_is_finished_by_the_next_writer_unless_
     store.close()
 
 
+def test_migrating_is_done_when_the_server_has_applied_it_and_not_when_it_has_taken_note(filled: QuestdbStore) -> None:
+    name = alter(filled, "ticks_raw_v2", "DROP COLUMN ask_volume2")
+    with pytest.raises(SchemaError, match="ask_volume2"):
+        filled.schema().require_current()
+    alter(filled, "ticks_raw_v2", "SUSPEND WAL")
+    with pytest.raises(StoreError, match="has suspended") as caught:
+        filled.schema().migrate()
+    assert caught.value.hint.endswith(f"ghtrader db resume-wal {name}")
+    filled.resume_wal(name)
+    filled.schema().require_current()
+    assert filled.schema().migrate().noop
+
+
 @pytest.mark.parametrize("column", ["document", "seq"])
 def test_a_ledger_that_lost_documents_or_numbers_is_not_read_as_if_it_were_whole(filled: QuestdbStore, column: str) -> None:
     alter(filled, "ledger_v2", f"DROP COLUMN {column}")

@@ -191,6 +191,7 @@ class QuestdbSchema:
             for step in self._plan():
                 self._wire.execute(step.sql)
                 done.append(self._record(step))
+            self._wait_for_changes(done)
             self._refresh_broken_views(done)
             return self._report(done, dry_run=False)
 
@@ -258,6 +259,12 @@ class QuestdbSchema:
         self._visible.wait(self._ledger)
         return msgspec.structs.replace(step, applied_ns=now, tool_version=self._tool_version)
 
+    def _wait_for_changes(self, done: Sequence[StepReport]) -> None:
+        """The server accepts changes of structure at once and applies them when it comes to it."""
+        altered = {match[1] for step in done if (match := re.match(r"ALTER TABLE (\S+) ", step.sql))}
+        for name in sorted(altered):
+            self._visible.wait(name)
+
     def _refresh_broken_views(self, done: Sequence[StepReport]) -> None:
         if any(step.number == REPAIR for step in done):
             for name, _ in self.invalid_views():
@@ -278,5 +285,7 @@ class QuestdbSchema:
         """Let a suspended table go on; raises StoreError when it is none of ours."""
         if table not in self._tables() or not table.startswith(self._settings.prefix):
             raise StoreError(f"QuestDB has no table {table} of ours", hint="ghtrader db questdb-health", table=table)
+        # wal_tables() does not count what is committed while a table stands still
+        last = self._wire.scalar(f'SELECT max("sequencerTxn") FROM wal_transactions({quote(table)})')
         self._wire.execute(f"ALTER TABLE {table} RESUME WAL")
-        self._visible.wait(table)
+        self._visible.wait(table, transaction=int(last or 0))

@@ -162,11 +162,14 @@ class Visibility:
         self._settings = settings
         self._wire = wire
 
-    def wait(self, table: str) -> None:
-        """Return when everything committed to ``table`` so far is applied; StoreError when it is suspended or too slow."""
+    def wait(self, table: str, *, transaction: int = -1) -> None:
+        """Return when everything committed to ``table`` so far, or up to ``transaction``, is applied.
+
+        Raises StoreError when the table is suspended or too slow.
+        """
         sql = 'SELECT suspended, "writerTxn", "sequencerTxn", "errorTag", "errorMessage" FROM wal_tables() WHERE name = %s'
         deadline = Deadline(self._settings.query_timeout_s)
-        target, pause = -1, FIRST_POLL_S
+        target, pause = transaction, FIRST_POLL_S
         while True:
             rows = self._wire.query(sql, (table,))
             if not rows:

@@ -273,6 +273,8 @@ def _driver() -> Any:
 
 def _hung_up(connection: psycopg.Connection[Any]) -> bool:
     """Whether an idle connection has something to read: an idle server says nothing, so that is its farewell."""
+    if connection.closed:
+        return True
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN)
     return bool(waiting.poll(0))

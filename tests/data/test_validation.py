@@ -222,6 +222,30 @@ def test_thresholds_by_variety_and_part_and_names_that_mean_nothing() -> None:
         parse_overrides(["SHFE.rb gap_min_s=0.1"], products, BOUNDS)
 
 
+def test_a_thin_contract_is_no_feed_of_one_level() -> None:
+    outer = {
+        f"{side}_{what}{level}": value
+        for side in ("bid", "ask")
+        for what, value in (("price", np.nan), ("volume", 0.0))
+        for level in (4, 5)
+    }
+    shallow = DAY.with_columns([pl.lit(value).alias(name) for name, value in outer.items()])
+    assert judged(shallow).reasons == [ReasonCode.NULL_RATE_L5]
+    bare = shallow.with_columns([pl.lit(np.nan).alias(f"{side}_price{level}") for side in ("bid", "ask") for level in (2, 3)])
+    assert judged(bare).reasons == [ReasonCode.LEVEL1_ONLY]
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 3, 40])
+def test_stamps_that_jitter_make_no_gap_and_hide_none(jitter_ms: int) -> None:
+    random = np.random.default_rng(jitter_ms)
+    noise = random.integers(0, jitter_ms + 1, len(DAY)) * 1_000_000
+    keep = (random.random(len(DAY)) < 0.9) & (STAMPS + noise <= np.array([SESSIONS.parts[part].end_ns for part in PARTS]))
+    noisy = DAY.with_columns(pl.Series("datetime", STAMPS + noise)).filter(pl.Series(keep))
+    assert judged(noisy).gaps == []
+    cut = without(noisy, 4000, 4060)
+    assert spans(judged(cut)) == [(int(noisy["datetime"][3999]), int(noisy["datetime"][4060]))]
+
+
 def test_few_rows_are_judged_by_comparable_days_and_only_with_enough_of_them() -> None:
     def expecting(days: int) -> DayVerdict:
         expected = ExpectedRows(p10=90_000.0, p50=100_000.0, p90=110_000.0, sample_days=days, lookback_days=20)

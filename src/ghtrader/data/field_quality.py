@@ -37,6 +37,8 @@ SPIKE_LOTS = 100.0
 #: Volume steps that must all be even before a day is doubted.
 EVEN_STEPS = 1000
 WIDE_SHARE = 1e-3
+#: Share of rows with a second level below which a day's feed supplies one level.
+OUTER_SHARE = 0.01
 
 
 class DayRows:
@@ -198,6 +200,7 @@ def field_quality(rows: DayRows, limits: Thresholds) -> tuple[Quality, list[Reas
         "book": {
             "null_rate_l1": l1,
             "null_rate_l5": l5,
+            "outer_rate": float(1.0 - np.mean(rows.absent((BID_PRICES[1],)) & rows.absent((ASK_PRICES[1],)))),
             "crossed": float(np.count_nonzero(_flagged(flags, TickFlag.CROSSED))),
             "one_sided": float(np.count_nonzero(one_sided)),
             "missing_side_longest_s": _longest_run_s(one_sided & ~locked, ts, part),
@@ -222,7 +225,7 @@ def field_quality(rows: DayRows, limits: Thresholds) -> tuple[Quality, list[Reas
 
 def _reasons(quality: Quality, limits: Thresholds, *, halved: bool) -> list[ReasonCode]:
     book, volume, stamps = quality["book"], quality["volume"], quality["datetime"]
-    level1 = book["null_rate_l5"] >= 1.0 > book["null_rate_l1"]
+    level1 = book["outer_rate"] < OUTER_SHARE and book["null_rate_l1"] < 1.0
     doubt = volume["fractional"] > 0 if halved else volume["steps"] >= EVEN_STEPS and volume["odd_steps"] == 0
     checks = {
         ReasonCode.NULL_RATE_L1: book["null_rate_l1"] > limits.null_rate_l1_max,

@@ -35,6 +35,8 @@ BODY = 0.9
 TAIL_INTERVALS = 20
 #: Intervals up to so many medians are the same as the median: stamps jitter.
 JITTER = 1.25
+#: Distance from a multiple of the grid, in its pitch, up to which an interval lies on it.
+OFF_GRID = 0.2
 #: Excess over the threshold, in medians of it, beyond which an interval is censored: it counts as "at least so long".
 CENSOR = 5.0
 #: The tail is trusted as if it rested on no more intervals than this.
@@ -107,20 +109,20 @@ class NaturalHoles:
         body = int(BODY * size)
         if size - body < TAIL_INTERVALS:
             body = max(size // 2, size - TAIL_INTERVALS)
-        typical = float(np.median(intervals_s))
-        ordinary = max(float(np.partition(intervals_s, body)[body]), JITTER * typical)
+        typical, usual = float(np.median(intervals_s)), float(np.partition(intervals_s, body)[body])
+        pitch = _pitch(intervals_s)
+        ordinary = (np.rint(usual / pitch) + 0.5) * pitch if pitch else max(usual, JITTER * typical)
         longer = intervals_s[intervals_s > ordinary]
         if not len(longer) or longer.min() > ordinary + CENSOR * typical:
             return cls(2.0 * typical, 1.0, typical)  # there are no long ones, or none that belongs to the others
-        threshold = float(longer.min())
-        excess = longer - threshold
+        threshold = ordinary + pitch / 2
+        excess = np.rint((longer - threshold) / pitch) * pitch if pitch else longer - threshold
         limit = CENSOR * max(float(np.median(excess)), typical)
         inside = int(np.count_nonzero(excess <= limit))
         # one interval more than there are: a tail of none is not known to be empty
         mean = (float(np.minimum(excess, limit).sum()) + typical) / (inside + 1)
-        pitch = _pitch(intervals_s)
         scale = pitch / np.log1p(pitch / mean) if pitch else mean  # geometric on a grid, exponential otherwise
-        return cls(threshold, float(len(longer)), float(scale))
+        return cls(float(threshold), float(len(longer)), float(scale))
 
     def expected(self, seconds: float) -> float:
         """How many intervals of at least so many seconds the part would have by itself."""
@@ -132,12 +134,13 @@ class NaturalHoles:
 
 
 def _pitch(intervals_s: F64) -> float:
-    """The grid that the feed's intervals lie on, in seconds; 0 when they lie on none."""
-    pitch = float(np.quantile(intervals_s, 0.05))
-    if pitch <= 0:
+    """The grid that the feed's intervals lie on but for jitter, in seconds; 0 when they lie on none."""
+    shortest = float(np.quantile(intervals_s, 0.05))
+    if shortest <= 0:
         return 0.0
+    pitch = float(np.median(intervals_s[intervals_s < 1.5 * shortest]))
     slots = intervals_s[intervals_s < 4.5 * pitch] / pitch
-    return pitch if float(np.mean(np.abs(slots - np.rint(slots)) < 0.1)) >= BODY else 0.0
+    return pitch if float(np.mean(np.abs(slots - np.rint(slots)) < OFF_GRID)) >= BODY else 0.0
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ class NaturalHoles:
         ordinary = (np.rint(usual / pitch) + 0.5) * pitch if pitch else max(usual, JITTER * typical)
         longer = intervals_s[intervals_s > ordinary]
         if not len(longer) or longer.min() > ordinary + CENSOR * typical:
-            return cls(2.0 * typical, 1.0, typical)  # there are no long ones, or none that belongs to the others
+            # there are no long ones, or none that belongs to the others: one in so many at most, and that one is the next longer
+            return cls(2.0 * typical, 1.0, typical / max(1.0, float(np.log(size)) / 2.0))
         threshold = ordinary + pitch / 2
         excess = np.rint((longer - threshold) / pitch) * pitch if pitch else longer - threshold
         limit = CENSOR * max(float(np.median(excess)), typical)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,19 @@ def client_warnings_apart() -> Iterator[None]:
 def own_warnings_only() -> Iterator[None]:
     with client_warnings_apart():
         yield
+
+
+@pytest.fixture(autouse=True)
+def days_cut_short_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exchanges here serve the first minutes of days: the build gate would rightly refuse them."""
+    monkeypatch.setenv("GHTRADER_DATA_MAIN_L5_ENFORCE_HEALTH", "false")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sessions_are_swept_up() -> Iterator[None]:
+    """What closed sessions of the client leave is collected here, not in the middle of another module's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

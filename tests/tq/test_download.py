@@ -147,7 +147,7 @@ def test_links_that_break_and_answers_that_crawl_cost_no_row(
         {"do": "close", "link": "md", "after_s": 0.8, "code": 1000, "times": 1},
         {"do": "slow", "link": "md", "ms": 5, "times": 100},
     )
-    services = open_services(timeout_s=2, attempts_per_day=8, breaker_cool_down_s=0.1)
+    services = open_services(timeout_s=5, attempts_per_day=8, breaker_cool_down_s=0.1)
     download_series(services, "rb")
     assert digests(services) == imported
     assert list_skips(services) == []

@@ -236,14 +236,15 @@ def fetch_and_build(
     variety: str,
     *,
     full: bool = False,
-    enforce_health: bool = True,
+    enforce_health: bool | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> MainL5Report:
-    """Fetch what the series lacks from the provider, then materialise it."""
+    """Fetch what the series lacks from the provider, then materialise it; ``enforce_health`` defaults to the key of that name."""
     from ghtrader.pipelines.download import download_series
 
     fetched = download_series(services, variety, progress=progress)
-    built = build_main_l5(services, variety, full=full, enforce_health=enforce_health, progress=progress)
+    enforce = bool(services.settings().get("data.main_l5.enforce_health")) if enforce_health is None else enforce_health
+    built = build_main_l5(services, variety, full=full, enforce_health=enforce, progress=progress)
     return msgspec.structs.replace(built, download=fetched)
 
 

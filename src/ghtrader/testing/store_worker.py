@@ -2,8 +2,8 @@
 
 ``OPENER`` is ``module:callable`` that opens the store on the folder ``ROOT``. All work on one partition, whose rows are
 one of two versions. ``write`` replaces it with the versions in turn and prints a line per write. ``read`` reads it N
-times and exits with 1 when it ever sees anything but one whole version. ``merge`` takes the partition exclusively and
-appends one row N times, as a read-merge-write that must lose nothing.
+times, and on until it has seen both versions, and exits with 1 when it ever sees anything but one whole version. ``merge``
+takes the partition exclusively and appends one row N times, as a read-merge-write that must lose nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import GhtraderError
 from ghtrader.data.manifests import frame_digest
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
@@ -23,6 +24,7 @@ __all__ = ["VERSIONS", "open_store", "version"]
 
 VERSIONS = 2
 ROWS = (4_000, 6_000)
+PATIENCE_S = 60.0
 
 
 def open_store(opener: str, root: Path) -> TickStore:
@@ -54,7 +56,10 @@ def _read(store: TickStore, count: int) -> int:
     key = versions[0][0]
     whole = {manifest.digest: manifest.rows for _, _, manifest in versions}
     seen: set[str] = set()
-    for _ in range(count):
+    # a busy machine may not let the writer run for a while
+    deadline, reads = Deadline(PATIENCE_S), 0
+    while reads < count or (len(seen) < VERSIONS and not deadline.passed):
+        reads += 1
         try:
             frame = store.read_day(key)
         except GhtraderError as error:
@@ -65,7 +70,7 @@ def _read(store: TickStore, count: int) -> int:
             sys.stdout.write(f"torn: {frame.height} rows, digest {digest}\n")
             return 1
         seen.add(digest)
-    sys.stdout.write(f"{count} reads, {len(seen)} versions\n")
+    sys.stdout.write(f"{reads} reads, {len(seen)} versions\n")
     return 0
 
 

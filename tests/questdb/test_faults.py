@@ -402,6 +402,10 @@ def test_a_server_with_logins_of_its_own_takes_rows_and_gives_them_and_a_wrong_o
             assert "GHTRADER_QUESTDB_HTTP_PASSWORD" in caught.value.hint
             assert "s3cret" not in f"{caught.value} {caught.value.context}"
         assert wrong.health().state == "error"
+        cli = Cli(tmp_path)
+        given = {**server.environment, **environment, "GHTRADER_QUESTDB_HTTP_PASSWORD": "s3cret-wrong"}
+        said = cli.json("store", "verify", code=6, **given)
+        assert "refuses the login" in said["message"]
         for item in (store, wrong):
             item.close()
     finally:

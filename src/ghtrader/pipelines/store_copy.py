@@ -196,8 +196,7 @@ def _is_whole(store: TickStore, key: DayKey, manifest: DayManifest) -> bool:
     try:
         return not compare_with_manifest(manifest, store.read_day(key))
     except GhtraderError as error:
-        if error.retryable:
-            raise
+        _raise_unless_of_rows(error)
         return False
 
 
@@ -237,13 +236,18 @@ def _copy_tables(source: Store, target: Store) -> int:
     return count
 
 
+def _raise_unless_of_rows(error: GhtraderError) -> None:
+    """Raise again what is about a whole server (away, busy, another login) and says nothing about the rows it holds."""
+    if error.retryable or "host" in error.context:
+        raise error
+
+
 def _rows(store: Store, table: str, scope: str) -> list[dict[str, Any]] | None:
     """The rows of a scope; None when they are damaged and to be replaced."""
     try:
         return store.tables().rows(table, scope)
     except GhtraderError as error:
-        if error.retryable:
-            raise
+        _raise_unless_of_rows(error)
         return None
 
 
@@ -301,5 +305,6 @@ def _digest(store: TickStore, key: DayKey) -> tuple[str, str]:
         differences = compare_with_manifest(manifest, frame)
         digest = frame_digest(manifest, frame.select("datetime", *MARKET_COLUMNS))
     except GhtraderError as error:
+        _raise_unless_of_rows(error)
         return "", error.message
     return digest, f"{differences[0].problem} {differences[0].detail}".strip() if differences else ""

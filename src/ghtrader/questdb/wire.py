@@ -60,6 +60,8 @@ def http_login_refused(settings: QuestdbSettings) -> StoreError:
     return StoreError(
         f"QuestDB at {settings.host}:{settings.http_port} refuses the login",
         hint="set GHTRADER_QUESTDB_HTTP_USER and GHTRADER_QUESTDB_HTTP_PASSWORD",
+        host=settings.host,
+        port=settings.http_port,
     )
 
 
@@ -154,7 +156,8 @@ class PgWire:
         text = str(error).strip() or type(error).__name__
         if "password" in text or "authentication" in text:
             hint = "set GHTRADER_QUESTDB_PG_USER and GHTRADER_QUESTDB_PG_PASSWORD"
-            return StoreError(f"QuestDB at {settings.place} refuses the login of {settings.pg_user}", hint=hint)
+            message = f"QuestDB at {settings.place} refuses the login of {settings.pg_user}"
+            return StoreError(message, hint=hint, host=settings.host, port=settings.pg_port)
         return unreachable(settings, settings.pg_port, text)
 
     def _idle_one(self) -> tuple[psycopg.Connection[Any], int] | None:

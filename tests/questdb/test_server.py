@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,10 @@ def test_start_is_idempotent_prints_exports_and_stop_ends_it(tmp_path: Path) -> 
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        os.kill(int(json.loads((folder / "environment.json").read_text())["pid"]), signal.SIGKILL)
+        again = launch("start", folder, GHTRADER_QUESTDB_MEMORY="512m", **exports)  # by the shell that has the old exports
+        assert again.stdout == first.stdout, again.stderr
+        assert launch("status", folder).returncode == 0
     finally:
         assert launch("stop", folder).returncode == 0
     assert launch("status", folder).returncode == 1

@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ghtrader.core.clock import Deadline
@@ -31,6 +32,7 @@ __all__ = ["VERSION", "QuestdbServer", "free_ports", "obtain_jar"]
 VERSION = "9.3.4"
 SHA256 = "939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062"
 START_TIMEOUT_S, STOP_TIMEOUT_S, FETCH_TIMEOUT_S = 60.0, 20.0, 300
+PORTS_TIMEOUT_S = 3.0
 POLL_S = 0.05
 ENVIRONMENT = "environment.json"
 
@@ -82,6 +84,19 @@ class QuestdbServer:
         self.http_port, self.pg_port, self.health_port = free_ports(3)
         self.options = options or {}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def take_ports(self, known: Mapping[str, str]) -> None:
+        """Take the ports of an earlier server of this folder, when they are free or about to be: shells know them."""
+        names = ("GHTRADER_QUESTDB_HTTP_PORT", "GHTRADER_QUESTDB_PG_PORT")
+        if not set(names) <= set(known):
+            return
+        ports = [int(known[name]) for name in names]
+        deadline = Deadline(PORTS_TIMEOUT_S)
+        while not all(_is_free(port) for port in ports):
+            if deadline.passed:
+                return
+            deadline.pause(POLL_S)
+        self.http_port, self.pg_port = ports
 
     @property
     def pid(self) -> int:
@@ -198,6 +213,21 @@ class QuestdbServer:
         self._process.send_signal(signal.SIGCONT)
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_ours(known: dict[str, str]) -> bool:
+    """Whether the environment names the server that this folder had: a shell keeps the exports of one that has died."""
+    return bool(known) and all(os.environ.get(name) == value for name, value in known.items())
+
+
 def _alive(pid: int) -> bool:
     try:
         return b"questdb" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -255,9 +285,12 @@ def main(arguments: list[str]) -> int:
                 deadline.pause(POLL_S)
             if _alive(pid):
                 os.kill(pid, signal.SIGKILL)
-        note.unlink(missing_ok=True)
+        if container or not known:
+            note.unlink(missing_ok=True)
+        else:
+            note.write_text(json.dumps(known))  # the next start takes the same ports
         return 0
-    if os.environ.get("GHTRADER_QUESTDB_HOST"):
+    if os.environ.get("GHTRADER_QUESTDB_HOST") and not _is_ours(known):
         known = {name: value for name, value in os.environ.items() if name.startswith("GHTRADER_QUESTDB_")}
         sys.stdout.write(_exports({name: value for name, value in known.items() if "PASSWORD" not in name}))
         return 0
@@ -266,7 +299,9 @@ def main(arguments: list[str]) -> int:
             known = _docker(folder)
             note.write_text(json.dumps(known))
         else:
-            server = QuestdbServer(folder, memory=os.environ.get("GHTRADER_QUESTDB_MEMORY", "2g")).start(detached=True)
+            server = QuestdbServer(folder, memory=os.environ.get("GHTRADER_QUESTDB_MEMORY", "2g"))
+            server.take_ports(known)
+            server.start(detached=True)
             known = server.environment
             note.write_text(json.dumps({**known, "pid": str(server.pid)}))
     sys.stdout.write(_exports(known))

@@ -17,6 +17,7 @@ from tests.conftest import SAMPLES, Cli
 
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import StoreError
+from ghtrader.core.progress import NO_PROGRESS
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.manifests import compare_with_manifest
 from ghtrader.ports.tick_store import DayKey, DayManifest
@@ -143,6 +144,7 @@ def test_a_server_that_hangs_does_not_hang_the_caller(server: QuestdbServer, fol
         raced(2.0, lambda: open_store(folder).wire.query("SELECT 1"))
         raced(2.0, lambda: open_store(folder).reader.parquet("SELECT 1"))
         raced(2.0, open_store(folder).sender._client)
+        raced(2.0, lambda: open_store(folder).benchmark(rows=50_000, progress=NO_PROGRESS))
     finally:
         server.resume()
     assert store.ticks().read_day(key).select(frame.columns).equals(frame)

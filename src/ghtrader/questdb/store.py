@@ -18,7 +18,7 @@ from ghtrader.questdb.sender import IlpSender
 from ghtrader.questdb.settings import QuestdbSettings
 from ghtrader.questdb.table_store import QuestdbTables
 from ghtrader.questdb.tick_store import QuestdbTickStore
-from ghtrader.questdb.wire import HttpReader, PgWire
+from ghtrader.questdb.wire import HttpReader, PgWire, check_http, check_pg
 
 if TYPE_CHECKING:
     from ghtrader.questdb.bench import BenchmarkReport
@@ -111,6 +111,8 @@ class QuestdbStore:
 
     def benchmark(self, *, rows: int, progress: Progress) -> BenchmarkReport:
         """Speed beside a bare client in the same run."""
+        check_pg(self.settings)
+        check_http(self.settings)
         from ghtrader.questdb.bench import run_benchmark
 
         return run_benchmark(self.settings, self._calendar, rows=rows, progress=progress)

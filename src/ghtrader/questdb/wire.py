@@ -26,7 +26,7 @@ from ghtrader.questdb.settings import QuestdbSettings
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["HttpReader", "PgWire", "unreachable"]
+__all__ = ["HttpReader", "PgWire", "check_http", "check_pg", "http_login_refused", "unreachable"]
 
 START_HINT = "start it (make questdb), or set GHTRADER_QUESTDB_HOST, GHTRADER_QUESTDB_HTTP_PORT and GHTRADER_QUESTDB_PG_PORT"
 EXTRA_HINT = "pip install 'ghtrader[questdb]'"

@@ -234,7 +234,7 @@ def test_the_command_line_from_import_to_drift(tmp_path: Path, server_environmen
         "restore ticks_main_l5_v2.ask_volume4"
     ]
     status = cli.json("db", "status", **environment)
-    assert (status["version"], status["drift"]) == (2, [])
+    assert (status["version"], status["drift"]) == (1, [])
     cli.json("main-l5", "--var", "rb", "--full", **served)
     assert cli.json("data", "verify", **served)["ok"]
     for verb in (

@@ -13,7 +13,7 @@ from tests.questdb.test_parity import services_on
 
 from ghtrader.core.errors import DataError, SchemaError, StoreError
 from ghtrader.data.manifests import compare_with_manifest
-from ghtrader.data.tables import TABLES, VIEWS
+from ghtrader.data.tables import TABLES
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.store_copy import compare_stores, copy_store
 from ghtrader.questdb.store import QuestdbStore
@@ -22,7 +22,7 @@ from ghtrader.testing.questdb_stores import drop_tables, open_store
 
 FRAME = tick_frame(400)
 KEY, MANIFEST = day_manifest(FRAME)
-GAP = {"datetime": 1, "symbol": SYMBOL, "trading_day": "2025-06-05", "seconds": 1.5, "cause": "unexplained"}
+GAP = {"datetime": 1, "symbol": SYMBOL, "trading_day": "2025-06-05", "seconds": 1.5, "cause": "unexplained", "is_gap": True}
 
 
 @pytest.fixture
@@ -131,14 +131,17 @@ def test_a_damaged_migration_ledger_is_named_and_filled_again(filled: QuestdbSto
     assert whole(filled)
 
 
-def test_a_first_creation_that_was_killed_is_finished_by_the_next_writer_unless_something_differs(root: Path) -> None:
+@pytest.mark.parametrize("done", [3, len(TABLES) + 1])
+def test_a_first_creation_that_was_killed_is_finished_by_the_next_writer_unless_something_differs(root: Path, done: int) -> None:
     store = open_store(root)
     schema = store.schema()
     schema._make_ledger()
-    for step in schema.migrate(dry_run=True).steps[:3]:
+    steps = schema.migrate(dry_run=True).steps
+    for step in steps[:done]:
         store.wire.execute(step.sql)
+        schema._record(step)
     assert not schema.virgin
-    assert len(prepare_store(store)) == len(TABLES) + len(VIEWS)
+    assert len(prepare_store(store)) == len(steps) - done
     assert prepare_store(store) == []
     schema.require_current()
     alter(store, "ticks_raw_v2", "DROP COLUMN ask_volume2")
@@ -197,6 +200,23 @@ def test_rows_whose_manifest_is_gone_are_named_as_such(filled: QuestdbStore) -> 
     assert caught.value.hint == "import or copy the day again"
     filled.ticks().write_day(KEY, FRAME, MANIFEST)
     assert whole(filled)
+
+
+def test_a_copy_goes_on_where_the_server_was_killed_while_it_made_the_tables(
+    tmp_path: Path, server_environment: dict[str, str]
+) -> None:
+    services = services_on(tmp_path, server_environment, f"k{tmp_path.stat().st_ino:x}_", "local")
+    local, store = services.store("local"), services.server_store()
+    assert isinstance(store, QuestdbStore)
+    local.ticks().write_day(KEY, FRAME, MANIFEST)
+    schema = store.schema()
+    schema._make_ledger()
+    for step in schema.migrate(dry_run=True).steps[:3]:
+        store.wire.execute(step.sql)
+    assert copy_store(services, "local", "questdb").copied == 1
+    assert compare_stores(services, "local", "questdb").ok
+    drop_tables(store)
+    store.close()
 
 
 def test_a_copy_fills_what_a_dropped_column_took(tmp_path: Path, server_environment: dict[str, str]) -> None:

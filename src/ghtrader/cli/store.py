@@ -99,9 +99,10 @@ def _show_comparison(console: Console, report: StoreComparison) -> None:
 
 def _queries(context: typer.Context, name: str | None) -> TickQueries:
     """Questions to a store whose series are whole."""
+    from ghtrader.pipelines.prepare import settle_series
+
     store = context.obj.store(name)
-    if not store.schema().virgin:
-        context.obj.promotions(store).settle_all()
+    settle_series(context.obj, store)
     queries: TickQueries = store.queries()
     return queries
 

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Number of the newest migration.
-LATEST_SCHEMA = 2
+LATEST_SCHEMA = 1
 
 Partition = Literal["ticks", "DAY", "MONTH", "YEAR"]
 
@@ -81,12 +81,10 @@ class DailyView(msgspec.Struct, frozen=True, kw_only=True):
 SYMBOL_CAPACITY = {"symbol": 4096, "trading_day": 8192, "underlying_symbol": 4096, "schedule_hash": 1024}
 
 
-def _columns(spec: str, since: int = 1) -> tuple[Column, ...]:
+def _columns(spec: str) -> tuple[Column, ...]:
     """``"name:type name:type"`` as columns."""
     pairs = (item.split(":") for item in spec.split())
-    return tuple(
-        Column(name, _TYPES[kind], since, SYMBOL_CAPACITY.get(name, 256 if kind == "sym" else 0)) for name, kind in pairs
-    )
+    return tuple(Column(name, _TYPES[kind], 1, SYMBOL_CAPACITY.get(name, 256 if kind == "sym" else 0)) for name, kind in pairs)
 
 
 _TYPES: dict[str, ColumnType] = {
@@ -111,11 +109,9 @@ def _ticks(columns: dict[str, ColumnType]) -> tuple[Column, ...]:
     return (*found, Column("write_id", "i64"))
 
 
-def _scoped(name: str, doc: str, spec: str, partition: Partition = "MONTH", added: str = "") -> Table:
-    """``added``: columns since the second migration; a new column stands behind the older ones."""
+def _scoped(name: str, doc: str, spec: str, partition: Partition = "MONTH") -> Table:
     keys = ("datetime", "scope", "write_id", "position")
-    columns = (*_columns(spec + _SCOPED), *_columns(added, since=2))
-    return Table(name=name, doc=doc, columns=columns, keys=keys, partition=partition, replaced_by_scope=True)
+    return Table(name=name, doc=doc, columns=_columns(spec + _SCOPED), keys=keys, partition=partition, replaced_by_scope=True)
 
 
 TABLES: tuple[Table, ...] = (
@@ -171,20 +167,18 @@ TABLES: tuple[Table, ...] = (
     _scoped(
         "main_l5_validate_summary_v2",
         "Verdict per validated trading day; scope = symbol/trading day.",
-        _DAY + "overall_state:sym reason_code:sym rows:i64 gaps:i64 gap_seconds:f64 action_hint:str",
-        added="engineering_state:sym source_state:sym policy_state:sym reasons:str schedule_hash:sym cadence:sym holes_left_out:i64",
+        _DAY + "overall_state:sym reason_code:sym rows:i64 gaps:i64 gap_seconds:f64 action_hint:str "
+        "engineering_state:sym source_state:sym policy_state:sym reasons:str schedule_hash:sym cadence:sym holes_left_out:i64",
     ),
     _scoped(
         "main_l5_validate_gaps_v2",
         "Holes of validated days, with cause and evidence; scope = symbol/trading day.",
-        _DAY + "end_ns:i64 part:sym seconds:f64 cause:sym evidence:str",
-        added="is_gap:bool volume_step:f64 end_part:sym",
+        _DAY + "end_ns:i64 part:sym seconds:f64 cause:sym evidence:str is_gap:bool volume_step:f64 end_part:sym",
     ),
     _scoped(
         "tick_gaps_v2",
         "Holes of raw days, with cause and evidence; scope = symbol/trading day.",
-        _DAY + "end_ns:i64 part:sym seconds:f64 cause:sym evidence:str",
-        added="is_gap:bool volume_step:f64 end_part:sym",
+        _DAY + "end_ns:i64 part:sym seconds:f64 cause:sym evidence:str is_gap:bool volume_step:f64 end_part:sym",
     ),
     _scoped(
         "field_quality_v2",

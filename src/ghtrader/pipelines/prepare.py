@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ghtrader.pipelines.services import Store
+from ghtrader.pipelines.services import Services, Store
 
-__all__ = ["prepare_store"]
+__all__ = ["prepare_store", "settle_series"]
 
 
 def prepare_store(store: Store) -> list[str]:
@@ -22,3 +22,10 @@ def prepare_store(store: Store) -> list[str]:
         return [step.step for step in schema.migrate().steps]
     schema.require_current()
     return []
+
+
+def settle_series(services: Services, store: Store) -> None:
+    """Finish pending promotions, so that a series is seen whole. A store whose first creation is not finished has none."""
+    schema = store.schema()
+    if not schema.virgin and schema.status().version:
+        services.promotions(store).settle_all()

@@ -19,7 +19,7 @@ from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.manifests import compare_with_manifest, frame_digest
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
 from ghtrader.data.tables import TABLES
-from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.prepare import prepare_store, settle_series
 from ghtrader.pipelines.services import Services, Store
 from ghtrader.ports.ledger_store import LedgerStore
 from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
@@ -95,8 +95,7 @@ def _two(services: Services, left: str, right: str) -> tuple[Store, Store]:
         raise UsageError(f"{left} and {right} are one store", hint="ghtrader store copy --from local --to questdb")
     stores = services.store(left), services.store(right)
     for store in stores:
-        if not store.schema().virgin:
-            services.promotions(store).settle_all()  # a series is copied and compared whole
+        settle_series(services, store)  # a series is copied and compared whole
     return stores
 
 

@@ -85,14 +85,17 @@ class QuestdbSchema:
         return {name: (kind, bool(key)) for name, kind, key in rows}
 
     def drift(self, tables: Sequence[Table] | None = None) -> list[SchemaDrift]:
-        """Differences of the declared tables (all, or the named ones) and views; those not created yet are not drift."""
+        """Differences of the declared tables (all, or the named ones) and views; what is still to be made by a step is not drift."""
         present = self._tables()
-        done = {row.step for row in self._applied() if row.number > REPAIR} if tables is None else None
+        applied = [row for row in self._applied() if row.number > REPAIR] if tables is None else []
+        done = {row.step for row in applied} if tables is None else None
+        to_come = {step.name for step in pending_steps(self._known, applied)} if tables is None else set()
         found = self._ledger_drift() if tables is None else []
         for table in TABLES if tables is None else tables:
             name = self._settings.name(table.name)
             if name in present:
-                found += self._differences(table, name, self._columns(name))
+                differences = self._differences(table, name, self._columns(name))
+                found += [item for item in differences if item.found or f"add {table.name}.{item.column}" not in to_come]
             elif done is None or f"create {table.name}" in done:
                 found.append(SchemaDrift(table=name, column="", expected="a table", found=""))
         if done is not None:

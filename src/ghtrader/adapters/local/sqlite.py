@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import StoreError
 
 __all__ = ["SqliteFile"]
 
 BUSY_TIMEOUT_S = 30.0
+WAL_PAUSE_S = 0.01
 
 
 class SqliteFile:
@@ -31,7 +33,7 @@ class SqliteFile:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-                connection.execute("PRAGMA journal_mode=WAL")
+                _turn_to_wal(connection)
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.executescript(self._schema)
             except (sqlite3.Error, OSError) as error:
@@ -61,3 +63,16 @@ class SqliteFile:
             return self._connection().execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"cannot read {self._what} {self._path}: {error}", path=str(self._path)) from error
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal mode. While another process does the same SQLite refuses at once, whatever its timeout: ask again."""
+    deadline = Deadline(BUSY_TIMEOUT_S)
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or deadline.passed:
+                raise
+        deadline.pause(WAL_PAUSE_S)

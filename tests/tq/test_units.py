@@ -284,7 +284,7 @@ def test_what_the_provider_no_longer_has_is_counted_exactly(tmp_path_factory: py
     session.tell(5)
     found = ids_of(feed)
     session.tell(15)
-    for _ in range(12):
+    for _ in range(36):
         found += ids_of(feed)
         if feed._holes:
             session.tell(*kept, 15)

@@ -24,7 +24,7 @@ from ghtrader.tq.session import OPENING_S, Credentials, TqSession, as_provider_e
 __all__ = ["TqLiveFeed"]
 
 #: Rows of the serial; what a drop leaves out of it is asked for, at most so many ids at a time, waiting so long for an answer.
-SERIAL_ROWS, HOLE_ROWS, HOLE_S = 200, 8000, 10.0
+SERIAL_ROWS, HOLE_ROWS, HOLE_S, HOLE_ATTEMPTS = 200, 8000, 10.0, 3
 #: Silence in session that a rebuild did not cure is a quiet market: the next one may last twice as long, up to this.
 LONGEST_SILENCE_S = 300.0
 STEP_S = 0.5
@@ -39,6 +39,7 @@ class _Hole:
     stop: int
     request: dict[str, Any]
     deadline: Deadline
+    attempt: int = 1
 
 
 class TqLiveFeed:
@@ -216,7 +217,7 @@ class TqLiveFeed:
         self._next[symbol] = following
         return found
 
-    def _ask(self, symbol: str, first: int, last: int, data: Any) -> None:
+    def _ask(self, symbol: str, first: int, last: int, data: Any, attempt: int = 1) -> None:
         """Ask for a hole, unless that is under way."""
         if symbol in self._holes:
             return
@@ -231,7 +232,7 @@ class TqLiveFeed:
             "left_kline_id": first,
         }
         self._session.api._send_chan.send_nowait(request)
-        self._holes[symbol] = _Hole(first, stop, request, Deadline(HOLE_S))
+        self._holes[symbol] = _Hole(first, stop, request, Deadline(HOLE_S), attempt)
 
     def _filled(self, symbol: str, following: int, data: Any) -> int:
         """Where to go on: the hole's first id while its answer is awaited or when it came, behind lost ids when it did not bring them."""
@@ -245,6 +246,9 @@ class TqLiveFeed:
         del self._holes[symbol]
         release = {name: hole.request[name] for name in ("aid", "chart_id", "duration", "view_width")}
         api._send_chan.send_nowait({**release, "ins_list": ""})
+        if str(following) not in data and hole.attempt < HOLE_ATTEMPTS:
+            self._ask(symbol, following, hole.stop, data, hole.attempt + 1)  # a busy provider may answer before it has sent them
+            return following
         while following < hole.stop and str(following) not in data:
             self._lost += 1
             following += 1

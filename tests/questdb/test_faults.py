@@ -330,8 +330,8 @@ def test_a_connection_storm_stays_within_the_budget(server: QuestdbServer, folde
         "failed = []\n"
         "def work():\n"
         "    try:\n"
-        "        for _ in range(5):\n"
-        "            assert wire.query('SELECT count() FROM long_sequence(3000000)') == [(3000000,)]\n"
+        "        for _ in range(2):\n"
+        "            assert wire.query('SELECT count() FROM long_sequence(40000000)') == [(40000000,)]\n"
         "    except BaseException as error:\n"
         "        failed.append(error)\n"
         "threads = [threading.Thread(target=work) for _ in range(20)]\n"
@@ -341,21 +341,24 @@ def test_a_connection_storm_stays_within_the_budget(server: QuestdbServer, folde
         "sys.exit(len(failed))\n"
     )
     others = connections_to(server.pg_port)  # idle ones of earlier tests
+    before = others
     workers = [subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     most = 0
     deadline = Deadline(90)
     while any(worker.poll() is None for worker in workers) and not deadline.passed:
-        most = max(most, connections_to(server.pg_port) - others)
+        now = connections_to(server.pg_port)
+        # a listing takes its time; what stands in two of them was open at one moment between them
+        most, before = max(most, len((before & now) - others)), now
         deadline.pause(0.002)
     said = [worker.communicate()[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], said
     assert 1 <= most <= LIMIT - RESERVE
 
 
-def connections_to(port: int) -> int:
-    """Established connections to a loopback port, seen from the clients."""
+def connections_to(port: int) -> set[tuple[str, str]]:
+    """Established connections to a loopback port, seen from the clients: local address and inode."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[3] == "01" and row[2].endswith(f":{port:04X}") for row in rows)
+    return {(row[1], row[9]) for row in rows if row[3] == "01" and row[2].endswith(f":{port:04X}")}
 
 
 def test_a_budget_that_is_used_up_says_so(folder: Path) -> None:

@@ -38,6 +38,7 @@ TEXT_PER_STATEMENT = 256 * 1024
 BUSY_PAUSE_S = 0.05
 LEAST_WAIT_S = 0.01
 LEAST_CONNECT_S = 2
+TRUSTED_S = 5.0
 #: PostgreSQL's SSLRequest: a server answers one letter at once, before any login.
 SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 #: Words of the server that mean: come back later.
@@ -126,13 +127,16 @@ class PgWire:
         self._budget = ConnectionBudget(settings.lock_folder, settings.connection_budget)
         self._idle: list[tuple[psycopg.Connection[Any], int]] = []
         self._lock = threading.Lock()
+        self._answering = Deadline(0.0)
         self._most = threading.BoundedSemaphore(min(MOST_PER_PROCESS, settings.connection_budget))
 
     def _connect(self) -> tuple[psycopg.Connection[Any], int]:
         settings = self._settings
         slot = self._budget.take(settings.query_timeout_s)
         try:
-            check_pg(settings)
+            # a storm of connections is not doubled by questions: whoever answered just now is asked again only when it fails
+            if self._answering.passed:
+                check_pg(settings)
             psycopg = _driver()
             connection = psycopg.connect(
                 host=settings.host,
@@ -146,9 +150,11 @@ class PgWire:
             )
         except BaseException as error:
             os.close(slot)
+            self._answering = Deadline(0.0)
             if type(error).__module__.startswith("psycopg"):
                 raise self._refused(error) from error
             raise
+        self._answering = Deadline(TRUSTED_S)
         return connection, slot
 
     def _refused(self, error: BaseException) -> StoreError:

@@ -203,9 +203,14 @@ class QuestdbServer:
             self.kill()
 
     def pause(self) -> None:
-        """Freeze the process: it keeps its sockets, and answers nothing."""
+        """Freeze the process, and wait until its last thread stands: it keeps its sockets, and answers nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        deadline = Deadline(STOP_TIMEOUT_S)
+        while os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is None:
+            if deadline.passed:
+                raise StoreError(f"QuestDB (process {self._process.pid}) was told to stand still and did not")
+            deadline.pause(POLL_S / 10)
 
     def resume(self) -> None:
         """Let a frozen process go on."""

@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import UsageError
 from ghtrader.core.ids import short_id
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
+from ghtrader.datasets.labels.spec import parse_horizon
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
 from ghtrader.pipelines.services import Settings
@@ -120,17 +120,6 @@ class Scores:
 
     score: dict[str, npt.NDArray[np.float64]]
     threshold: dict[str, float]
-
-
-def parse_horizon(text: str) -> Horizon:
-    """``50t`` or ``25s`` as a horizon.
-
-    >>> parse_horizon("25s")
-    Horizon(unit='seconds', length=25)
-    """
-    if not text[:-1].isdigit() or text[-1:] not in ("t", "s"):
-        raise UsageError(f"no horizon {text!r}", hint="write 50t for snapshots, 25s for seconds")
-    return Horizon("ticks" if text[-1] == "t" else "seconds", int(text[:-1]))
 
 
 def evaluation_inputs(datasets: Sequence[DayDataset], settings: JudgeSettings) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What a trading day leaves to the following ones: volume, depth, VPIN, activity by the clock. O(1) per day, whatever its rows.
+
+Days are summarised one by one (`summarise`), and what a day may know of earlier ones is a pure function of their summaries
+(`history_array`): days can be computed in any order and in parallel, and live comes out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.datasets.factors.kernels.layout import (
+    C_ACTIVITY,
+    C_ROWS,
+    C_SUM_DV,
+    C_SUM_LOGA,
+    C_SUM_LOGB,
+    C_VPIN_HIST,
+    H_ACTIVITY,
+    H_DAYS,
+    H_LOGA,
+    H_LOGB,
+    H_VOLUME,
+    H_VPIN,
+    PART_MINUTES,
+    PARTS,
+    SIZE_H,
+    VPIN_BINS,
+)
+
+__all__ = ["HISTORY_DAYS", "VPIN_DAYS", "DaySummary", "history_array", "no_history", "summarise"]
+
+HISTORY_DAYS, VPIN_DAYS = 20, 5
+F64 = npt.NDArray[np.float64]
+
+
+class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One day of one contract. trading_day: ISO. volume: lots of rows that count. log_bid, log_ask: mean ln depth of each side.
+
+    vpin: counts of VPIN values in bins of 0.01. activity: rows by session part and minute, 4 x 360 in one list.
+    """
+
+    trading_day: str
+    volume: float
+    log_bid: float
+    log_ask: float
+    vpin: tuple[float, ...]
+    activity: tuple[float, ...]
+
+
+def summarise(trading_day: str, day_state: F64) -> DaySummary:
+    """Summary of a day from the kernel's day state ``c`` after its last row (computed with every group that keeps some)."""
+    rows = max(1.0, float(day_state[C_ROWS]))
+    return DaySummary(
+        trading_day=trading_day,
+        volume=float(day_state[C_SUM_DV]),
+        log_bid=float(day_state[C_SUM_LOGB]) / rows,
+        log_ask=float(day_state[C_SUM_LOGA]) / rows,
+        vpin=tuple(day_state[C_VPIN_HIST : C_VPIN_HIST + VPIN_BINS].tolist()),
+        activity=tuple(day_state[C_ACTIVITY : C_ACTIVITY + PARTS * PART_MINUTES].tolist()),
+    )
+
+
+def no_history() -> F64:
+    """The kernel's ``h`` where nothing is known of earlier days."""
+    h = np.zeros(SIZE_H)
+    h[H_LOGB] = h[H_LOGA] = h[H_VPIN] = np.nan
+    return h
+
+
+def history_array(earlier: Sequence[DaySummary]) -> F64:
+    """The kernel's ``h`` from the summaries of the contract's earlier days, in order; the last twenty count."""
+    kept = earlier[-HISTORY_DAYS:]
+    if not kept:
+        return no_history()
+    h = np.zeros(SIZE_H)
+    h[H_DAYS], h[H_VOLUME], h[H_LOGB], h[H_LOGA] = len(kept), kept[-1].volume, kept[-1].log_bid, kept[-1].log_ask
+    counts = np.sum([day.vpin for day in kept[-VPIN_DAYS:]], axis=0)
+    total = counts.sum()
+    h[H_VPIN : H_VPIN + VPIN_BINS + 1] = np.concatenate([[0.0], np.cumsum(counts) / total]) if total else np.nan
+    h[H_ACTIVITY : H_ACTIVITY + PARTS * PART_MINUTES] = np.mean([day.activity for day in kept], axis=0)
+    return h

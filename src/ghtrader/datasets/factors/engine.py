@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -82,6 +84,13 @@ def _state(history: F64 | None, params: F64 | None) -> tuple[F64, I64]:
     return f, k
 
 
+def _frozen(values: Any) -> Any:
+    """A contiguous view that cannot be written: one kind of input, one compilation."""
+    view = np.ascontiguousarray(values).view()
+    view.setflags(write=False)
+    return view
+
+
 def _slots(chosen: FactorSet) -> I64:
     return layout.ROW + np.array([factor.slot for factor in chosen.factors])
 
@@ -123,22 +132,22 @@ def compute_day(
         k,
         need,
         ticks.price_tick * ticks.multiplier,
-        ticks.ts_ns,
-        ticks.bid_px,
-        ticks.bid_sz,
-        ticks.ask_px,
-        ticks.ask_sz,
-        ticks.last_px,
-        ticks.volume,
-        ticks.amount,
-        ticks.open_interest,
-        breaks_of(ticks),
-        ticks.phase == int(Phase.CONTINUOUS),
-        ticks.part,
-        part_starts(ticks, sessions),
-        part_ends(ticks, sessions),
-        peers,
-        _slots(chosen),
+        _frozen(ticks.ts_ns),
+        _frozen(ticks.bid_px),
+        _frozen(ticks.bid_sz),
+        _frozen(ticks.ask_px),
+        _frozen(ticks.ask_sz),
+        _frozen(ticks.last_px),
+        _frozen(ticks.volume),
+        _frozen(ticks.amount),
+        _frozen(ticks.open_interest),
+        _frozen(breaks_of(ticks)),
+        _frozen(ticks.phase == int(Phase.CONTINUOUS)),
+        _frozen(ticks.part),
+        _frozen(part_starts(ticks, sessions)),
+        _frozen(part_ends(ticks, sessions)),
+        _frozen(peers),
+        _frozen(_slots(chosen)),
         out,
     )
     return out, summarise(ticks.trading_day.iso, f)
@@ -157,7 +166,9 @@ class FactorStream:
         self._unit = tick_value_cny
         self._slots = _slots(chosen)
         self._need = groups_needed(chosen)
-        self._nobody = np.full((2, 1, layout.SIZE_PEER), np.nan)
+        self._books = np.zeros((4, 5), dtype=np.int64)
+        self._views = tuple(_frozen(side.reshape(1, 5)) for side in self._books)
+        self._nobody = _frozen(np.full((2, 1, layout.SIZE_PEER), np.nan))
 
     def step(
         self,
@@ -184,6 +195,8 @@ class FactorStream:
         peers: float64 (2, 1, SIZE_PEER), what the peer and the next contract showed last. new_contract: the row's segment
         differs from the row before; what the day and earlier days left is forgotten.
         """
+        books = self._books
+        books[0], books[1], books[2], books[3] = bid_px, bid_sz, ask_px, ask_sz
         step.step(
             self._f,
             self._k,
@@ -191,10 +204,7 @@ class FactorStream:
             self._unit,
             0,
             ts_ns,
-            bid_px.reshape(1, -1),
-            bid_sz.reshape(1, -1),
-            ask_px.reshape(1, -1),
-            ask_sz.reshape(1, -1),
+            *self._views,
             last_px,
             volume,
             amount,
@@ -204,7 +214,7 @@ class FactorStream:
             part,
             part_start_ns,
             part_end_ns,
-            self._nobody if peers is None else peers,
+            self._nobody if peers is None else _frozen(peers),
         )
         return np.asarray(self._f[self._slots], dtype=np.float64)
 

@@ -43,8 +43,8 @@ def kernel_hash() -> str:
     return digest.hexdigest()
 
 
-def _compiled(key: str) -> tuple[Any, Any]:
-    """The two functions; ``key`` is a free variable of both, and so part of the name their compiled code is kept under."""
+def _step(key: str) -> Any:
+    """`step`; ``key`` is a free variable, and so part of the name that its compiled code is kept under."""
 
     @nb.njit(cache=True)
     def step(
@@ -81,6 +81,12 @@ def _compiled(key: str) -> tuple[Any, Any]:
         core.remember(k, bid_px, bid_sz, ask_px, ask_sz, at)
         return True
 
+    return step
+
+
+def _run_batch(key: str) -> Any:
+    """`run_batch`, in the same way. It takes ``step`` from the module: a compiled function as free variable is never found again."""
+
     @nb.njit(cache=True)
     def run_batch(
         f: Any, k: Any, need: int, unit: float,
@@ -97,7 +103,7 @@ def _compiled(key: str) -> tuple[Any, Any]:
                 out[at, column] = f[slots[column]]
         return counted + len(key) * 0
 
-    return step, run_batch
+    return run_batch
 
 
 #: ``step`` reads one snapshot, updates the state (f float64, k int64: `layout`) and writes every factor to ``f[ROW:ROW_END]``, NaN
@@ -107,4 +113,5 @@ def _compiled(key: str) -> tuple[Any, Any]:
 #: peer and the next contract; only read where the cross group is needed.
 #: ``run_batch`` does so for every row of a day and keeps ``f[slots]`` in ``out``, float64 (n, len(slots)). It returns how many
 #: rows counted.
-step, run_batch = _compiled(kernel_hash())
+step = _step(kernel_hash())
+run_batch = _run_batch(kernel_hash())

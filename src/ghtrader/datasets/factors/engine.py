@@ -12,8 +12,9 @@ from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.sessions import DaySessions
 from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.factors.history import DaySummary, no_history, summarise
-from ghtrader.datasets.factors.kernels import layout, step
+from ghtrader.datasets.factors.kernels import layout
 from ghtrader.datasets.factors.parameters import parameter_array
+from ghtrader.datasets.factors.user import compiled
 
 __all__ = ["FactorStream", "breaks_of", "compute", "compute_day", "flip", "part_ends", "part_starts"]
 
@@ -71,6 +72,7 @@ def groups_needed(chosen: FactorSet) -> int:
     """The groups (NEED_* bits) that a set's factors come from, what those read, and what the day's summary needs."""
     names = {item.kernel for item in chosen.factors}
     names |= {other for name in tuple(names) for other in READS.get(name, ())}
+    names |= {other for item in chosen.factors for other in item.reads}
     if reads_history(chosen):
         names |= KEEP_HISTORY
     return sum(GROUPS[name] for name in names)
@@ -127,7 +129,8 @@ def compute_day(
     if peers is None:
         peers = np.full((2, len(ticks) if need & layout.NEED_CROSS else 0, layout.SIZE_PEER), np.nan)
     out = np.empty((len(ticks), len(chosen.factors)))
-    step.run_batch(
+    _, run_batch = compiled(chosen)
+    run_batch(
         f,
         k,
         need,
@@ -165,6 +168,7 @@ class FactorStream:
         self._f, self._k = _state(history, params)
         self._unit = tick_value_cny
         self._slots = _slots(chosen)
+        self._step = compiled(chosen)[0]
         self._need = groups_needed(chosen)
         self._books = np.zeros((4, 5), dtype=np.int64)
         self._views = tuple(_frozen(side.reshape(1, 5)) for side in self._books)
@@ -197,7 +201,7 @@ class FactorStream:
         """
         books = self._books
         books[0], books[1], books[2], books[3] = bid_px, bid_sz, ask_px, ask_sz
-        step.step(
+        self._step(
             self._f,
             self._k,
             self._need,

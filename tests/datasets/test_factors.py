@@ -14,7 +14,7 @@ from ghtrader.core.errors import UsageError
 from ghtrader.data.day_ticks import NO_PRICE, DayTicks
 from ghtrader.data.sessions import DaySessions
 from ghtrader.datasets.factors.catalogue import CATALOGUE, SETS, factor, factor_set
-from ghtrader.datasets.factors.engine import FactorStream, compute, flip, part_ends
+from ghtrader.datasets.factors.engine import FactorStream, compute, flip, part_ends, part_starts
 from ghtrader.pipelines.features import reference_page
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
@@ -57,12 +57,14 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 
 def stream(ticks: DayTicks, sessions: DaySessions) -> np.ndarray:
     live, ends = FactorStream(ALL, tick_value_cny=ticks.price_tick * ticks.multiplier), part_ends(ticks, sessions)
+    starts = part_starts(ticks, sessions)
     return np.array(
         [
             live.step(
                 int(ticks.ts_ns[i]), ticks.bid_px[i], ticks.bid_sz[i], ticks.ask_px[i], ticks.ask_sz[i], int(ticks.last_px[i]),
                 float(ticks.volume[i]), float(ticks.amount[i]), float(ticks.open_interest[i]),
-                break_before=bool(ticks.break_before[i]), continuous=bool(ticks.phase[i] == 3), part_end_ns=int(ends[i]),
+                break_before=bool(ticks.break_before[i]), continuous=bool(ticks.phase[i] == 3), part=int(ticks.part[i]),
+                part_start_ns=int(starts[i]), part_end_ns=int(ends[i]),
             )
             for i in range(len(ticks))
         ]
@@ -260,8 +262,8 @@ def test_declarations_are_whole_and_sets_name_declared_factors() -> None:
         assert declared.formula
         assert declared.nan_policy
         assert declared.columns
-    with pytest.raises(UsageError, match="F99"):
-        factor("F99")
+    with pytest.raises(UsageError, match="F109"):
+        factor("F109")
     with pytest.raises(UsageError):
         factor_set("everything")
 

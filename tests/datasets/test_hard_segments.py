@@ -14,11 +14,11 @@ from ghtrader.data.day_ticks import GAP_FOLLOWS, GAP_LATER, DayTicks, from_frame
 from ghtrader.data.sessions import DaySessions
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 from ghtrader.datasets.factors.catalogue import CATALOGUE, SETS, factor_set
-from ghtrader.datasets.factors.engine import FactorStream, compute, part_ends
+from ghtrader.datasets.factors.engine import FactorStream, breaks_of, compute, part_ends, part_starts
 from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS, direction_labels
 from ghtrader.testing.builders import DAY, SYMBOL, day_sessions, tick_frame
 
-ALL = factor_set("channel")
+ALL = factor_set("all")
 ROWS, CUT, HOLE = 2400, 700, 60
 KINDS = ("gap", "roll", "break")
 Boundary = tuple[DayTicks, DaySessions, int]
@@ -100,12 +100,14 @@ def test_what_comes_before_a_boundary_moves_nothing_after_it(kind: str) -> None:
 def test_factors_over_a_boundary_are_the_same_tick_by_tick(kind: str) -> None:
     ticks, sessions, _ = boundary(kind)
     live, ends = FactorStream(ALL, tick_value_cny=ticks.price_tick * ticks.multiplier), part_ends(ticks, sessions)
+    starts, broken = part_starts(ticks, sessions), breaks_of(ticks)
     stepped = np.array(
         [
             live.step(
                 int(ticks.ts_ns[i]), ticks.bid_px[i], ticks.bid_sz[i], ticks.ask_px[i], ticks.ask_sz[i], int(ticks.last_px[i]),
                 float(ticks.volume[i]), float(ticks.amount[i]), float(ticks.open_interest[i]),
-                break_before=bool(ticks.break_before[i]), continuous=bool(ticks.phase[i] == 3), part_end_ns=int(ends[i]),
+                break_before=bool(ticks.break_before[i]), continuous=bool(ticks.phase[i] == 3), part=int(ticks.part[i]),
+                part_start_ns=int(starts[i]), part_end_ns=int(ends[i]), new_contract=bool(broken[i] == 2),
             )
             for i in range(len(ticks))
         ]

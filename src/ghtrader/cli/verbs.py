@@ -59,6 +59,12 @@ VERBS: dict[str, Verb] = {
         "features_app",
         "The catalogue of factors.",
     ),
+    "labels": Verb(
+        "Research",
+        "ghtrader.cli.labels",
+        "labels_app",
+        "Labels of any tick file, and what each of them means.",
+    ),
     "build": Verb(
         "Research",
         "ghtrader.cli.build",

@@ -11,7 +11,7 @@ KEYS = (
         name="datasets.factor_set",
         kind="str",
         default="minimal16",
-        choices=("minimal16", "minimal15", "channel"),
+        choices=("minimal16", "minimal15", "channel", "book", "flow", "full", "all"),
         doc="Factor set that build, train and demo use.",
     ),
     ConfigKey(

@@ -1,0 +1,14 @@
+"""Group G, cross-asset: F100 to F108 (definitions: the cards in `catalogue`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+
+__all__ = ["update"]
+
+
+@nb.njit(cache=False)
+def update(f: Any, k: Any, peers: Any, at: int) -> None:
+    """A row that counts, after the core."""

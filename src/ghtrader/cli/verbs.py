@@ -67,7 +67,7 @@ VERBS: dict[str, Verb] = {
     ),
     "build": Verb(
         "Research",
-        "ghtrader.cli.datasets",
+        "ghtrader.cli.build",
         "build_app",
         "Compute factors and labels of stored days.",
     ),

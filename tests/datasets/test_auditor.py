@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import comb
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,9 @@ from ghtrader.datasets.day_dataset import DayDataset, Horizon
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.leaks import FIT_KINDS, TrainingJob, audit_job, describe_job, refuse_leaks
 from ghtrader.datasets.leaks.plants import JOB_PLANTS, plant_job
-from ghtrader.datasets.splits import Fold, combinatorial, label_ends, row_masks, walk_forward
+from ghtrader.datasets.splits import Fold, RowMasks, combinatorial, label_ends, row_masks, walk_forward
+from ghtrader.pipelines.evaluate import JudgeSettings, evaluate
+from ghtrader.research import training
 
 S = 10**9
 HORIZONS = (Horizon("ticks", 10), Horizon("seconds", 5))
@@ -197,3 +200,18 @@ def test_rows_are_kept_exactly_where_purge_embargo_and_roll_allow_it(data: st.Da
             kept = kept and min(abs(at - unit) for unit in tested) > fold.embargo_parts
             kept = kept and begins <= knows[0] and knows[1] <= finishes
             assert masks.train[name][row] == kept, (name, row)
+
+
+def test_an_evaluation_whose_rows_leak_is_refused(sample_day: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = [build_day(*sample_day(day), factor_set("minimal16")) for day in ("2025-06-05", "2025-06-06", "2025-06-09")]
+    judging = JudgeSettings(models=("prior",), horizons=("50t",), seed=1, replicates=100, trade_quantile=0.98)
+    evaluation, _ = evaluate(real, judging, artifacts=None, trials=None)
+    card = evaluation.cards[0]
+    assert card.theta_from == f"max(1 tick, 0.5 sd) of {card.train_rows} training labels, 2025-06-05 to 2025-06-06"
+
+    def careless(fold: Fold, *arguments: object, **options: object) -> RowMasks:
+        return row_masks(msgspec.structs.replace(fold, embargo_parts=0), *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "row_masks", careless)
+    with pytest.raises(DataError, match="embargo_off_by_one \\(fold 1\\)"):
+        evaluate(real, judging, artifacts=None, trials=None)

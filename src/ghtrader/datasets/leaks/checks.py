@@ -91,8 +91,8 @@ def row_accusations(job: TrainingJob, fold: JobFold) -> tuple[list[Accusation], 
         found.append(Accusation("row_in_both_sets", f"{_count(both)} rows, the first {_first(both)}", fold.number))
     train = _minus(fold.train, both)
     tested = [job.days[name].row_id[mask] for name, mask in fold.test.items()]
-    ids = np.concatenate(tested) if tested else np.empty(0, np.int64)
-    copies = {name: mask & np.isin(job.days[name].row_id, ids) for name, mask in train.items()}
+    ids = np.sort(np.concatenate(tested)) if tested else np.empty(0, np.int64)
+    copies = {name: _known_ids(job.days[name].row_id, mask, ids) for name, mask in train.items()}
     if _count(copies):
         words = f"{_count(copies)} training rows are copies of test rows, the first {_first(copies)}"
         found.append(Accusation("duplicated_rows", words, fold.number))
@@ -101,6 +101,15 @@ def row_accusations(job: TrainingJob, fold: JobFold) -> tuple[list[Accusation], 
     if mixed:
         found.append(Accusation("random_row_split", mixed, fold.number))
     return found, train, not mixed
+
+
+def _known_ids(row_id: I64, mask: Bools, ids: I64) -> Bools:
+    """Rows of the mask whose id is among the sorted ``ids``."""
+    found, rows = np.zeros_like(mask), np.flatnonzero(mask)
+    if len(ids):
+        near = np.minimum(np.searchsorted(ids, row_id[rows]), len(ids) - 1)
+        found[rows] = ids[near] == row_id[rows]
+    return found
 
 
 def _mixed_part(job: TrainingJob, train: Rows, test: Rows) -> str:

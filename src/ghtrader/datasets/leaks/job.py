@@ -108,7 +108,8 @@ class TrainingJob:
     purge: Horizon | None = None
     embargo_parts: int = 1
     memory_ns: int = 0
-    _ends: dict[str, I64] = field(default_factory=dict, compare=False, repr=False)
+    _ends: dict[str, I64] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _until: dict[str, I64] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def declared_ends(self, name: str) -> I64:
         """Row at which each label of a day ends by declaration; -1 where the day has no such row."""
@@ -118,9 +119,11 @@ class TrainingJob:
 
     def known_until(self, name: str) -> I64:
         """Stamp up to which each row's label knows the future; the row's own stamp where it has no label."""
-        day, ends = self.days[name], self.declared_ends(name)
-        last = day.ts_ns[ends] if self.horizon.unit == "ticks" else day.ts_ns + self.horizon.length * 1_000_000_000
-        return np.where((day.void == 0) & (ends >= 0), last, day.ts_ns)
+        if name not in self._until:
+            day, ends = self.days[name], self.declared_ends(name)
+            last = day.ts_ns[ends] if self.horizon.unit == "ticks" else day.ts_ns + self.horizon.length * 1_000_000_000
+            self._until[name] = np.where((day.void == 0) & (ends >= 0), last, day.ts_ns)
+        return self._until[name]
 
 
 def _horizon_rows(ts_ns: I64, horizon: Horizon) -> I64:

@@ -145,8 +145,7 @@ def evaluate(
     strict: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> tuple[Evaluation, Scores]:
-    """Fit and judge every model and horizon, walk-forward. Records one trial per model and horizon; raises DataError when the
-    rows that were used leak (`datasets.leaks`).
+    """Fit and judge every model and horizon, walk-forward; one trial each. Raises DataError when the rows that were used leak.
 
     artifacts: where model bytes and scores are stored (None: nowhere). threads: for tree training; default all cores.
     strict: refuse days of a series without clean provenance (ProvenanceError lists them) instead of leaving them out.

@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> None:
     bench, name, rows, repeats = arguments[0], arguments[1], int(arguments[2]), int(arguments[3])
     entry = contestants(LocalTickStore)[bench][name]
     contestant = Contestant(name, rows, lambda: entry.prepare(rows), entry.note)
-    measured = measure(contestant, SystemClock(), repeats=repeats, extra=lambda result: {"work": float(result)})
+    clock = SystemClock()
+    more = entry.figures(clock, repeats) if entry.figures else {}
+    measured = measure(contestant, clock, repeats=repeats, extra=lambda result: {"work": float(result), **more})
     sys.stdout.write(msgspec.json.encode(measured).decode() + "\n")
 
 

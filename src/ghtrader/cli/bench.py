@@ -41,5 +41,8 @@ def _show(console: Console, report: BenchReport) -> None:
         for m in (report.ours, *report.peers)
     ]
     table(console, report.work, ("contestant", "what it does", "rows/s", "MiB above baseline"), rows, numbers=2)
+    shown = {key: value for key, value in report.ours.extra.items() if key != "work"}
+    if shown:
+        console.print(", ".join(f"{key} {value:,.2f}" for key, value in shown.items()))
     met = "met" if report.target_met else "NOT met"
     console.print(f"target {report.target}: {met}; {report.machine.cpu}, {report.machine.cores} cores, {report.versions}")

@@ -44,6 +44,7 @@ class DropReason:
     """Why rows were dropped; the keys of every ``dropped`` counter."""
 
     HEARTBEAT = "heartbeat"  # before the session, no book and no volume
+    DUPLICATE = "duplicate"  # equal to an earlier row in stamp and every market column; counted as deduped, not as dropped
     OUTSIDE_SESSION = "outside_session"  # outside every phase of its trading day
     LATE_VOLUME = "late_volume_fell"  # late or stale: the cumulative volume does not fit where the row stands
     NO_VOLUME = "volume_absent"  # no cumulative volume although the day has traded before
@@ -56,7 +57,8 @@ class CanonicalDay:
 
     ``arrival`` holds, for each kept row, its index in the input (arrival order). ``deduped`` and ``dropped`` count new
     rows; ``superseded`` counts rows that had been stored and that later rows proved stale. So, over new rows:
-    rows in = ``added`` + ``deduped`` + all of ``dropped``.
+    rows in = ``added`` + ``deduped`` + all of ``dropped``. ``gone`` holds the input indices of the rows that are not kept, with
+    the reason.
     """
 
     ts_ns: I64
@@ -75,6 +77,7 @@ class CanonicalDay:
     superseded: int
     dropped: dict[str, int] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
+    gone: tuple[tuple[str, I64], ...] = ()
 
 
 def canonical_values(columns: Columns) -> tuple[Columns, npt.NDArray[np.bool_]]:
@@ -140,6 +143,7 @@ class _Rows:
     arrival: I64
     stored: int
     dropped: dict[str, int] = field(default_factory=dict)
+    gone: list[tuple[str, I64]] = field(default_factory=list)
 
     def keep(self, selection: npt.NDArray[Any]) -> None:
         self.ts_ns = self.ts_ns[selection]
@@ -154,6 +158,7 @@ class _Rows:
             count = int(np.count_nonzero(self.arrival[mask] >= self.stored))
             if count:
                 self.dropped[reason] = self.dropped.get(reason, 0) + count
+            self.gone.append((reason, self.arrival[mask]))
             self.keep(~mask)
 
 
@@ -183,6 +188,7 @@ def _drop_identical(rows: _Rows) -> int:
         return 0
     keep = np.zeros(len(hashes), dtype=np.bool_)
     keep[first] = True
+    rows.gone.append((DropReason.DUPLICATE, rows.arrival[~keep]))
     rows.keep(keep)
     return len(hashes) - len(first)
 
@@ -285,4 +291,5 @@ def canonical_day(
         superseded=already_canonical - (len(rows.arrival) - added),
         dropped=rows.dropped,
         conversions=(HALVED_NOTE,) if halved else (),
+        gone=tuple(rows.gone),
     )

@@ -30,7 +30,7 @@ from ghtrader.ports.tick_store import DayKey, DayManifest, SourceFile, TickStore
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DayImport", "Ingest", "canonical_frame", "frame_arrays"]
+__all__ = ["DayImport", "Ingest", "SourceArrays", "canonical_frame", "frame_arrays"]
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -56,15 +56,18 @@ class DayImport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass
-class _Arrays:
+class SourceArrays:
+    """Rows in arrival order: stamps, the 27 market columns as float64 with NaN for absent, optional columns filled."""
+
     ts_ns: I64
     columns: dict[str, F64]
     local_nano: I64
     upper_limit: F64
     lower_limit: F64
 
-    def rows(self, selection: npt.NDArray[Any]) -> _Arrays:
-        return _Arrays(
+    def rows(self, selection: npt.NDArray[Any]) -> SourceArrays:
+        """The selected rows."""
+        return SourceArrays(
             self.ts_ns[selection],
             {name: values[selection] for name, values in self.columns.items()},
             self.local_nano[selection],
@@ -72,9 +75,9 @@ class _Arrays:
             self.lower_limit[selection],
         )
 
-    def after(self, other: _Arrays) -> _Arrays:
+    def after(self, other: SourceArrays) -> SourceArrays:
         """These rows behind those of ``other``."""
-        return _Arrays(
+        return SourceArrays(
             np.concatenate((other.ts_ns, self.ts_ns)),
             {name: np.concatenate((other.columns[name], values)) for name, values in self.columns.items()},
             np.concatenate((other.local_nano, self.local_nano)),
@@ -83,7 +86,7 @@ class _Arrays:
         )
 
 
-def frame_arrays(frame: pl.DataFrame) -> _Arrays:
+def frame_arrays(frame: pl.DataFrame) -> SourceArrays:
     """A source or stored frame as arrays: float64 market columns with NaN for null, optional columns filled."""
 
     def f64(name: str) -> F64:
@@ -92,7 +95,7 @@ def frame_arrays(frame: pl.DataFrame) -> _Arrays:
         return frame[name].fill_null(float("nan")).to_numpy()
 
     local = frame["local_nano"].fill_null(0).to_numpy() if "local_nano" in frame.columns else np.zeros(len(frame), dtype=np.int64)
-    return _Arrays(
+    return SourceArrays(
         frame["datetime"].to_numpy(),
         {name: f64(name) for name in MARKET_COLUMNS},
         local,
@@ -174,7 +177,7 @@ class Ingest:
             raise DataError(f"{chunk.source} gave no rows of {chunk.symbol} on {chunk.trading_day}", symbol=chunk.symbol)
         return days[0]
 
-    def _import_day(self, key: DayKey, product: str, rows: _Arrays, source: SourceFile) -> DayImport:
+    def _import_day(self, key: DayKey, product: str, rows: SourceArrays, source: SourceFile) -> DayImport:
         sessions = sessions_for(product, key.trading_day, self.calendar, self.instruments)
         spec = self.instruments.spec(key.symbol, key.trading_day)
         with self.store.exclusive(key):

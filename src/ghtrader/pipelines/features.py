@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ghtrader.datasets.factors.cards import declare
 from ghtrader.datasets.factors.catalogue import CATALOGUE, factor, factor_set
 from ghtrader.datasets.factors.declaration import Factor
 
@@ -25,8 +26,15 @@ def reference_page() -> str:
         "",
         "Made from the catalogue by `make reference`; a test keeps it up to date.",
         "",
-        "| id | name | formula | unit | lookback | flip | absent |",
-        "|---|---|---|---|---|---|---|",
+        *(line.strip() for line in (declare.__doc__ or "").splitlines()[2:]),
+        "",
+        "| id | name | formula | unit | lookback | flip | absent | fitted |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [f"| {f.id} | {f.name} | {f.formula} | {f.unit} | {f.lookback} | {f.flip} | {f.nan_policy} |" for f in CATALOGUE]
+    for f in CATALOGUE:
+        absent = f"{f.nan_policy}; {f.absent_reason}" if f.absent_reason else f.nan_policy
+        fitted = f"{', '.join(f.fitted)}; without a fit {f.neutral}" if f.fitted else ""
+        flip = f"{f.flip} with {f.partner}" if f.partner else f.flip
+        cells = (f.id, f.name, f.formula, f.unit, f.lookback, flip, absent, fitted)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

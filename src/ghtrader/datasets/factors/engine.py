@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +13,7 @@ from ghtrader.datasets.factors.history import DaySummary, no_history, summarise
 from ghtrader.datasets.factors.kernels import layout, step
 from ghtrader.datasets.factors.parameters import parameter_array
 
-__all__ = ["FactorStream", "Peers", "breaks_of", "compute", "compute_day", "flip", "part_ends", "part_starts"]
+__all__ = ["FactorStream", "breaks_of", "compute", "compute_day", "flip", "part_ends", "part_starts"]
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -32,9 +30,10 @@ GROUPS = {
     "regime": layout.NEED_REGIME,
 }
 #: A group reads what these others left in the row.
-READS = {"returns": (), "cross": ("returns",), "regime": (), "liquidity": ()}
-#: Groups that keep something for the day's summary.
-KEEP_HISTORY = layout.NEED_BOOK | layout.NEED_TRADE | layout.NEED_LIQUIDITY | layout.NEED_CLOCK
+READS = {"cross": ("returns",)}
+#: Groups that keep something for the day's summary, and factors that only begin with it.
+KEEP_HISTORY = {"book", "trade", "liquidity", "clock"}
+BEGIN_WITH_HISTORY = {"F15", "F16"}
 
 
 def _edges(ticks: DayTicks, sessions: DaySessions, edge: str) -> I64:
@@ -61,43 +60,30 @@ def breaks_of(ticks: DayTicks) -> npt.NDArray[np.int8]:
     return codes
 
 
+def reads_history(chosen: FactorSet) -> bool:
+    """Whether any factor of the set reads what earlier days left."""
+    return any(item.needs == "history" or item.id in BEGIN_WITH_HISTORY for item in chosen.factors)
+
+
 def groups_needed(chosen: FactorSet) -> int:
-    """The groups (NEED_* bits) that a set's factors come from, and what those read."""
+    """The groups (NEED_* bits) that a set's factors come from, what those read, and what the day's summary needs."""
     names = {item.kernel for item in chosen.factors}
     names |= {other for name in tuple(names) for other in READS.get(name, ())}
+    if reads_history(chosen):
+        names |= KEEP_HISTORY
     return sum(GROUPS[name] for name in names)
 
 
-def reads_history(chosen: FactorSet) -> bool:
-    """Whether any factor of the set may use summaries of earlier days."""
-    return any(item.needs == "history" or item.id in {"F15", "F16"} for item in chosen.factors)
+def _state(history: F64 | None, params: F64 | None) -> tuple[F64, I64]:
+    """The kernel's two arrays at the beginning of a day."""
+    f, k = np.zeros(layout.SIZE_F), np.zeros(layout.SIZE_K, np.int64)
+    f[layout.HISTORY : layout.HISTORY_END] = no_history() if history is None else history
+    f[layout.PARAMS : layout.PARAMS_END] = parameter_array() if params is None else params
+    return f, k
 
 
-@dataclass
-class State:
-    """The kernel's arrays; their layout is `kernels.layout`."""
-
-    history: F64 = field(default_factory=no_history)
-    params: F64 = field(default_factory=parameter_array)
-
-    def __post_init__(self) -> None:
-        self.history = self.history.copy()  # a roll clears it
-        self.s, self.k = np.zeros(layout.SIZE_S), np.zeros(layout.SIZE_K, np.int64)
-        self.c, self.x = np.zeros(layout.SIZE_C), np.zeros(layout.SIZE_X)
-        self.ring_i, self.ring_f = np.zeros((layout.RINGS_I, layout.RING), np.int64), np.zeros((layout.RINGS_F, layout.RING))
-
-    @property
-    def arrays(self) -> tuple[npt.NDArray[np.float64] | npt.NDArray[np.int64], ...]:
-        """In the order in which the kernel takes them."""
-        return (self.s, self.k, self.c, self.ring_i, self.ring_f, self.history, self.params, self.x)
-
-
-@dataclass(frozen=True)
-class Peers:
-    """What other instruments showed last, as of each row: float64 (n, SIZE_PEER), NaN where nothing; (0, SIZE_PEER) without one."""
-
-    peer: F64 = field(default_factory=lambda: np.empty((0, layout.SIZE_PEER)))
-    following: F64 = field(default_factory=lambda: np.empty((0, layout.SIZE_PEER)))
+def _slots(chosen: FactorSet) -> I64:
+    return layout.ROW + np.array([factor.slot for factor in chosen.factors])
 
 
 def compute(
@@ -107,12 +93,12 @@ def compute(
     *,
     params: F64 | None = None,
     history: F64 | None = None,
-    peers: Peers | None = None,
+    peers: F64 | None = None,
 ) -> F64:
     """Factors of every row of a day, float64 (n, F); NaN where undefined. Uses rows <= i only.
 
-    params: `parameters.parameter_array` (default: neutral). history: `history.history_array` of the contract's earlier days. peers: as-of
-    rows of other instruments.
+    params: `parameters.parameter_array` (default: neutral). history: `history.history_array` of the contract's earlier days.
+    peers: float64 (2, n, SIZE_PEER), what the peer and the next main contract showed last as of each row, NaN where nothing.
     """
     return compute_day(ticks, sessions, chosen, params=params, history=history, peers=peers)[0]
 
@@ -124,14 +110,19 @@ def compute_day(
     *,
     params: F64 | None = None,
     history: F64 | None = None,
-    peers: Peers | None = None,
+    peers: F64 | None = None,
 ) -> tuple[F64, DaySummary]:
     """As :func:`compute`, with what the day leaves to the following ones (whole when ``chosen`` reads history)."""
-    state = State(*(given if given is not None else make() for given, make in ((history, no_history), (params, parameter_array))))
-    others = peers or Peers()
+    f, k = _state(history, params)
+    need = groups_needed(chosen)
+    if peers is None:
+        peers = np.full((2, len(ticks) if need & layout.NEED_CROSS else 0, layout.SIZE_PEER), np.nan)
     out = np.empty((len(ticks), len(chosen.factors)))
     step.run_batch(
-        *state.arrays,
+        f,
+        k,
+        need,
+        ticks.price_tick * ticks.multiplier,
         ticks.ts_ns,
         ticks.bid_px,
         ticks.bid_sz,
@@ -146,14 +137,11 @@ def compute_day(
         ticks.part,
         part_starts(ticks, sessions),
         part_ends(ticks, sessions),
-        ticks.price_tick * ticks.multiplier,
-        others.peer,
-        others.following,
-        groups_needed(chosen) | (KEEP_HISTORY if reads_history(chosen) else 0),
-        np.array([factor.slot for factor in chosen.factors]),
+        peers,
+        _slots(chosen),
         out,
     )
-    return out, summarise(ticks.trading_day.iso, state.c)
+    return out, summarise(ticks.trading_day.iso, f)
 
 
 class FactorStream:
@@ -165,15 +153,11 @@ class FactorStream:
     def __init__(
         self, chosen: FactorSet, *, tick_value_cny: float, params: F64 | None = None, history: F64 | None = None
     ) -> None:
-        self._state = State(
-            *(given if given is not None else make() for given, make in ((history, no_history), (params, parameter_array)))
-        )
-        self._arrays = self._state.arrays
+        self._f, self._k = _state(history, params)
         self._unit = tick_value_cny
-        self._row = np.empty(layout.N_FACTORS)
-        self._slots = np.array([factor.slot for factor in chosen.factors])
-        self._need = groups_needed(chosen) | (KEEP_HISTORY if reads_history(chosen) else 0)
-        self._nobody = np.full(layout.SIZE_PEER, np.nan)
+        self._slots = _slots(chosen)
+        self._need = groups_needed(chosen)
+        self._nobody = np.full((2, 1, layout.SIZE_PEER), np.nan)
 
     def step(
         self,
@@ -193,20 +177,24 @@ class FactorStream:
         part_start_ns: int,
         part_end_ns: int,
         new_contract: bool = False,
-        peer: F64 | None = None,
-        following: F64 | None = None,
+        peers: F64 | None = None,
     ) -> F64:
-        """Factors after one snapshot, float64 (F,). Parameters as one row of `DayTicks` (part: -1 to 3) and of `Peers`.
+        """Factors after one snapshot, float64 (F,). Parameters as one row of `DayTicks` (part: -1 to 3).
 
-        new_contract: the row's segment differs from the row before; what the day and earlier days left is forgotten.
+        peers: float64 (2, 1, SIZE_PEER), what the peer and the next contract showed last. new_contract: the row's segment
+        differs from the row before; what the day and earlier days left is forgotten.
         """
         step.step(
-            *self._arrays,
+            self._f,
+            self._k,
+            self._need,
+            self._unit,
+            0,
             ts_ns,
-            bid_px,
-            bid_sz,
-            ask_px,
-            ask_sz,
+            bid_px.reshape(1, -1),
+            bid_sz.reshape(1, -1),
+            ask_px.reshape(1, -1),
+            ask_sz.reshape(1, -1),
             last_px,
             volume,
             amount,
@@ -216,17 +204,13 @@ class FactorStream:
             part,
             part_start_ns,
             part_end_ns,
-            self._unit,
-            self._nobody if peer is None else peer,
-            self._nobody if following is None else following,
-            self._need,
-            self._row,
+            self._nobody if peers is None else peers,
         )
-        return self._row[self._slots]
+        return np.asarray(self._f[self._slots], dtype=np.float64)
 
     def summary(self, trading_day: str) -> DaySummary:
         """What the day so far leaves to the following ones."""
-        return summarise(trading_day, self._state.c)
+        return summarise(trading_day, self._f)
 
 
 def flip(ticks: DayTicks) -> DayTicks:

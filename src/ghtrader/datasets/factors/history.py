@@ -25,9 +25,10 @@ from ghtrader.datasets.factors.kernels.layout import (
     H_LOGB,
     H_VOLUME,
     H_VPIN,
+    HISTORY,
+    HISTORY_END,
     PART_MINUTES,
     PARTS,
-    SIZE_H,
     VPIN_BINS,
 )
 
@@ -51,35 +52,40 @@ class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
     activity: tuple[float, ...]
 
 
-def summarise(trading_day: str, day_state: F64) -> DaySummary:
-    """Summary of a day from the kernel's day state ``c`` after its last row (computed with every group that keeps some)."""
-    rows = max(1.0, float(day_state[C_ROWS]))
+def summarise(trading_day: str, f: F64) -> DaySummary:
+    """Summary of a day from the kernel's ``f`` after its last row (computed with every group that keeps some)."""
+    rows = max(1.0, float(f[C_ROWS]))
     return DaySummary(
         trading_day=trading_day,
-        volume=float(day_state[C_SUM_DV]),
-        log_bid=float(day_state[C_SUM_LOGB]) / rows,
-        log_ask=float(day_state[C_SUM_LOGA]) / rows,
-        vpin=tuple(day_state[C_VPIN_HIST : C_VPIN_HIST + VPIN_BINS].tolist()),
-        activity=tuple(day_state[C_ACTIVITY : C_ACTIVITY + PARTS * PART_MINUTES].tolist()),
+        volume=float(f[C_SUM_DV]),
+        log_bid=float(f[C_SUM_LOGB]) / rows,
+        log_ask=float(f[C_SUM_LOGA]) / rows,
+        vpin=tuple(f[C_VPIN_HIST : C_VPIN_HIST + VPIN_BINS].tolist()),
+        activity=tuple(f[C_ACTIVITY : C_ACTIVITY + PARTS * PART_MINUTES].tolist()),
     )
 
 
 def no_history() -> F64:
-    """The kernel's ``h`` where nothing is known of earlier days."""
-    h = np.zeros(SIZE_H)
-    h[H_LOGB] = h[H_LOGA] = h[H_VPIN] = np.nan
+    """The history section of ``f`` where nothing is known of earlier days."""
+    h = np.zeros(HISTORY_END - HISTORY)
+    h[[H_LOGB - HISTORY, H_LOGA - HISTORY, H_VPIN - HISTORY]] = np.nan
     return h
 
 
 def history_array(earlier: Sequence[DaySummary]) -> F64:
-    """The kernel's ``h`` from the summaries of the contract's earlier days, in order; the last twenty count."""
+    """The history section of ``f`` from the summaries of the contract's earlier days, in order; the last twenty count."""
     kept = earlier[-HISTORY_DAYS:]
     if not kept:
         return no_history()
-    h = np.zeros(SIZE_H)
-    h[H_DAYS], h[H_VOLUME], h[H_LOGB], h[H_LOGA] = len(kept), kept[-1].volume, kept[-1].log_bid, kept[-1].log_ask
+    h = np.zeros(HISTORY_END - HISTORY)
+    h[H_DAYS - HISTORY], h[H_VOLUME - HISTORY], h[H_LOGB - HISTORY], h[H_LOGA - HISTORY] = (
+        len(kept),
+        kept[-1].volume,
+        kept[-1].log_bid,
+        kept[-1].log_ask,
+    )
     counts = np.sum([day.vpin for day in kept[-VPIN_DAYS:]], axis=0)
     total = counts.sum()
-    h[H_VPIN : H_VPIN + VPIN_BINS + 1] = np.concatenate([[0.0], np.cumsum(counts) / total]) if total else np.nan
-    h[H_ACTIVITY : H_ACTIVITY + PARTS * PART_MINUTES] = np.mean([day.activity for day in kept], axis=0)
+    h[H_VPIN - HISTORY : H_ACTIVITY - HISTORY] = np.concatenate([[0.0], np.cumsum(counts) / total]) if total else np.nan
+    h[H_ACTIVITY - HISTORY :] = np.mean([day.activity for day in kept], axis=0)
     return h

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ghtrader.core.errors import UsageError
 from ghtrader.core.ids import content_hash
-from ghtrader.datasets.factors.kernels.layout import P_HAR, P_LARGE, P_MICRO, P_OFI, P_REGIME, P_SWEEP, SIZE_P
+from ghtrader.datasets.factors.kernels.layout import P_HAR, P_LARGE, P_MICRO, P_OFI, P_REGIME, P_SWEEP, PARAMS, PARAMS_END
 
 __all__ = ["PARAMETERS", "FittedParameters", "parameter_array"]
 
@@ -54,14 +54,14 @@ class FittedParameters(msgspec.Struct, frozen=True, kw_only=True):
 
 def parameter_array(values: dict[str, tuple[float, ...]] | None = None) -> npt.NDArray[np.float64]:
     """The kernel's array: neutral values, overlaid with fitted ones. Raises UsageError for unknown names or wrong lengths."""
-    array = np.zeros(SIZE_P)
+    array = np.zeros(PARAMS_END - PARAMS)
     for at, neutral in PARAMETERS.values():
-        array[at : at + len(neutral)] = neutral
+        array[at - PARAMS : at - PARAMS + len(neutral)] = neutral
     for name, given in (values or {}).items():
         if name not in PARAMETERS:
             raise UsageError(f"no fitted parameter {name!r}", hint=f"one of {', '.join(PARAMETERS)}")
         at, neutral = PARAMETERS[name]
         if len(given) != len(neutral) or not np.isfinite(given).all():
             raise UsageError(f"{name} takes {len(neutral)} finite numbers", hint="ghtrader features fit")
-        array[at : at + len(neutral)] = given
+        array[at - PARAMS : at - PARAMS + len(neutral)] = given
     return array

@@ -7,6 +7,7 @@ eight distinct ones in turn. A timed call returns a number that depends on all o
 from __future__ import annotations
 
 import shutil
+import statistics
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.clock import SystemClock
+from ghtrader.core.clock import NS_PER_S, Clock, SystemClock
 from ghtrader.core.orders import FillModel, OrderKind
+from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.day_ticks import DayTicks
@@ -30,8 +32,9 @@ from ghtrader.data.sessions import DaySessions, sessions_for
 from ghtrader.data.thresholds import Thresholds
 from ghtrader.data.validation import validate_day
 from ghtrader.datasets.factors.catalogue import factor_set
-from ghtrader.datasets.factors.engine import compute
+from ghtrader.datasets.factors.engine import FactorStream, compute, part_ends, part_starts
 from ghtrader.datasets.labels.direction import direction_labels
+from ghtrader.pipelines.bench.factor_peers import by_numpy, by_pandas, by_polars, counting_rows
 from ghtrader.ports.tick_store import DayKey, TickStore
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import GeneratedDay, generate_market
@@ -42,6 +45,8 @@ __all__ = ["Entry", "contestants"]
 DISTINCT_DAYS = 8
 ORDER_EVERY = 20
 LATENCY_NS = 100_000_000
+#: The full set: rows of a batch call, ticks of the stream and how many of them warm up.
+FULL_ROWS, TICK_ROWS, WARM_TICKS = 200_000, 27_000, 500
 PATIENCE_NS = 10_000_000_000
 Call = Callable[[], float]
 
@@ -51,6 +56,7 @@ class Entry(NamedTuple):
 
     prepare: Callable[[int], Call]
     note: str = ""
+    figures: Callable[[Clock, int], dict[str, float]] | None = None
 
 
 def _generated(rows: int) -> list[GeneratedDay]:
@@ -103,49 +109,49 @@ def _sim_hft(rows: int) -> Call:
     return lambda: sum(run() for run in runs)
 
 
-def _factors(rows: int) -> Call:
-    days, chosen = _days(rows), factor_set("minimal16")
+def _factor_days(rows: int) -> list[tuple[DayTicks, DaySessions]]:
+    return [(counting_rows(ticks), sessions) for ticks, sessions in _days(rows)]
+
+
+def _factors(rows: int, set_name: str = "minimal16") -> Call:
+    days, chosen = _factor_days(rows), factor_set(set_name)
     return lambda: float(sum(np.nansum(compute(ticks, sessions, chosen)[-1]) for ticks, sessions in days))
 
 
-def _factors_numpy(rows: int) -> Call:
-    days = _days(rows)
-
-    def call() -> float:
-        total = 0.0
-        for t, _ in days:
-            bid, ask = t.bid_sz[:, 0].astype(np.float64), t.ask_sz[:, 0].astype(np.float64)
-            mid = (t.bid_px[:, 0] + t.ask_px[:, 0]) / 2.0
-            first = (bid - ask) / (bid + ask)
-            deep = (t.bid_sz.sum(axis=1) - t.ask_sz.sum(axis=1)) / (t.bid_sz.sum(axis=1) + t.ask_sz.sum(axis=1))
-            up, down = np.diff(t.bid_px[:, 0], prepend=0) >= 0, np.diff(t.ask_px[:, 0], prepend=0) <= 0
-            event = np.where(up, bid, 0.0) - np.where(down, ask, 0.0)
-            columns = [mid[4:] - mid[:-4], mid[20:] - mid[:-20], mid[120:] - mid[:-120], first, deep]
-            total += sum(float(column[-1]) for column in columns)
-            total += float(np.cumsum(event)[-1] + np.sqrt(np.convolve(np.diff(mid) ** 2, np.ones(120), mode="valid"))[-1])
-        return total
-
-    return call
+def _factors_by(rows: int, *, peer: Callable[[DayTicks, DaySessions], npt.NDArray[np.float64]]) -> Call:
+    days = _factor_days(rows)
+    return lambda: float(sum(np.nansum(peer(ticks, sessions)[-1]) for ticks, sessions in days))
 
 
-def _factors_pandas(rows: int) -> Call:
-    import pandas as pd
-
-    frames = [
-        pd.DataFrame({"bid": t.bid_px[:, 0], "ask": t.ask_px[:, 0], "b": t.bid_sz[:, 0], "a": t.ask_sz[:, 0], "v": t.volume})
-        for t, _ in _days(rows)
-    ]
-
-    def call() -> float:
-        total = 0.0
-        for f in frames:
-            mid, first = (f.bid + f.ask) / 2, (f.b - f.a) / (f.b + f.a)
-            flows = [first.ewm(halflife=h).mean() for h in (4, 40, 120)] + [f.v.diff().ewm(halflife=h).mean() for h in (10, 120)]
-            moves = [mid.diff(n) for n in (4, 20, 120)] + [(mid.diff() ** 2).ewm(halflife=120).mean()]
-            total += sum(float(column.iloc[-1]) for column in (*flows, *moves))
-        return total
-
-    return call
+def _full_set(clock: Clock, repeats: int) -> dict[str, float]:
+    """The full set: rows/s in batch, and microseconds per tick through `FactorStream`, resets and day's start included."""
+    call, seconds = _factors(FULL_ROWS, "full"), []
+    call()
+    for _ in range(repeats):
+        begun = clock.monotonic_ns()
+        call()
+        seconds.append((clock.monotonic_ns() - begun) / NS_PER_S)
+    ticks, sessions = _days(TICK_ROWS)[0]
+    stream = FactorStream(factor_set("full"), tick_value_cny=ticks.price_tick * ticks.multiplier)
+    starts, ends, broken = part_starts(ticks, sessions), part_ends(ticks, sessions), ticks.break_before
+    spent = np.empty(len(ticks))
+    calls = [
+        partial(
+            stream.step,
+            int(ticks.ts_ns[i]), ticks.bid_px[i], ticks.bid_sz[i], ticks.ask_px[i], ticks.ask_sz[i], int(ticks.last_px[i]),
+            float(ticks.volume[i]), float(ticks.amount[i]), float(ticks.open_interest[i]),
+            break_before=bool(broken[i]), continuous=bool(ticks.phase[i] == int(Phase.CONTINUOUS)), part=int(ticks.part[i]),
+            part_start_ns=int(starts[i]), part_end_ns=int(ends[i]),
+        )
+        for i in range(len(ticks))
+    ]  # fmt: skip
+    for index, step in enumerate(calls):
+        begun = clock.monotonic_ns()
+        step()
+        spent[index] = clock.monotonic_ns() - begun
+    p50, p99, p999 = (round(float(value) / 1e3, 2) for value in np.percentile(spent[WARM_TICKS:], (50, 99, 99.9)))
+    rate = round(FULL_ROWS / statistics.median(seconds))
+    return {"full_rows_per_s": rate, "tick_p50_us": p50, "tick_p99_us": p99, "tick_p999_us": p999, "ticks": float(len(ticks))}
 
 
 def _labels(rows: int) -> Call:
@@ -321,16 +327,18 @@ def _validate_polars(rows: int, store_factory: Callable[[Path], TickStore]) -> C
 
 def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[str, Entry]]:
     """Every benchmark with its contestants, ours first. ``store_factory`` makes a tick store in a folder."""
-    partly = "a part of the set, vectorised, no time-weighted decay, no resets"
     return {
         "sim": {
             "ghtrader": Entry(_sim, "one order every 20 snapshots, joins the touch, waits 10 s; pro_rata queue"),
             "hftbacktest": Entry(_sim_hft, "the same orders on its events; conversion not timed"),
         },
         "factors": {
-            "ghtrader": Entry(_factors, "minimal16 (the kernel computes all declared factors)"),
-            "numpy": Entry(_factors_numpy, partly),
-            "pandas": Entry(_factors_pandas, "nine columns with row-weighted decay, no resets"),
+            "ghtrader": Entry(
+                _factors, "minimal16, resets and void rows included; extra: the full set, batch and per tick", _full_set
+            ),
+            "numpy": Entry(partial(_factors_by, peer=by_numpy), "the same sixteen, decayed sums as scaled cumulative sums"),
+            "polars": Entry(partial(_factors_by, peer=by_polars), "the same sixteen, ewm_mean_by over runs, join_asof"),
+            "pandas": Entry(partial(_factors_by, peer=by_pandas), "the same sixteen, ewm with times, merge_asof"),
         },
         "labels": {
             "ghtrader": Entry(_labels, "six horizons with void reasons"),

@@ -6,7 +6,7 @@ from functools import partial
 
 from ghtrader.datasets.factors.cards.declare import BOOK1, card
 from ghtrader.datasets.factors.declaration import Factor
-from ghtrader.datasets.factors.kernels.layout import IMB35_5, IMB35_20, IMB35_60, REGIME1, REGIME2, REGIME3
+from ghtrader.datasets.factors.kernels.layout import IMB35_5, IMB35_20, IMB35_60, REGIME1, REGIME2, REGIME3, ROW
 
 __all__ = ["CARDS"]
 
@@ -22,7 +22,7 @@ def _deep(seconds: int, slot: int) -> Factor:
         f"IMB35_{seconds}S",
         f"deep imbalance {seconds} s",
         f"level((B3+B4+B5 - A3-A4-A5) / (sum of all six), {seconds} s)",
-        slot=slot,
+        slot=slot - ROW,
         lookback=f"half-life {seconds} s",
         columns=tuple(f"{side}_volume{number}" for side in ("bid", "ask") for number in (3, 4, 5)),
         flip="odd",
@@ -35,7 +35,7 @@ def _deep(seconds: int, slot: int) -> Factor:
 CARDS = (
     _deep(5, IMB35_5), _deep(20, IMB35_20), _deep(60, IMB35_60),
     _regime("REGIME1", "probability of the quiet state", "filtered P(state 1): a_t ~ (P^T a_(t-1)) N(z_t; mean, sd) per state, z = (ln(F68 + 0.01), ln(1 + flow(dV, 60 s)), s, |F31|), each clipped to "
-            "4 sd of the state; on a run's first row a = start x N", slot=REGIME1),
-    _regime("REGIME2", "probability of the usual state", "filtered P(state 2), as REGIME1", slot=REGIME2),
-    _regime("REGIME3", "probability of the busy state", "filtered P(state 3), as REGIME1", slot=REGIME3),
+            "4 sd of the state; on a run's first row a = start x N", slot=REGIME1 - ROW),
+    _regime("REGIME2", "probability of the usual state", "filtered P(state 2), as REGIME1", slot=REGIME2 - ROW),
+    _regime("REGIME3", "probability of the busy state", "filtered P(state 3), as REGIME1", slot=REGIME3 - ROW),
 )  # fmt: skip

@@ -9,8 +9,6 @@ import numba as nb
 __all__ = ["update"]
 
 
-@nb.njit
-def update(
-    s: Any, k: Any, c: Any, h: Any, ring_i: Any, x: Any, ts: int, part: int, part_start_ns: int, part_end_ns: int, row: Any
-) -> None:
+@nb.njit(cache=False)
+def update(f: Any, k: Any, ts: int, part: int, part_start_ns: int, part_end_ns: int) -> None:
     """A row that counts, after the core."""

@@ -9,6 +9,6 @@ import numba as nb
 __all__ = ["update"]
 
 
-@nb.njit
-def update(s: Any, k: Any, p: Any, x: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, row: Any) -> None:
+@nb.njit(cache=False)
+def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """A row that counts, after the core."""

@@ -9,6 +9,6 @@ import numba as nb
 __all__ = ["update"]
 
 
-@nb.njit
-def update(s: Any, k: Any, c: Any, h: Any, ring_i: Any, ring_f: Any, x: Any, ts: int, row: Any) -> None:
+@nb.njit(cache=False)
+def update(f: Any, k: Any, ts: int) -> None:
     """A row that counts, after the core."""

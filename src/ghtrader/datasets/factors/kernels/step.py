@@ -17,7 +17,6 @@ import numpy as np
 from ghtrader.datasets.factors.kernels import book, clock, core, cross, flow, liquidity, regime, returns, trade
 from ghtrader.datasets.factors.kernels.layout import (
     K_STARTED,
-    N_FACTORS,
     NEED_BOOK,
     NEED_CLOCK,
     NEED_CROSS,
@@ -27,6 +26,8 @@ from ghtrader.datasets.factors.kernels.layout import (
     NEED_RETURN,
     NEED_TRADE,
     ROLL,
+    ROW,
+    ROW_END,
 )
 
 __all__ = ["kernel_hash", "run_batch", "step"]
@@ -47,69 +48,63 @@ def _compiled(key: str) -> tuple[Any, Any]:
 
     @nb.njit(cache=True)
     def step(
-        s: Any, k: Any, c: Any, ring_i: Any, ring_f: Any, h: Any, p: Any, x: Any,
-        ts: int, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: int,
-        volume: float, amount: float, interest: float, broken: int, is_continuous: bool,
-        part: int, part_start_ns: int, part_end_ns: int, unit: float, peer: Any, following: Any, need: int, row: Any,
+        f: Any, k: Any, need: int, unit: float, at: int,
+        ts: int, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: int, volume: float, amount: float, interest: float,
+        broken: int, is_continuous: bool, part: int, part_start_ns: int, part_end_ns: int, peers: Any,
     ) -> bool:  # fmt: skip
         if len(key) == 0:
             return False
-        row[:] = np.nan
+        f[ROW:ROW_END] = np.nan
         if broken > 0:
             k[K_STARTED] = 0
         if broken == ROLL:
-            core.forget(c, h)
-        if not core.counts(bid_px, bid_sz, ask_px, ask_sz, is_continuous):
+            core.forget(f)
+        if not core.counts(bid_px, bid_sz, ask_px, ask_sz, at, is_continuous):
             return False
-        core.update(
-            s, k, ring_i, ring_f, x, ts, bid_px, bid_sz, ask_px, ask_sz, last, volume, amount, interest, part_end_ns, unit, row
-        )  # fmt: skip
+        core.update(f, k, ts, bid_px, bid_sz, ask_px, ask_sz, at, last, volume, amount, interest, part_end_ns, unit)
         if need & NEED_BOOK:
-            book.update(s, k, c, h, p, x, bid_px, bid_sz, ask_px, ask_sz, row)
+            book.update(f, k, bid_px, bid_sz, ask_px, ask_sz, at)
         if need & NEED_FLOW:
-            flow.update(s, k, p, x, bid_px, bid_sz, ask_px, ask_sz, row)
+            flow.update(f, k, bid_px, bid_sz, ask_px, ask_sz, at)
         if need & NEED_TRADE:
-            trade.update(s, k, c, p, x, row)
+            trade.update(f, k)
         if need & NEED_RETURN:
-            returns.update(s, k, ring_i, ring_f, p, x, ts, row)
+            returns.update(f, k, ts)
         if need & NEED_LIQUIDITY:
-            liquidity.update(s, k, c, h, ring_i, ring_f, x, ts, row)
+            liquidity.update(f, k, ts)
         if need & NEED_CLOCK:
-            clock.update(s, k, c, h, ring_i, x, ts, part, part_start_ns, part_end_ns, row)
+            clock.update(f, k, ts, part, part_start_ns, part_end_ns)
         if need & NEED_CROSS:
-            cross.update(s, k, c, x, peer, following, row)
+            cross.update(f, k, peers, at)
         if need & NEED_REGIME:
-            regime.update(s, k, p, x, row)
-        core.remember(k, bid_px, bid_sz, ask_px, ask_sz)
+            regime.update(f, k)
+        core.remember(k, bid_px, bid_sz, ask_px, ask_sz, at)
         return True
 
     @nb.njit(cache=True)
     def run_batch(
-        s: Any, k: Any, c: Any, ring_i: Any, ring_f: Any, h: Any, p: Any, x: Any,
-        ts: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: Any,
-        volume: Any, amount: Any, interest: Any, broken: Any, continuous: Any,
-        part: Any, part_start_ns: Any, part_end_ns: Any, unit: float, peer: Any, following: Any, need: int, slots: Any, out: Any,
+        f: Any, k: Any, need: int, unit: float,
+        ts: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: Any, volume: Any, amount: Any, interest: Any,
+        broken: Any, continuous: Any, part: Any, part_start_ns: Any, part_end_ns: Any, peers: Any, slots: Any, out: Any,
     ) -> int:  # fmt: skip
-        row = np.empty(N_FACTORS)
-        no_peer = np.full(peer.shape[1], np.nan)
         counted = 0
         for at in range(len(ts)):
             counted += step(
-                s, k, c, ring_i, ring_f, h, p, x, ts[at], bid_px[at], bid_sz[at], ask_px[at], ask_sz[at], last[at],
-                volume[at], amount[at], interest[at], broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at],
-                unit, peer[at] if len(peer) else no_peer, following[at] if len(following) else no_peer, need, row,
+                f, k, need, unit, at, ts[at], bid_px, bid_sz, ask_px, ask_sz, last[at], volume[at], amount[at], interest[at],
+                broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at], peers,
             )  # fmt: skip
             for column in range(len(slots)):
-                out[at, column] = row[slots[column]]
+                out[at, column] = f[slots[column]]
         return counted + len(key) * 0
 
     return step, run_batch
 
 
-#: ``step`` reads one snapshot, updates the state and writes every factor to ``row`` (float64, N_FACTORS; NaN where undefined);
-#: it returns whether the row counted. s .. x: the state (`engine.State`). bid_px .. ask_sz: int64 (5,), ticks and lots. last:
-#: ticks. volume, amount, interest: cumulative lots, CNY, lots. broken: NO_BREAK, BREAK or ROLL before the row. part: 0 to 3.
-#: unit: price tick x multiplier, CNY per tick and lot. peer, following: float64 (SIZE_PEER,). need: groups (NEED_* bits).
-#: ``run_batch`` does so for every row of a day and keeps the columns ``slots`` in ``out``, float64 (n, len(slots)); peers may
-#: be empty (0, SIZE_PEER). It returns how many rows counted.
+#: ``step`` reads one snapshot, updates the state (f float64, k int64: `layout`) and writes every factor to ``f[ROW:ROW_END]``, NaN
+#: where undefined; it returns whether the row counted. need: groups (NEED_* bits). unit: price tick x multiplier, CNY per tick
+#: and lot. bid_px .. ask_sz: int64 (n, 5), ticks and lots, of which row ``at`` is read. last: ticks. volume, amount, interest:
+#: cumulative lots, CNY, lots. broken: NO_BREAK, BREAK or ROLL before the row. part: 0 to 3. peers: float64 (2, n, SIZE_PEER), the
+#: peer and the next contract; only read where the cross group is needed.
+#: ``run_batch`` does so for every row of a day and keeps ``f[slots]`` in ``out``, float64 (n, len(slots)). It returns how many
+#: rows counted.
 step, run_batch = _compiled(kernel_hash())

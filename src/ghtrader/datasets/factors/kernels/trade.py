@@ -9,6 +9,6 @@ import numba as nb
 __all__ = ["update"]
 
 
-@nb.njit
-def update(s: Any, k: Any, c: Any, p: Any, x: Any, row: Any) -> None:
+@nb.njit(cache=False)
+def update(f: Any, k: Any) -> None:
     """A row that counts, after the core."""

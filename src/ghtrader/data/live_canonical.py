@@ -26,6 +26,7 @@ __all__ = ["DayFacts", "LiveCanonical", "LiveRows"]
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
+EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,8 @@ class LiveCanonical:
         self._calendar = calendar
         self._instruments = instruments
         self._facts_of = lru_cache(maxsize=64)(self._look_up)
-        self._bracket, self._facts = (0, 0), None
+        self._bracket = (0, 0)
+        self._facts: DayFacts | None = None
         self._state = (
             np.full(live_kernel.SIZE_K, live_kernel.NO_STAMP, dtype=np.int64),
             np.zeros(1),
@@ -179,6 +181,10 @@ class LiveCanonical:
         """What holds for the contract on a trading day."""
         return self._facts_of(day)
 
+    def facts_of_number(self, number: int) -> DayFacts:
+        """As :meth:`facts`, by the number that rows carry."""
+        return self._facts_of(TradingDay(EPOCH + dt.timedelta(days=number)))
+
     def _look_up(self, day: TradingDay) -> DayFacts:
         sessions = sessions_for(self._product, day, self._calendar, self._instruments)
         starts, ends = [0] * 5, [0] * 5
@@ -186,7 +192,7 @@ class LiveCanonical:
             starts[int(window.part)], ends[int(window.part)] = window.start_ns, window.end_ns
         spec = self._instruments.spec(self.symbol, day)
         halved = day.iso <= LAST_TWO_SIDED_DAY
-        number = (day.date - dt.date(1970, 1, 1)).days
+        number = (day.date - EPOCH).days
         return DayFacts(day, number, sessions, spec, halved, *phase_edges(sessions), tuple(starts), tuple(ends))
 
     def push(self, ts_ns: int, raw: F64) -> int:

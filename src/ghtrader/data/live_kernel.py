@@ -13,12 +13,13 @@ import numba as nb
 import numpy as np
 
 from ghtrader.core.phases import Phase
+from ghtrader.data.canonical import ABSURD, DropReason
 from ghtrader.data.cumulative import STALE_RUN_ROWS
 from ghtrader.data.day_ticks import NO_PRICE
 from ghtrader.data.schema import MARKET_COLUMNS, PRICE_COLUMNS
 from ghtrader.data.stamps import MICROSECOND_NS, MILLISECOND_NS, SNAP_NS, SPACING_NS
 
-__all__ = ["ABSURD", "COLUMNS", "REASON_CODES", "SAME_STAMP_ROWS", "SIZE_K", "classify_row", "classify_rows"]
+__all__ = ["COLUMNS", "REASON_CODES", "SAME_STAMP_ROWS", "SIZE_K", "classify_row", "classify_rows"]
 
 #: Columns of a raw row: the 27 market columns, then the limits.
 COLUMNS: Final = (*MARKET_COLUMNS, "upper_limit", "lower_limit")
@@ -27,7 +28,6 @@ BID_PX, BID_SZ, ASK_PX, ASK_SZ = (MARKET_COLUMNS.index(f"{name}1") for name in (
 VOLUME, AMOUNT, OPEN_INTEREST = (MARKET_COLUMNS.index(name) for name in ("volume", "amount", "open_interest"))
 IS_PRICE = np.array([name in PRICE_COLUMNS for name in MARKET_COLUMNS])
 LEVELS: Final = 5
-ABSURD: Final = 1e15
 #: A row is compared with so many earlier rows of its stamp to find that it is a duplicate.
 SAME_STAMP_ROWS: Final = 256
 
@@ -35,13 +35,13 @@ KEPT, HEARTBEAT, OUTSIDE, LATE, DUPLICATE, NO_VOLUME, FELL, IMPOSSIBLE = range(8
 #: Reasons by code; 0: the row is kept.
 REASON_CODES: Final = (
     "",
-    "heartbeat",
-    "outside_session",
+    DropReason.HEARTBEAT,
+    DropReason.OUTSIDE_SESSION,
     "late_row",
-    "duplicate",
-    "volume_absent",
-    "late_volume_fell",
-    "impossible",
+    DropReason.DUPLICATE,
+    DropReason.NO_VOLUME,
+    DropReason.LATE_VOLUME,
+    DropReason.IMPOSSIBLE,
 )
 
 # the state: trading day (its number), the run of spaced stamps of that day and of one that has not begun yet, last stamps

@@ -24,7 +24,7 @@ from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS, PRICE
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnMapping", "SourceTicks", "load_mapping", "read_tick_batches", "read_ticks", "symbol_of_name"]
+__all__ = ["ColumnMapping", "SourceTicks", "field_of_header", "load_mapping", "read_tick_batches", "read_ticks", "symbol_of_name"]
 
 ABSENT_TEXTS = ["#N/A", "-", "", "nan", "NaN", "null", "None", "NA"]
 REQUIRED = (
@@ -205,6 +205,16 @@ def symbol_of_name(path: Path) -> str:
     """
     match = _SYMBOL_IN_NAME.match(path.name)
     return match[1] if match else ""
+
+
+def field_of_header(name: str) -> str:
+    """A column's name without the contract that a DataDownloader puts before it.
+
+    >>> field_of_header("SHFE.rb2510.bid_price1"), field_of_header("volume")
+    ('bid_price1', 'volume')
+    """
+    match = _TQSDK_COLUMN.match(name)
+    return match["field"] if match else name
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:

@@ -46,7 +46,8 @@ def build_day(
     factors = compute(ticks, sessions, chosen)
     y, void = direction_labels(ticks, horizons)
     mid = ticks.mid_ticks
-    eligible = (ticks.phase == int(Phase.CONTINUOUS)) & ~np.isnan(mid) & np.isfinite(factors).all(axis=1)
+    own = [index for index, item in enumerate(chosen.factors) if not item.needs]
+    eligible = (ticks.phase == int(Phase.CONTINUOUS)) & ~np.isnan(mid) & np.isfinite(factors[:, own]).all(axis=1)
     return DayDataset(
         symbol=ticks.symbol,
         trading_day=ticks.trading_day,

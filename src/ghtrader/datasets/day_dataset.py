@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from ghtrader.core.trading_day import TradingDay
 
-__all__ = ["DayDataset", "Horizon", "VoidReason"]
+__all__ = ["DayDataset", "Horizon", "VoidReason", "present_factors"]
 
 
 class Horizon(msgspec.Struct, frozen=True, order=True):
@@ -49,9 +50,9 @@ class DayDataset:
 
     factors: (n, F) float64, NaN where undefined. y: (n, H) float64, mid change in ticks over each horizon, NaN where
     void. void: (n, H) uint8 `VoidReason`. mid_ticks: NaN where the book is not two-sided. eligible: rows at which a
-    model may predict (continuous phase, two-sided book, finite factors). build_hash: identity of factor set, label
-    spec, data digests and code. schedule_hash and segment_ids: provenance of the rows (empty and (0,) for
-    raw contracts).
+    model may predict (continuous phase, two-sided book, every factor finite that needs nothing beside the day's rows).
+    build_hash: identity of factor set, label spec, data digests and code. schedule_hash and segment_ids: provenance of the
+    rows (empty and (0,) for raw contracts).
     """
 
     symbol: str
@@ -76,3 +77,22 @@ class DayDataset:
     def column(self, horizon: Horizon) -> int:
         """Index of a horizon in ``y`` and ``void``."""
         return self.horizons.index(horizon)
+
+    def keep(self, names: tuple[str, ...]) -> DayDataset:
+        """The same day with only these factors, in this order."""
+        if names == self.factor_names:
+            return self
+        columns = [self.factor_names.index(name) for name in names]
+        return replace(self, factor_names=names, factors=np.ascontiguousarray(self.factors[:, columns]))
+
+
+def present_factors(datasets: Sequence[DayDataset]) -> list[DayDataset]:
+    """The same days without factors that some eligible row lacks: those that need a peer, the next contract or earlier days.
+
+    What is there on some days only cannot be learned from the others; whether it is there is no matter of what it says.
+    """
+    known = np.ones(len(datasets[0].factor_names), dtype=np.bool_) if datasets else np.empty(0, dtype=np.bool_)
+    for dataset in datasets:
+        known &= np.isfinite(dataset.factors[dataset.eligible]).all(axis=0)
+    names = tuple(name for name, there in zip(datasets[0].factor_names, known, strict=True) if there) if datasets else ()
+    return [dataset.keep(names) for dataset in datasets]

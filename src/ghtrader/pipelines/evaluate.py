@@ -17,7 +17,7 @@ from ghtrader.core.errors import UsageError
 from ghtrader.core.ids import short_id
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
-from ghtrader.datasets.day_dataset import DayDataset, Horizon
+from ghtrader.datasets.day_dataset import DayDataset, Horizon, present_factors
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
 from ghtrader.pipelines.services import Settings
@@ -157,7 +157,8 @@ def evaluate(
     artifacts: where model bytes and scores are stored (None: nowhere). threads: for tree training; default all cores.
     strict: refuse days of a series without clean provenance (ProvenanceError lists them) instead of leaving them out.
     """
-    datasets, left_out = require_trainable(datasets, strict=strict)
+    trainable, left_out = require_trainable(datasets, strict=strict)
+    datasets = present_factors(trainable)
     cores = threads or os.cpu_count() or 1
     folds = walk_forward([dataset.trading_day for dataset in datasets])
     progress.start("train", len(folds) * len(settings.horizons) * len(settings.models))

@@ -69,8 +69,7 @@ def channel_datasets(days: Iterable[GeneratedDay], horizons: Sequence[Horizon] =
 
 def narrow(dataset: DayDataset, set_name: str) -> DayDataset:
     """The same rows with the factors of a smaller set; eligibility is that of the wider one."""
-    columns = [dataset.factor_names.index(name) for name in SETS[set_name]]
-    return replace(dataset, factor_names=SETS[set_name], factors=np.ascontiguousarray(dataset.factors[:, columns]))
+    return dataset.keep(SETS[set_name])
 
 
 def _thin(dataset: DayDataset) -> DayDataset:

@@ -10,6 +10,7 @@ from ghtrader.core.ids import content_hash
 from ghtrader.datasets.factors.cards import book, clock, cross, extra, flow, liquidity, returns, trade
 from ghtrader.datasets.factors.declaration import Factor, FactorSet
 from ghtrader.datasets.factors.kernels.step import kernel_hash
+from ghtrader.datasets.factors.user import user_file
 
 __all__ = ["CATALOGUE", "SETS", "factor", "factor_set", "kernel_hash"]
 
@@ -45,21 +46,29 @@ SETS: dict[str, tuple[str, ...]] = {
 }
 
 
-def factor(id_: str) -> Factor:
-    """One declaration by id; raises UsageError with the nearest match."""
-    found = next((item for item in CATALOGUE if item.id == id_.upper()), None)
+def factor(id_: str, file: str = "") -> Factor:
+    """One declaration by id, built-in or of a user's file; raises UsageError with the nearest match."""
+    known = {item.id: item for item in (*CATALOGUE, *(user_file(file).cards if file else ()))}
+    found = known.get(id_.upper())
     if found is None:
-        near = difflib.get_close_matches(id_.upper(), [item.id for item in CATALOGUE], n=1)
+        near = difflib.get_close_matches(id_.upper(), known, n=1)
         raise UsageError(f"no factor {id_}", hint=f"did you mean {near[0]}?" if near else "ghtrader features list")
     return found
 
 
+def factor_set(name: str, file: str = "") -> FactorSet:
+    """A named set; ``file`` declares factors and sets of one's own (`user`). Raises UsageError for an unknown name."""
+    return _factor_set(name, file, user_file(file).source_hash if file else "")
+
+
 @cache
-def factor_set(name: str) -> FactorSet:
-    """A named set; raises UsageError for an unknown name."""
-    if name not in SETS:
-        near = difflib.get_close_matches(name, SETS, n=1)
-        known = f"one of {', '.join(SETS)}"
+def _factor_set(name: str, file: str, source_hash: str) -> FactorSet:
+    sets = {**SETS, **(user_file(file).sets if file else {})}
+    if name not in sets:
+        near = difflib.get_close_matches(name, sets, n=1)
+        known = f"one of {', '.join(sets)}"
         raise UsageError(f"no factor set {name!r}", hint=f"did you mean {near[0]}? {known}" if near else known)
-    factors = tuple(factor(id_) for id_ in SETS[name])
-    return FactorSet(name=name, factors=factors, set_hash=content_hash([kernel_hash(), factors]))
+    factors = tuple(factor(id_, file) for id_ in sets[name])
+    own = [source_hash] if any(item.user for item in factors) else []
+    hashed = content_hash([kernel_hash(), factors, *own])
+    return FactorSet(name=name, factors=factors, set_hash=hashed, user_file=file if own else "")

@@ -17,10 +17,10 @@ Needs = Literal["", "history", "peer", "next"]
 class Factor(msgspec.Struct, frozen=True, kw_only=True):
     """One factor. ``slot`` is its column in the kernel's output; ``version`` rises when its values change.
 
-    group: what it is reported under. kernel: the file of `kernels` that computes it. fitted: names of the parameters that
-    `ghtrader features fit` estimates; neutral: what stands in for them without a fit. needs: what has to be there beside
-    the day's own rows; without it every value is NaN and absent_reason says so. level_exempt: why the factor may see a
-    price or turnover level. user: declared in a file outside the package.
+    group: what it is reported under. kernel: the file of `kernels` that computes it; reads: further ones whose factors it
+    reads. fitted: names of the parameters that `ghtrader features fit` estimates; neutral: what stands in for them without a
+    fit. needs: what has to be there beside the day's own rows; without it every value is NaN and absent_reason says so.
+    level_exempt: why the factor may see a price or turnover level. user: declared in a file outside the package.
     """
 
     id: str
@@ -42,15 +42,17 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True):
     absent_reason: str = ""
     level_exempt: str = ""
     kernel: str = "core"
+    reads: tuple[str, ...] = ()
     user: bool = False
 
 
 class FactorSet(msgspec.Struct, frozen=True, kw_only=True):
-    """A named, ordered choice of factors. ``set_hash`` covers declarations and kernel source."""
+    """A named, ordered choice of factors. ``set_hash`` covers declarations, kernel source, and the user's file."""
 
     name: str
     factors: tuple[Factor, ...]
     set_hash: str
+    user_file: str = ""
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,8 +12,9 @@ from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.sessions import DaySessions
 from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.factors.history import DaySummary, no_history, summarise
-from ghtrader.datasets.factors.kernels import layout, step
+from ghtrader.datasets.factors.kernels import layout
 from ghtrader.datasets.factors.parameters import parameter_array
+from ghtrader.datasets.factors.user import compiled
 
 __all__ = ["FactorStream", "breaks_of", "compute", "compute_day", "flip", "part_ends", "part_starts"]
 
@@ -69,6 +72,7 @@ def groups_needed(chosen: FactorSet) -> int:
     """The groups (NEED_* bits) that a set's factors come from, what those read, and what the day's summary needs."""
     names = {item.kernel for item in chosen.factors}
     names |= {other for name in tuple(names) for other in READS.get(name, ())}
+    names |= {other for item in chosen.factors for other in item.reads}
     if reads_history(chosen):
         names |= KEEP_HISTORY
     return sum(GROUPS[name] for name in names)
@@ -80,6 +84,13 @@ def _state(history: F64 | None, params: F64 | None) -> tuple[F64, I64]:
     f[layout.HISTORY : layout.HISTORY_END] = no_history() if history is None else history
     f[layout.PARAMS : layout.PARAMS_END] = parameter_array() if params is None else params
     return f, k
+
+
+def _frozen(values: Any) -> Any:
+    """A contiguous view that cannot be written: one kind of input, one compilation."""
+    view = np.ascontiguousarray(values).view()
+    view.setflags(write=False)
+    return view
 
 
 def _slots(chosen: FactorSet) -> I64:
@@ -118,27 +129,28 @@ def compute_day(
     if peers is None:
         peers = np.full((2, len(ticks) if need & layout.NEED_CROSS else 0, layout.SIZE_PEER), np.nan)
     out = np.empty((len(ticks), len(chosen.factors)))
-    step.run_batch(
+    _, run_batch = compiled(chosen)
+    run_batch(
         f,
         k,
         need,
         ticks.price_tick * ticks.multiplier,
-        ticks.ts_ns,
-        ticks.bid_px,
-        ticks.bid_sz,
-        ticks.ask_px,
-        ticks.ask_sz,
-        ticks.last_px,
-        ticks.volume,
-        ticks.amount,
-        ticks.open_interest,
-        breaks_of(ticks),
-        ticks.phase == int(Phase.CONTINUOUS),
-        ticks.part,
-        part_starts(ticks, sessions),
-        part_ends(ticks, sessions),
-        peers,
-        _slots(chosen),
+        _frozen(ticks.ts_ns),
+        _frozen(ticks.bid_px),
+        _frozen(ticks.bid_sz),
+        _frozen(ticks.ask_px),
+        _frozen(ticks.ask_sz),
+        _frozen(ticks.last_px),
+        _frozen(ticks.volume),
+        _frozen(ticks.amount),
+        _frozen(ticks.open_interest),
+        _frozen(breaks_of(ticks)),
+        _frozen(ticks.phase == int(Phase.CONTINUOUS)),
+        _frozen(ticks.part),
+        _frozen(part_starts(ticks, sessions)),
+        _frozen(part_ends(ticks, sessions)),
+        _frozen(peers),
+        _frozen(_slots(chosen)),
         out,
     )
     return out, summarise(ticks.trading_day.iso, f)
@@ -156,8 +168,11 @@ class FactorStream:
         self._f, self._k = _state(history, params)
         self._unit = tick_value_cny
         self._slots = _slots(chosen)
+        self._step = compiled(chosen)[0]
         self._need = groups_needed(chosen)
-        self._nobody = np.full((2, 1, layout.SIZE_PEER), np.nan)
+        self._books = np.zeros((4, 5), dtype=np.int64)
+        self._views = tuple(_frozen(side.reshape(1, 5)) for side in self._books)
+        self._nobody = _frozen(np.full((2, 1, layout.SIZE_PEER), np.nan))
 
     def step(
         self,
@@ -184,17 +199,16 @@ class FactorStream:
         peers: float64 (2, 1, SIZE_PEER), what the peer and the next contract showed last. new_contract: the row's segment
         differs from the row before; what the day and earlier days left is forgotten.
         """
-        step.step(
+        books = self._books
+        books[0], books[1], books[2], books[3] = bid_px, bid_sz, ask_px, ask_sz
+        self._step(
             self._f,
             self._k,
             self._need,
             self._unit,
             0,
             ts_ns,
-            bid_px.reshape(1, -1),
-            bid_sz.reshape(1, -1),
-            ask_px.reshape(1, -1),
-            ask_sz.reshape(1, -1),
+            *self._views,
             last_px,
             volume,
             amount,
@@ -204,7 +218,7 @@ class FactorStream:
             part,
             part_start_ns,
             part_end_ns,
-            self._nobody if peers is None else peers,
+            self._nobody if peers is None else _frozen(peers),
         )
         return np.asarray(self._f[self._slots], dtype=np.float64)
 

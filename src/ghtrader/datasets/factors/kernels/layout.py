@@ -24,7 +24,8 @@ NEED_BOOK, NEED_FLOW, NEED_TRADE, NEED_RETURN, NEED_LIQUIDITY, NEED_CLOCK, NEED_
 # --- f and k: the run's state, a section for each group --------------------------------------------------------------------
 SECTION = 64
 AT_CORE, AT_BOOK, AT_FLOW, AT_TRADE, AT_RETURN, AT_LIQUIDITY, AT_CLOCK, AT_CROSS, AT_REGIME = range(0, 9 * SECTION, SECTION)
-RUN_END = 9 * SECTION
+AT_USER, USER_STATE = 9 * SECTION, 256  # numbers of f for factors declared outside the package
+RUN_END = AT_USER + USER_STATE
 
 # --- k of core: previous quotes, all five levels ------------------------------------------------------------------------
 K_STARTED, K_TS, K_ANCHOR, K_HEAD, K_PTR2, K_PTR10, K_PTR60, K_PTR300, K_IMB, K_FIRST_TS = range(10)
@@ -100,10 +101,11 @@ F0 = ROW - 1
 IMB35_5, IMB35_20, IMB35_60, AUX_OFI10, REGIME1, REGIME2, REGIME3 = range(ROW + 108, ROW + 115)
 N_FACTORS = 115
 ROW_END = ROW + N_FACTORS
+USER_ROW, USER_FACTORS = ROW_END, 32  # factors declared outside the package
 
 # --- f: rings, by row number of the run modulo RING -------------------------------------------------------------------------
-RING_MID, RING_IMPACT, RING_SIGN, RING_FREE = range(ROW_END, ROW_END + 4 * RING, RING)
-SIZE_F = ROW_END + 4 * RING
+RING_MID, RING_IMPACT, RING_SIGN, RING_FREE = range(USER_ROW + USER_FACTORS, USER_ROW + USER_FACTORS + 4 * RING, RING)
+SIZE_F = USER_ROW + USER_FACTORS + 4 * RING
 
 # --- peers: what another instrument showed last, as of the row (array (2, n, SIZE_PEER): the peer, the next main contract) -------
 PEER_AGE_S = 0  # seconds since its snapshot

@@ -28,9 +28,11 @@ from ghtrader.datasets.factors.kernels.layout import (
     ROLL,
     ROW,
     ROW_END,
+    USER_FACTORS,
+    USER_ROW,
 )
 
-__all__ = ["kernel_hash", "run_batch", "step"]
+__all__ = ["kernel_hash", "run_batch", "step", "with_user"]
 
 
 @cache
@@ -43,8 +45,8 @@ def kernel_hash() -> str:
     return digest.hexdigest()
 
 
-def _compiled(key: str) -> tuple[Any, Any]:
-    """The two functions; ``key`` is a free variable of both, and so part of the name their compiled code is kept under."""
+def _step(key: str) -> Any:
+    """`step`; ``key`` is a free variable, and so part of the name that its compiled code is kept under."""
 
     @nb.njit(cache=True)
     def step(
@@ -81,6 +83,12 @@ def _compiled(key: str) -> tuple[Any, Any]:
         core.remember(k, bid_px, bid_sz, ask_px, ask_sz, at)
         return True
 
+    return step
+
+
+def _run_batch(key: str) -> Any:
+    """`run_batch`, in the same way. It takes ``step`` from the module: a compiled function as free variable is never found again."""
+
     @nb.njit(cache=True)
     def run_batch(
         f: Any, k: Any, need: int, unit: float,
@@ -97,7 +105,42 @@ def _compiled(key: str) -> tuple[Any, Any]:
                 out[at, column] = f[slots[column]]
         return counted + len(key) * 0
 
-    return step, run_batch
+    return run_batch
+
+
+def with_user(user: Any) -> tuple[Any, Any]:
+    """`step` and `run_batch` with a further compiled function, called on rows that count: ``user(f, k, bid_px, .., ask_sz, at)``.
+
+    The same step serves batch and live. Not kept between processes: what the user's function calls could change unseen.
+    """
+
+    @nb.njit
+    def step_user(
+        f: Any, k: Any, need: int, unit: float, at: int, ts: int, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, *rest: Any
+    ) -> bool:
+        counted = step(f, k, need, unit, at, ts, bid_px, bid_sz, ask_px, ask_sz, *rest)
+        f[USER_ROW : USER_ROW + USER_FACTORS] = np.nan
+        if counted:
+            user(f, k, bid_px, bid_sz, ask_px, ask_sz, at)
+        return bool(counted)
+
+    @nb.njit
+    def run_user(
+        f: Any, k: Any, need: int, unit: float,
+        ts: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: Any, volume: Any, amount: Any, interest: Any,
+        broken: Any, continuous: Any, part: Any, part_start_ns: Any, part_end_ns: Any, peers: Any, slots: Any, out: Any,
+    ) -> int:  # fmt: skip
+        counted = 0
+        for at in range(len(ts)):
+            counted += step_user(
+                f, k, need, unit, at, ts[at], bid_px, bid_sz, ask_px, ask_sz, last[at], volume[at], amount[at], interest[at],
+                broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at], peers,
+            )  # fmt: skip
+            for column in range(len(slots)):
+                out[at, column] = f[slots[column]]
+        return counted
+
+    return step_user, run_user
 
 
 #: ``step`` reads one snapshot, updates the state (f float64, k int64: `layout`) and writes every factor to ``f[ROW:ROW_END]``, NaN
@@ -107,4 +150,5 @@ def _compiled(key: str) -> tuple[Any, Any]:
 #: peer and the next contract; only read where the cross group is needed.
 #: ``run_batch`` does so for every row of a day and keeps ``f[slots]`` in ``out``, float64 (n, len(slots)). It returns how many
 #: rows counted.
-step, run_batch = _compiled(kernel_hash())
+step = _step(kernel_hash())
+run_batch = _run_batch(kernel_hash())

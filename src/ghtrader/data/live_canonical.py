@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,7 @@ class LiveRows:
         )
 
     @property
-    def arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """What the kernel writes, in its order."""
         return (
             self.ts_ns, self.bid_px, self.bid_sz, self.ask_px, self.ask_sz, self.last_px, self.limits, self.counters,
@@ -167,13 +168,13 @@ class LiveCanonical:
         self._facts_of = lru_cache(maxsize=64)(self._look_up)
         self._bracket = (0, 0)
         self._facts: DayFacts | None = None
-        self._state = (
+        self._state: tuple[Any, ...] = (
             np.full(live_kernel.SIZE_K, live_kernel.NO_STAMP, dtype=np.int64),
             np.zeros(1),
             np.empty((live_kernel.SAME_STAMP_ROWS, live_kernel.N_MARKET)),
             np.empty(live_kernel.N_MARKET),
         )
-        self._kernel_facts: tuple[object, ...] = ()
+        self._kernel_facts: tuple[Any, ...] = ()
         self.row = LiveRows.empty(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
         self._out = self.row.arrays
 
@@ -205,8 +206,8 @@ class LiveCanonical:
             day, bracket = trading_day_bracket(ts_ns, self._product, self._calendar, self._instruments)
             self._facts = self.facts(day)
             self._bracket, self._kernel_facts = bracket, _for_kernel(self._facts)
-        code: int = live_kernel.classify_row(*self._state, ts_ns, raw, *self._kernel_facts, 0, self._out)
-        return code
+        arguments = (*self._state, ts_ns, raw, *self._kernel_facts, 0, self._out)
+        return int(live_kernel.classify_row(*arguments))
 
     @property
     def row_facts(self) -> DayFacts:
@@ -219,16 +220,17 @@ class LiveCanonical:
         days, index = trading_days_of(ts_ns, self._product, self._calendar, self._instruments)
         facts = [self.facts(day) for day in days]
         numbers = np.array([item.number for item in facts], dtype=np.int64)
-        found = LiveRows.empty(ts_ns, numbers[index] if len(facts) else np.empty(0, dtype=np.int64))
+        found = LiveRows.empty(ts_ns, numbers[index] if facts else np.empty(0, dtype=np.int64))
         edges = np.flatnonzero(np.diff(index)) + 1
         for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(ts_ns)], strict=True):
             if last > first:
                 of_day = _for_kernel(facts[index[first]])
-                live_kernel.classify_rows(*self._state, ts_ns, raw, *of_day, first, last, found.arrays, found.code)
+                arguments = (*self._state, ts_ns, raw, *of_day, first, last, found.arrays, found.code)
+                live_kernel.classify_rows(*arguments)
         return found
 
 
-def _for_kernel(facts: DayFacts) -> tuple[object, ...]:
+def _for_kernel(facts: DayFacts) -> tuple[Any, ...]:
     return (
         facts.number, facts.edges, facts.phases, facts.parts, facts.sessions.first_ns, facts.halved, facts.spec.price_tick
     )  # fmt: skip

@@ -24,7 +24,9 @@ __all__ = ["COLUMNS", "REASON_CODES", "SAME_STAMP_ROWS", "SIZE_K", "classify_row
 #: Columns of a raw row: the 27 market columns, then the limits.
 COLUMNS: Final = (*MARKET_COLUMNS, "upper_limit", "lower_limit")
 N_MARKET: Final = len(MARKET_COLUMNS)
-BID_PX, BID_SZ, ASK_PX, ASK_SZ = (MARKET_COLUMNS.index(f"{name}1") for name in ("bid_price", "bid_volume", "ask_price", "ask_volume"))
+BID_PX, BID_SZ, ASK_PX, ASK_SZ = (
+    MARKET_COLUMNS.index(f"{name}1") for name in ("bid_price", "bid_volume", "ask_price", "ask_volume")
+)
 VOLUME, AMOUNT, OPEN_INTEREST = (MARKET_COLUMNS.index(name) for name in ("volume", "amount", "open_interest"))
 IS_PRICE = np.array([name in PRICE_COLUMNS for name in MARKET_COLUMNS])
 LEVELS: Final = 5
@@ -45,9 +47,9 @@ REASON_CODES: Final = (
 )
 
 # the state: trading day (its number), the run of spaced stamps of that day and of one that has not begun yet, last stamps
-DAY, LAST, SPACED, BELOW, PART, CONTINUOUS, SAME, AHEAD_DAY = range(8)
-RUN, AHEAD_RUN = 8, 11  # each: first and last stamp of the run, what it stands for
-SIZE_K: Final = 14
+DAY, LAST, LAST_RAW, SPACED, BELOW, PART, CONTINUOUS, SAME, AHEAD_DAY = range(9)
+RUN, AHEAD_RUN = 9, 12  # each: first and last stamp of the run, what it stands for
+SIZE_K: Final = 15
 NO_STAMP: Final = -(1 << 62)
 CLOSED, TRADING = int(Phase.CLOSED), int(Phase.CONTINUOUS)
 
@@ -121,7 +123,7 @@ def _ticks(price: float, price_tick: float) -> int:
 def _begin_day(k: Any, highest: Any, day: int) -> None:
     k[DAY] = day
     k[RUN : RUN + 3] = k[AHEAD_RUN : AHEAD_RUN + 3]
-    k[LAST] = k[SPACED] = NO_STAMP
+    k[LAST] = k[LAST_RAW] = k[SPACED] = NO_STAMP
     k[BELOW] = k[SAME] = 0
     k[PART] = k[CONTINUOUS] = -2
     highest[0] = 0.0
@@ -174,10 +176,11 @@ def classify_row(
     if phases[span] == CLOSED:
         no_book = value[BID_SZ] == 0.0 and value[ASK_SZ] == 0.0
         return HEARTBEAT if value[VOLUME] == 0.0 and (stamp < first_ns or no_book) else OUTSIDE
-    if stamp < last:
+    if stamp < last or (not ahead and ts < k[LAST_RAW]):
         return LATE
     if ahead:
         _begin_day(k, highest, day)
+    k[LAST_RAW] = ts
     if stamp > k[LAST]:
         k[LAST], k[SAME] = stamp, 0
     if _seen_before(k, seen, value):

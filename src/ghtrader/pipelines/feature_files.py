@@ -104,6 +104,7 @@ def compute_features(
     params: Path | None = None,
     in_sample: bool = False,
     mapping: Path | None = None,
+    factors: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> FeaturesReport:
     """Compute factors of every row of a tick file into a Parquet file. Memory: a few batches and one trading day.
@@ -112,7 +113,7 @@ def compute_features(
     """
     started = services.clock.monotonic_ns()
     resolved, batches = read_tick_batches(path, symbol=symbol, mapping=None if mapping is None else load_mapping(mapping))
-    plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample)
+    plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample, factors=factors)
     progress.start("features", 0)
     with FeatureWriter(out, plan, services.tool_version) as writer:
         for frame in feature_frames(plan, batches, until=until):

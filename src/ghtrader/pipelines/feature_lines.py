@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -111,7 +112,8 @@ class TickLines:
         if not text:
             raise SchemaError("the line is empty", hint=LINE_HINT)
         if self._json is None and not text.startswith(b"{"):
-            return self._begin_csv(text)
+            self._begin_csv(text)
+            return None
         self._json = self._header is None
         return self._take(_json_fields(text) if self._json else self._csv_fields(text))
 
@@ -183,8 +185,6 @@ def csv_header(names: tuple[str, ...]) -> bytes:
 
 def csv_answer(names: tuple[str, ...], answer: Answer) -> bytes:
     """One CSV line; absent numbers are empty. Numbers read back bit for bit."""
-    if answer.values is None:
-        cells = [""] * len(names)
-    else:
-        cells = [repr(value) if np.isfinite(value) else "" for value in answer.values.tolist()]
+    values = [math.nan] * len(names) if answer.values is None else answer.values.tolist()
+    cells = [repr(value) if math.isfinite(value) else "" for value in values]
     return (",".join((str(answer.datetime), *cells, answer.dropped, "")) + "\n").encode()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import DataError, SchemaError
 from ghtrader.core.ids import content_hash
 from ghtrader.core.phases import Phase
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_canonical import DayFacts, LiveCanonical
-from ghtrader.data.live_kernel import REASON_CODES
+from ghtrader.data.live_kernel import COLUMNS, REASON_CODES
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.factors.engine import FactorStream
@@ -24,7 +25,7 @@ from ghtrader.datasets.factors.parameters import FittedParameters, parameter_arr
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.services import Services
 
-__all__ = ["Answer", "FeaturePlan", "FeatureSession", "load_fit", "plan_features"]
+__all__ = ["Answer", "FeaturePlan", "FeatureSession", "load_fit", "plan_features", "warm_up"]
 
 F64 = npt.NDArray[np.float64]
 TRADING = int(Phase.CONTINUOUS)
@@ -77,13 +78,23 @@ def load_fit(path: Path) -> FittedParameters:
 
 
 def plan_features(
-    services: Services, symbol: str, set_name: str, *, params: Path | None = None, in_sample: bool = False
+    services: Services,
+    symbol: str,
+    set_name: str,
+    *,
+    params: Path | None = None,
+    in_sample: bool = False,
+    factors: Path | None = None,
 ) -> FeaturePlan:
-    """A plan by the names that people use; raises UsageError and UnknownInstrumentError for unknown ones."""
+    """A plan by the names that people use; ``factors`` declares factors and sets of one's own.
+
+    Raises UsageError and UnknownInstrumentError for unknown names.
+    """
     instruments = InstrumentTable.vendored()
     instruments.product(symbol)
     fit = None if params is None else load_fit(params)
-    return FeaturePlan(symbol, factor_set(set_name), calendar_of(services), instruments, fit, in_sample)
+    chosen = factor_set(set_name, "" if factors is None else str(factors))
+    return FeaturePlan(symbol, chosen, calendar_of(services), instruments, fit, in_sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +161,10 @@ class FeatureSession:
             part_end_ns=facts.ends[part],
         )
         return Answer(stamp, values, "")
+
+
+def warm_up(plan: FeaturePlan) -> None:
+    """Compile what a session runs, so that the first row is answered as fast as the others. Leaves nothing behind."""
+    day = plan.calendar.previous(plan.calendar.last)
+    half_past_nine = day.stamp_ns + 5400 * NS_PER_S  # midnight UTC is eight o'clock in Shanghai
+    FeatureSession(replace(plan, in_sample=True)).answer(half_past_nine, np.zeros(len(COLUMNS)))

@@ -22,7 +22,7 @@ from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.live_kernel import REASON_CODES
 from ghtrader.data.readers import load_mapping, read_tick_batches
 from ghtrader.pipelines.feature_lines import TickLines, csv_answer, csv_header, json_answer
-from ghtrader.pipelines.feature_session import FeaturePlan, FeatureSession, plan_features
+from ghtrader.pipelines.feature_session import FeaturePlan, FeatureSession, plan_features, warm_up
 from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report
 from ghtrader.pipelines.services import Services
 
@@ -38,13 +38,14 @@ FRAME_ROWS = 16_384
 
 
 class StreamReport(msgspec.Struct, kw_only=True):
-    """Lines that were answered. first_error: what was wrong with the first bad one."""
+    """Lines that were answered. first_error: what was wrong with the first bad one. reader_left: nobody read the last answer."""
 
     lines: int = 0
     computed: int = 0
     dropped: dict[str, int] = {}
     bad: int = 0
     first_error: str = ""
+    reader_left: bool = False
 
 
 class LineAnswers:
@@ -136,25 +137,30 @@ def _skip_rest(source: BinaryIO, line: bytes) -> bytes:
 
 
 def stream_features(plan: FeaturePlan, source: BinaryIO, sink: BinaryIO, *, as_csv: bool = False) -> StreamReport:
-    """Answer every line of ``source`` on ``sink``, each flushed before the next is read, until the input ends or a signal comes.
+    """Answer every line of ``source`` on ``sink``, each flushed before the next is read.
 
-    A reader that closes ``sink`` raises BrokenPipeError. Main thread only (signals).
+    Ends when the input ends, when the reader of ``sink`` leaves, and at SIGTERM or SIGINT (KeyboardInterrupt). Main thread only.
     """
     answers, signals = LineAnswers(plan, as_csv=as_csv), _Signals()
-    with signals.installed():
+    warm_up(plan)
+    with signals.installed(), contextlib.suppress(BrokenPipeError):
+        answers.report.reader_left = True
         if answers.header:
-            sink.write(answers.header)
-            sink.flush()
+            _send(sink, answers.header)
         while line := signals.next_line(source):
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                 line = _skip_rest(source, line)
-            answer = answers.answer(line)
-            if answer:
-                sink.write(answer)
-                sink.flush()
+            _send(sink, answers.answer(line))
+        answers.report.reader_left = False
     if signals.received == signal.SIGINT:
         raise KeyboardInterrupt
     return answers.report
+
+
+def _send(sink: BinaryIO, answer: bytes) -> None:
+    if answer:
+        sink.write(answer)
+        sink.flush()
 
 
 def stream_frames(plan: FeaturePlan, batches: Iterator[pl.DataFrame], *, rows: int = FRAME_ROWS) -> Iterator[pl.DataFrame]:
@@ -189,12 +195,13 @@ def stream_file(
     params: Path | None = None,
     in_sample: bool = False,
     mapping: Path | None = None,
+    factors: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> FeaturesReport:
     """The line path over a tick file, into a Parquet file laid out as that of `features compute`."""
     started = services.clock.monotonic_ns()
     resolved, batches = read_tick_batches(path, symbol=symbol, mapping=None if mapping is None else load_mapping(mapping))
-    plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample)
+    plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample, factors=factors)
     progress.start("stream", 0)
     with FeatureWriter(out, plan, services.tool_version) as writer:
         for frame in stream_frames(plan, batches):

@@ -117,7 +117,6 @@ class FeatureWriter:
             self._empty.write_parquet(target, metadata=self._metadata)
 
 
-
 def features_report(plan: FeaturePlan, writer: FeatureWriter, *, until: int | None, seconds: float) -> FeaturesReport:
     """The report on a file that was written."""
     lost = sum(writer.dropped.values())

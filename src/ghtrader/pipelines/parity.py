@@ -173,6 +173,7 @@ def certify(
     symbol: str | None = None,
     day: str | None = None,
     params: Path | None = None,
+    factors: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Certificate:
     """Compare the two paths on a recorded file, or on stored days of a series or a contract, and write the certificate.
@@ -182,7 +183,7 @@ def certify(
     """
     started = services.clock.monotonic_ns()
     source = _source(services, path, variety, symbol, day)
-    plan = plan_features(services, source.symbol, set_name, params=params, in_sample=True)
+    plan = plan_features(services, source.symbol, set_name, params=params, in_sample=True, factors=factors)
     progress.start("parity", len(source.files) or len(source.keys))
     compared: list[Compared] = []
     for file in source.files:

@@ -54,7 +54,9 @@ class Compared(msgspec.Struct, kw_only=True):
     first: Mismatch | None = None
 
 
-def _differences(found: Compared, column: str, batch: npt.NDArray[Any], stream: npt.NDArray[Any], different: npt.NDArray[np.bool_]) -> None:
+def _differences(
+    found: Compared, column: str, batch: npt.NDArray[Any], stream: npt.NDArray[Any], different: npt.NDArray[np.bool_]
+) -> None:
     """Count where a column differs; note the first."""
     count = int(np.count_nonzero(different))
     row = int(np.argmax(different)) if count else 0
@@ -72,7 +74,8 @@ def _plain(value: Any) -> float | str | int | None:
 
 def _bits_differ(batch: F64, stream: F64) -> npt.NDArray[np.bool_]:
     both_absent = np.isnan(batch) & np.isnan(stream)
-    return (np.ascontiguousarray(batch).view(np.int64) != np.ascontiguousarray(stream).view(np.int64)) & ~both_absent
+    different: npt.NDArray[np.bool_] = np.ascontiguousarray(batch).view(np.int64) != np.ascontiguousarray(stream).view(np.int64)
+    return different & ~both_absent
 
 
 def compare_values(found: Compared, names: Sequence[str], batch: F64, stream: F64) -> None:
@@ -117,9 +120,7 @@ def compare_file(plan: FeaturePlan, path: Path) -> Compared:
     return found
 
 
-def stream_day(
-    ticks: DayTicks, sessions: DaySessions, plan: FeaturePlan, *, params: F64, history: F64
-) -> tuple[F64, DaySummary]:
+def stream_day(ticks: DayTicks, sessions: DaySessions, plan: FeaturePlan, *, params: F64, history: F64) -> tuple[F64, DaySummary]:
     """A stored day tick by tick, as a live process goes through it."""
     live = FactorStream(plan.chosen, tick_value_cny=ticks.price_tick * ticks.multiplier, params=params, history=history)
     starts, ends = part_starts(ticks, sessions), part_ends(ticks, sessions)
@@ -173,5 +174,3 @@ def compare_stored(
         results.append(found)
         progress.advance(note=found.name)
     return results
-
-

@@ -46,7 +46,9 @@ def slow_label(ticks: DayTicks, row: int, horizon: Horizon) -> tuple[float, int]
         if end == last or ticks.phase[end + 1] != 3 or ticks.break_before[end + 1]:
             if ticks.gap_after[end] == GAP_FOLLOWS:
                 return np.nan, VoidReason.GAP
-            if end == last or ticks.phase[end + 1] != 3:
+            if not (ticks.phase[end + 1 :] == 3).any():
+                return np.nan, VoidReason.END
+            if ticks.phase[end + 1] != 3:
                 return np.nan, VoidReason.BREAK
             if ticks.segment_id[end + 1] != ticks.segment_id[end]:
                 return np.nan, VoidReason.ROLL
@@ -63,6 +65,7 @@ def slow_label(ticks: DayTicks, row: int, horizon: Horizon) -> tuple[float, int]
 
 
 def rough(ticks: DayTicks) -> DayTicks:
+    """Pieces of a day with gaps, breaks, a roll, empty sides and limit-locks strewn in."""
     rng = np.random.default_rng(3)
     part = ticks.rows(np.r_[0:1500, 14_000:15_200, 27_000:28_000])
     follows = np.where(rng.random(len(part)) < 0.002, GAP_FOLLOWS, NO_GAP).astype(np.int8)

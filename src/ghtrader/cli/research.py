@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ghtrader.cli.datasets import show_days
+from ghtrader.cli.build import show_days
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.clock import iso_utc

@@ -59,9 +59,15 @@ VERBS: dict[str, Verb] = {
         "features_app",
         "Factors: the catalogue, computing them from ticks or a live stream, parity.",
     ),
+    "labels": Verb(
+        "Research",
+        "ghtrader.cli.labels",
+        "labels_app",
+        "Labels of any tick file, and what each of them means.",
+    ),
     "build": Verb(
         "Research",
-        "ghtrader.cli.datasets",
+        "ghtrader.cli.build",
         "build_app",
         "Compute factors and labels of stored days.",
     ),

@@ -22,7 +22,7 @@ from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS, direction_label
 
 __all__ = ["DatasetStore", "build_day", "build_identity"]
 
-LABEL_VERSION = 2
+LABEL_VERSION = 3
 ARRAYS = ("ts_ns", "part", "break_before", "mid_ticks", "factors", "y", "void", "eligible")
 
 

@@ -38,10 +38,11 @@ class VoidReason(IntEnum):
     ONE_SIDED = 2  # no two-sided, uncrossed book at the row
     ONE_SIDED_AHEAD = 3  # none at the horizon's end
     AFTER_BREAK = 4  # first snapshot after a session break, a ledger gap or a roll
-    BREAK = 5  # the horizon crosses a session break or the end of the data
+    BREAK = 5  # the horizon crosses a session break
     GAP = 6  # the horizon crosses a ledger gap
     ROLL = 7  # the horizon crosses a change of the underlying contract
     LIMIT_LOCK = 8  # the book is locked at a price limit, here or at the horizon's end
+    END = 9  # the horizon crosses the end of the trading day, or of the data
 
 
 @dataclass(frozen=True, slots=True)

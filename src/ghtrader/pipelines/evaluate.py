@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import UsageError
 from ghtrader.core.ids import short_id
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.day_dataset import DayDataset, Horizon, present_factors
+from ghtrader.datasets.labels.spec import parse_horizon
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
 from ghtrader.pipelines.services import Settings
@@ -126,17 +126,6 @@ class Scores:
     threshold: dict[str, float]
 
 
-def parse_horizon(text: str) -> Horizon:
-    """``50t`` or ``25s`` as a horizon.
-
-    >>> parse_horizon("25s")
-    Horizon(unit='seconds', length=25)
-    """
-    if not text[:-1].isdigit() or text[-1:] not in ("t", "s"):
-        raise UsageError(f"no horizon {text!r}", hint="write 50t for snapshots, 25s for seconds")
-    return Horizon("ticks" if text[-1] == "t" else "seconds", int(text[:-1]))
-
-
 def evaluation_inputs(datasets: Sequence[DayDataset], settings: JudgeSettings) -> dict[str, Any]:
     """What names an evaluation: builds, settings, folds and code."""
     return {
@@ -186,9 +175,8 @@ def evaluate(
             metrics += found
             thetas[name] = fitted[-1].theta
             cards += [_card(item, certificate) for item in fitted]
-            if artifacts is not None:
-                for item in fitted:
-                    _store_artefact(artifacts, _card(item, certificate), item, datasets, settings, found)
+            for item in fitted:
+                _store_artefact(artifacts, _card(item, certificate), item, datasets, settings, found)
             if model == "prior":
                 continue
             if headline:
@@ -276,14 +264,16 @@ def _card(fitted: FittedFold, certificate: str) -> ModelCard:
 
 
 def _store_artefact(
-    artifacts: Path,
+    artifacts: Path | None,
     card: ModelCard,
     fitted: FittedFold,
     datasets: Sequence[DayDataset],
     settings: JudgeSettings,
     metrics: Sequence[Metric],
 ) -> None:
-    """``artifacts/models/HASH/``: the artefact once, its card as of the latest evaluation."""
+    """``artifacts/models/HASH/``: the artefact once, its card as of the latest evaluation. None: nowhere."""
+    if artifacts is None:
+        return
     used = {*fitted.fold.train_days, *fitted.fold.test_days}
     stored = StoredCard(
         card=card,

@@ -1,4 +1,4 @@
-"""`ghtrader build`."""
+"""`ghtrader build`: factors and labels of stored days."""
 
 from __future__ import annotations
 

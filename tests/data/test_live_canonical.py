@@ -94,6 +94,12 @@ def test_a_wild_stamp_of_a_dropped_row_stops_nothing() -> None:
     assert [REASON_CODES[code] for code in verdicts] == ["", "impossible", "outside_session", "", "late_row"]
 
 
+def test_a_row_of_the_same_millisecond_that_comes_after_a_later_one_is_late() -> None:
+    canonical, start = live(), int(ANCHORS[1])
+    codes = [canonical.push(start + offset, row(volume=volume)) for offset, volume in ((0, 10.0), (1_024, 11.0), (24, 12.0))]
+    assert [REASON_CODES[code] for code in codes] == ["", "", "late_row"]
+
+
 def test_of_a_fallen_volume_the_eleventh_row_is_believed() -> None:
     canonical, start = live(), int(ANCHORS[1])
     canonical.push(start, row())

@@ -106,6 +106,10 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(cli: Cli, tmp_path: Pa
     )
     assert "columns missing" in answer["message"]
     assert not (tmp_path / "o.parquet").exists()
+    (tmp_path / "t.parquet").write_bytes(DAY.read_bytes())
+    for verb in (("compute",), ("stream", "--ticks")):
+        cli.json("features", *verb, str(tmp_path / "t.parquet"), "--symbol", SYMBOL, "--out", str(tmp_path / "t.parquet"), code=2)
+    assert (tmp_path / "t.parquet").read_bytes() == DAY.read_bytes()
 
 
 def test_a_card_is_shown(cli: Cli) -> None:

@@ -115,7 +115,11 @@ class Live:
     def __init__(self, cli: Cli) -> None:
         command = [sys.executable, "-m", "ghtrader.app", "features", "stream", "--set", "minimal16", "--symbol", "SHFE.rb2510"]
         self.process = subprocess.Popen(
-            command, env=cli.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env={**cli.environment, "PYTHONUNBUFFERED": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

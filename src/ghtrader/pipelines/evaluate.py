@@ -174,9 +174,7 @@ def evaluate(
             found, reliability = judge(oof, prior, replicates=settings.replicates, seed=settings.seed)
             metrics += found
             thetas[name] = fitted[-1].theta
-            cards += [_card(item, certificate) for item in fitted]
-            for item in fitted:
-                _store_artefact(artifacts, _card(item, certificate), item, datasets, settings, found)
+            cards += [_stored_card(artifacts, item, certificate, datasets, settings, found) for item in fitted]
             if model == "prior":
                 continue
             if headline:
@@ -263,17 +261,18 @@ def _card(fitted: FittedFold, certificate: str) -> ModelCard:
     )
 
 
-def _store_artefact(
+def _stored_card(
     artifacts: Path | None,
-    card: ModelCard,
     fitted: FittedFold,
+    certificate: str,
     datasets: Sequence[DayDataset],
     settings: JudgeSettings,
     metrics: Sequence[Metric],
-) -> None:
-    """``artifacts/models/HASH/``: the artefact once, its card as of the latest evaluation. None: nowhere."""
+) -> ModelCard:
+    """The fold's card; in ``artifacts/models/HASH/`` the artefact once, its card as of the latest evaluation (None: nowhere)."""
+    card = _card(fitted, certificate)
     if artifacts is None:
-        return
+        return card
     used = {*fitted.fold.train_days, *fitted.fold.test_days}
     stored = StoredCard(
         card=card,
@@ -289,6 +288,7 @@ def _store_artefact(
     if not (folder / "model.bin").exists():
         write_atomically(folder / "model.bin", fitted.predictor.to_bytes())
     write_atomically(folder / "card.json", msgspec.json.format(msgspec.json.encode(stored), indent=1))
+    return card
 
 
 def _scores(datasets: Sequence[DayDataset], fitted: Sequence[FittedFold]) -> Scores:

@@ -17,7 +17,7 @@ from ghtrader.data.readers import load_mapping, read_tick_batches
 from ghtrader.datasets.factors.engine import compute_day
 from ghtrader.datasets.factors.history import DaySummary, history_array
 from ghtrader.pipelines.feature_session import FeaturePlan, plan_features
-from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report
+from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report, require_another_file
 from ghtrader.pipelines.services import Services
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def compute_features(
     Raises DataError for a file that cannot be read, CalendarError for stamps of days that nobody knows.
     """
     started = services.clock.monotonic_ns()
+    require_another_file(path, out)
     resolved, batches = read_tick_batches(path, symbol=symbol, mapping=None if mapping is None else load_mapping(mapping))
     plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample, factors=factors)
     progress.start("features", 0)

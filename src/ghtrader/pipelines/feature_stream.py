@@ -23,7 +23,7 @@ from ghtrader.data.live_kernel import REASON_CODES
 from ghtrader.data.readers import load_mapping, read_tick_batches
 from ghtrader.pipelines.feature_lines import TickLines, csv_answer, csv_header, json_answer
 from ghtrader.pipelines.feature_session import FeaturePlan, FeatureSession, plan_features, warm_up
-from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report
+from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report, require_another_file
 from ghtrader.pipelines.services import Services
 
 if TYPE_CHECKING:
@@ -158,9 +158,10 @@ def stream_features(plan: FeaturePlan, source: BinaryIO, sink: BinaryIO, *, as_c
 
 
 def _send(sink: BinaryIO, answer: bytes) -> None:
-    if answer:
-        sink.write(answer)
-        sink.flush()
+    left = memoryview(answer)
+    while left:  # an unbuffered stream may take a part only
+        left = left[sink.write(left) :]
+    sink.flush()
 
 
 def stream_frames(plan: FeaturePlan, batches: Iterator[pl.DataFrame], *, rows: int = FRAME_ROWS) -> Iterator[pl.DataFrame]:
@@ -200,6 +201,7 @@ def stream_file(
 ) -> FeaturesReport:
     """The line path over a tick file, into a Parquet file laid out as that of `features compute`."""
     started = services.clock.monotonic_ns()
+    require_another_file(path, out)
     resolved, batches = read_tick_batches(path, symbol=symbol, mapping=None if mapping is None else load_mapping(mapping))
     plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample, factors=factors)
     progress.start("stream", 0)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ghtrader.core.errors import StoreError
+from ghtrader.core.errors import StoreError, UsageError
 from ghtrader.data.atomic import write_atomically
 from ghtrader.data.live_kernel import REASON_CODES
 from ghtrader.pipelines.feature_session import FeaturePlan
@@ -20,7 +20,7 @@ from ghtrader.pipelines.stages import code_hash
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CODE_ROOMS", "FeatureWriter", "FeaturesReport", "feature_frame", "features_report"]
+__all__ = ["CODE_ROOMS", "FeatureWriter", "FeaturesReport", "feature_frame", "features_report", "require_another_file"]
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -134,3 +134,9 @@ def features_report(plan: FeaturePlan, writer: FeatureWriter, *, until: int | No
         until=until or 0,
         seconds=seconds,
     )
+
+
+def require_another_file(path: Path, out: Path) -> None:
+    """Raise UsageError where the output would replace the input."""
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UsageError(f"--out {out} is the input itself", hint="--out features.parquet", path=str(out))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ghtrader.cli.feature_report import attach
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.errors import UsageError
@@ -200,3 +201,6 @@ def parity(
         one = found.first_mismatch
         sys.stderr.write(f"error: {one.source} row {one.row} {one.column}: live {one.stream}, batch {one.batch}\n")
         raise typer.Exit(DATA_ERROR)
+
+
+attach(features_app)

@@ -79,7 +79,7 @@ def _step(key: str) -> Any:
         if need & NEED_CROSS:
             cross.update(f, k, peers, at)
         if need & NEED_REGIME:
-            regime.update(f, k)
+            regime.update(f)
         core.remember(k, bid_px, bid_sz, ask_px, ask_sz, at)
         return True
 

@@ -119,12 +119,10 @@ class RayWorkers:
     def close(self) -> None:
         """End driver and cluster: its input ends, then it is terminated, then killed."""
         self._hang_up()
-        for end in (lambda: None, self._process.terminate):
-            end()
+        for end in (self._process.terminate, self._process.kill):
             try:
                 self._process.wait(END_TIMEOUT_S)
                 return
             except subprocess.TimeoutExpired:
-                continue
-        self._process.kill()
+                end()
         self._process.wait()

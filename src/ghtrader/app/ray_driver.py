@@ -6,6 +6,7 @@ its input does, so a killed command leaves no cluster behind.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import shutil
@@ -15,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,9 +24,10 @@ import msgspec
 from ghtrader.app.build_workers import answers_only, died
 from ghtrader.app.paths import resolve_paths
 from ghtrader.app.ray_cluster import DriverMessage
-from ghtrader.app.services import AppServices, prepare_process
+from ghtrader.app.ray_task import build_on_node
+from ghtrader.app.services import prepare_process
 from ghtrader.core.errors import GhtraderError, StoreError
-from ghtrader.pipelines.build_day import DayBuilder
+from ghtrader.pipelines.build_day import failed
 from ghtrader.ports.build_worker import BuildOutcome, BuildTask
 
 __all__ = ["main"]
@@ -46,34 +48,16 @@ OWN_CLUSTER = {
 TOLD = ("GHTRADER_", "NUMBA_CACHE_DIR")
 
 
-@cache
-def _builder(environment: tuple[tuple[str, str], ...], overrides: tuple[tuple[str, str], ...], node: str) -> DayBuilder:
-    """This worker's builder, made once."""
-    values = {**os.environ, **dict(environment)}
-    paths = resolve_paths(values)
-    prepare_process(paths, values)
-    return DayBuilder(AppServices(paths, values, dict(overrides)), node)
-
-
-def _build(task: bytes, environment: tuple[tuple[str, str], ...], overrides: tuple[tuple[str, str], ...]) -> bytes:
-    """On a node: build the day, answer the outcome."""
-    import ray
-
-    node = ray.get_runtime_context().get_node_id()
-    outcome = _builder(environment, overrides, node).run(msgspec.json.decode(task, type=BuildTask))
-    return msgspec.json.encode(outcome)
-
-
 @contextmanager
 def _own_cluster() -> Iterator[str]:
     """Two nodes on this machine, in a folder with a short path (sockets allow no long ones)."""
     folder = tempfile.mkdtemp(prefix="ghr", dir="/tmp")
     os.environ["RAY_TMPDIR"] = folder
-    os.mkdir(f"{folder}/ray")
+    Path(folder, "ray").mkdir()
     try:
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=False)
+        cluster: Any = Cluster(initialize_head=False)
         try:
             for index in range(NODES):
                 head = {"include_dashboard": False, "temp_dir": f"{folder}/ray"} if index == 0 else {}
@@ -97,9 +81,9 @@ class _Driver:
     def __init__(self, count: int, overrides: dict[str, str]) -> None:
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         told = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(TOLD)))
-        remote = ray.remote(num_cpus=1, max_retries=0)(_build)
+        remote = ray.remote(num_cpus=1, max_retries=0)(build_on_node)
         self._start: Callable[[bytes, Any], Any] = lambda task, strategy: remote.options(scheduling_strategy=strategy).remote(
             task, told, tuple(sorted(overrides.items()))
         )
@@ -132,6 +116,8 @@ class _Driver:
             task, _ = self._flying.pop(reference)
             try:
                 found.append(msgspec.json.decode(self._ray.get(reference), type=BuildOutcome))
+            except self._ray.exceptions.RayTaskError as error:
+                found.append(failed(task, StoreError(f"on a node: {str(error).strip().splitlines()[-1]}", hint="report it")))
             except self._ray.exceptions.RayError as error:
                 found.append(died(task, f"a node or a worker of the cluster died: {type(error).__name__}"))
         return found
@@ -166,7 +152,7 @@ def _up(stack: ExitStack, address: str) -> GhtraderError | None:
     import ray
 
     try:
-        ray.init(address=place, log_to_driver=False, logging_level="ERROR", namespace="ghtrader")
+        ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, namespace="ghtrader")
     except (ConnectionError, RuntimeError, ValueError) as error:
         hint = "check --address or GHTRADER_RAY_ADDRESS; without one a cluster is started here"
         return StoreError(f"no Ray cluster at {place}: {error}", hint=hint)

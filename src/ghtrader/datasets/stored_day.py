@@ -103,4 +103,4 @@ def _feed(digest: hashlib._Hash, values: npt.NDArray[np.generic]) -> None:
         values = np.where(np.isnan(values), np.nan, values)
     little = values.dtype.newbyteorder("<")
     digest.update(f"{little.str}{values.shape}".encode())
-    digest.update(memoryview(np.ascontiguousarray(values, dtype=little)).cast("B"))
+    digest.update(np.ascontiguousarray(values, dtype=little).data)

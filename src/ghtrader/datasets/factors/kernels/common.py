@@ -7,7 +7,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from ghtrader.datasets.factors.kernels.layout import K_HEAD, RING, RING_TS
+from ghtrader.datasets.factors.kernels.layout import K_HEAD, MASK, RING, RING_TS
 
 __all__ = ["as_of", "clip", "flow", "imbalance", "level", "ratio", "sign"]
 
@@ -43,12 +43,12 @@ def as_of(k: Any, pointer: int, target_ns: int) -> int:
     """Ring position of the run's last row at or before a moment; -1 while the run is younger. ``k[pointer]`` follows it."""
     head = k[K_HEAD]
     at = max(k[pointer], head - RING)
-    if k[RING_TS + at % RING] > target_ns:
+    if k[RING_TS + (at & MASK)] > target_ns:
         return -1
-    while at + 1 < head and k[RING_TS + (at + 1) % RING] <= target_ns:
+    while at + 1 < head and k[RING_TS + ((at + 1) & MASK)] <= target_ns:
         at += 1
     k[pointer] = at
-    return int(at % RING)
+    return int(at & MASK)
 
 
 @nb.njit(cache=False)

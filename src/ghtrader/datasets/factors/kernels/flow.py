@@ -49,7 +49,7 @@ K_BEGUN = AT_FLOW
 FORGETTING = 0.99
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _better(k: Any, old_px: int, direction: int, price: int, start: int) -> int:
     """The previous side's first level, from ``start`` on, that is there and not better than a price; 5 where all are better."""
     index = start
@@ -58,7 +58,7 @@ def _better(k: Any, old_px: int, direction: int, price: int, start: int) -> int:
     return index
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _change(k: Any, old_px: int, old_sz: int, index: int, price: int, lots: int) -> float:
     """Lots at a price now minus before; 0 where the price lies beyond what the previous book showed."""
     if index == 5:
@@ -66,7 +66,7 @@ def _change(k: Any, old_px: int, old_sz: int, index: int, price: int, lots: int)
     return float(lots - k[old_sz + index]) if k[old_px + index] == price else float(lots)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """Order flow of levels 2-5 by price: F26 to F29."""
     bid_at = ask_at = 0
@@ -91,7 +91,7 @@ def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: 
         f[F25 + index] = ratio(flow(f, S_OFI + index, f[X_W5], event), f[S_DEPTH + index], np.nan)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _surprise(f: Any) -> float:
     """The event minus what the previous one predicts (F36, in lots)."""
     event, before = f[X_E1], f[S_EVENT]
@@ -102,14 +102,14 @@ def _surprise(f: Any) -> float:
     return float(surprise)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _shown(f: Any, at: int, added: float, removed: float) -> float:
     """Share of added lots in all that came and went at the best level (F37, one side)."""
     came, went = flow(f, at, f[X_W10], added), flow(f, at + 1, f[X_W10], removed)
     return ratio(came, came + went, 0.0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _orders(f: Any, at: int, better: int, change: float, lots: float, before: float) -> None:
     """Lots that limit orders added and cancellations took at the best level of one side (F38, F40).
 
@@ -122,7 +122,7 @@ def _orders(f: Any, at: int, better: int, change: float, lots: float, before: fl
     flow(f, at + 1, f[X_W5], cancelled)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     """What changed at the best levels, by side: the flows of F38 to F41."""
     bid_lots, ask_lots, old_bid_lots, old_ask_lots = f[X_BID_SZ], f[X_ASK_SZ], float(k[K_BID_SZ]), float(k[K_ASK_SZ])
@@ -132,7 +132,7 @@ def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     _orders(f, S_ADDED_A, better_ask, ask_lots - old_ask_lots + bought, ask_lots, old_ask_lots - bought)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, inline="always")
 def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """A row that counts, after the core."""
     per_depth = 1.0 / f[X_DEPTH1]

@@ -26,6 +26,7 @@ from ghtrader.app.paths import resolve_paths
 from ghtrader.app.ray_cluster import DriverMessage
 from ghtrader.app.ray_task import build_on_node
 from ghtrader.app.services import prepare_process
+from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import GhtraderError, StoreError
 from ghtrader.pipelines.build_day import failed
 from ghtrader.ports.build_worker import BuildOutcome, BuildTask
@@ -35,6 +36,7 @@ __all__ = ["main"]
 NODES = 2
 OBJECT_STORE_BYTES = 80 << 20
 POLL_S = 0.1
+LOOK_S = 1.0
 #: Before Ray is imported: no telemetry, no proxy, the loopback address as that of every node, no event log, quick news of dead nodes.
 OWN_CLUSTER = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -88,6 +90,8 @@ class _Driver:
             task, told, tuple(sorted(overrides.items()))
         )
         self._flying: dict[Any, tuple[BuildTask, str]] = {}
+        self._own = ray.get_runtime_context().get_node_id()
+        self._looked = Deadline(LOOK_S)
         cores = int(sum(node["Resources"].get("CPU", 0) for node in self._nodes()))
         self.capacity = min(count, cores) if count else cores
         if not self.capacity:
@@ -95,6 +99,14 @@ class _Driver:
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0)]
+
+    def require_own_node(self) -> None:
+        """Raise StoreError when this driver's node died: the others take no more tasks from it."""
+        if not self._looked.passed:
+            return
+        self._looked = Deadline(LOOK_S)
+        if self._own not in {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}:
+            raise StoreError("the node of the cluster's driver died", retryable=True)
 
     def give(self, task: BuildTask) -> None:
         """Start a task on the node with the fewest; another one takes it should that node die before."""
@@ -127,6 +139,7 @@ def _serve(driver: _Driver, tasks: queue.Queue[BuildTask | None], say: Callable[
     """Until the input ends."""
     say(DriverMessage(capacity=driver.capacity))
     while True:
+        driver.require_own_node()
         for outcome in driver.outcomes():
             say(DriverMessage(outcome=outcome))
         try:
@@ -183,7 +196,8 @@ def main(arguments: list[str]) -> None:
         try:
             _serve(_Driver(int(count), overrides), tasks, say)
         except GhtraderError as refused:
-            say(DriverMessage(error=refused.as_dict()))
+            if not refused.retryable:  # else the command sees this process end, starts another one and gives its tasks again
+                say(DriverMessage(error=refused.as_dict()))
 
 
 if __name__ == "__main__":

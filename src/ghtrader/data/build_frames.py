@@ -49,7 +49,7 @@ def not_built(key: BuildKey) -> DataError:
     """The error for a build that is not there."""
     return DataError(
         f"{key.symbol} {key.trading_day} was not built in the dataset {key.dataset}",
-        hint="ghtrader build --var VAR --dataset " + key.dataset,
+        hint=f"ghtrader build --var VAR --dataset {key.dataset}",
         symbol=key.symbol,
         day=key.trading_day.iso,
     )

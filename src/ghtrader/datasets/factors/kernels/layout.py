@@ -11,6 +11,7 @@ __all__ = ["NO_PRICE", "N_FACTORS", "RING"]
 
 NO_PRICE = -(1 << 40)
 RING = 2048
+MASK = RING - 1  # place & MASK is place % RING, without a division
 LN2 = 0.6931471805599453
 NS = 1e9
 #: What lies before a row: nothing, a break (the run ends), another contract (the day's state ends too).

@@ -34,7 +34,7 @@ CARDS = (
     _core("F10", "depth imbalance 1-5", "(sum B - sum A) / (sum B + sum A), levels 1-5, absent ones 0", columns=SIZES5, flip="odd"),
     _book(
         "F11", "distance-weighted imbalance",
-        "(sum w B - sum w A) / (sum w B + sum w A) over present levels, w = 2^-(ticks from the own side's best)",
+        "(sum w B - sum w A) / (sum w B + sum w A) over present levels, w = 2^-|ticks from the own side's best|",
         columns=BOOK5, flip="odd",
     ),
     _core("F12", "micro-price deviation", "(b1 A1 + a1 B1)/(A1 + B1) - m = s I1 / 2", unit="ticks", flip="odd"),

@@ -34,8 +34,8 @@ def _deep(seconds: int, slot: int) -> Factor:
 
 CARDS = (
     _deep(5, IMB35_5), _deep(20, IMB35_20), _deep(60, IMB35_60),
-    _regime("REGIME1", "probability of the quiet state", "filtered P(state 1): a_t ~ (P^T a_(t-1)) N(z_t; mean, sd) per state, z = (ln(F68 + 0.01), ln(1 + flow(dV, 60 s)), s, |F31|), each clipped to "
-            "4 sd of the state; on a run's first row a = start x N", slot=REGIME1 - ROW),
+    _regime("REGIME1", "probability of the quiet state", "filtered P(state 1): a_t, sum 1, proportional to (P^T a_(t-1)) N(z_t; mean, sd) per state, z = (ln(F68 + 0.01), ln(1 + flow(dV, 60 s)), s, |F31|), each (z - mean)/sd clipped to "
+            "[-4, 4]; on a run's first row a = start x N", slot=REGIME1 - ROW),
     _regime("REGIME2", "probability of the usual state", "filtered P(state 2), as REGIME1", slot=REGIME2 - ROW),
     _regime("REGIME3", "probability of the busy state", "filtered P(state 3), as REGIME1", slot=REGIME3 - ROW),
 )  # fmt: skip

@@ -23,9 +23,9 @@ def _deep(level: int) -> Factor:
     return _flow(
         f"F{24 + level}",
         f"order-flow imbalance of level {level}, 5 s",
-        f"flow(e, 5 s) / level((B{level} + A{level})/2, 300 s), e = (B{level} - prev(b{level})) - (A{level} - prev(a{level})), prev(price) = "
-        "lots the previous book showed at that price on that side: 0 at a price better than its deepest shown level (or better than its best) "
-        "where it showed none; a price beyond its deepest shown level counts as unchanged (its term is 0)",
+        f"flow(e, 5 s) / level((B{level} + A{level})/2, 300 s), e = (B{level} - prev(b{level})) - (A{level} - prev(a{level})), 0 on a run's first row; prev(price) = "
+        "of the previous book's levels of that side, the first from the best that is there and not better than the price: its lots where it stands at "
+        "the price, 0 where it is worse; where all are better (the price lies beyond what was shown) the side's term is 0",
         lookback="half-life 5 s",
         columns=BOOK5,
         flip="odd",

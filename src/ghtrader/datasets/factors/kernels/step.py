@@ -65,7 +65,7 @@ def _step(key: str) -> Any:
             return False
         core.update(f, k, ts, bid_px, bid_sz, ask_px, ask_sz, at, last, volume, amount, interest, part_end_ns, unit)
         if need & NEED_BOOK:
-            book.update(f, k, bid_px, bid_sz, ask_px, ask_sz, at)
+            book.update(f, bid_px, bid_sz, ask_px, ask_sz, at)
         if need & NEED_FLOW:
             flow.update(f, k, bid_px, bid_sz, ask_px, ask_sz, at)
         if need & NEED_TRADE:
@@ -79,7 +79,7 @@ def _step(key: str) -> Any:
         if need & NEED_CROSS:
             cross.update(f, k, peers, at)
         if need & NEED_REGIME:
-            regime.update(f, k)
+            regime.update(f)
         core.remember(k, bid_px, bid_sz, ask_px, ask_sz, at)
         return True
 

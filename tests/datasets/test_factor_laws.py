@@ -11,17 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from ghtrader.core.phases import Phase
-from ghtrader.data.day_ticks import NO_PRICE
-from ghtrader.datasets.factors.catalogue import CATALOGUE, SETS, factor_set
-from ghtrader.datasets.factors.declaration import Factor, FactorSet
-from ghtrader.datasets.factors.engine import flip
-from ghtrader.datasets.factors.history import DaySummary
-from ghtrader.datasets.factors.kernels import layout
-from ghtrader.datasets.quality.redundancy import repeated
-from ghtrader.research.truth import day_ticks
-from ghtrader.sim.market.generate import generate_market
 from tests.datasets.factor_cases import (
     COLUMN,
     DECLARED,
@@ -36,6 +25,17 @@ from tests.datasets.factor_cases import (
     some_peers,
 )
 from tests.datasets.reference import reference
+
+from ghtrader.core.phases import Phase
+from ghtrader.data.day_ticks import NO_PRICE
+from ghtrader.datasets.factors.catalogue import CATALOGUE, SETS, factor_set
+from ghtrader.datasets.factors.declaration import Factor, FactorSet
+from ghtrader.datasets.factors.engine import flip
+from ghtrader.datasets.factors.history import DaySummary
+from ghtrader.datasets.factors.kernels import layout
+from ghtrader.datasets.quality.redundancy import repeated
+from ghtrader.research.truth import day_ticks
+from ghtrader.sim.market.generate import generate_market
 
 every_factor = pytest.mark.parametrize("factor", DECLARED, ids=[factor.id for factor in DECLARED])
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from tests.datasets.reference import book, clock, cross, flow, liquidity, regime, returns, trade, whole_day
+from tests.datasets.reference.rows import Columns, Given, contracts
 
 from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.sessions import DaySessions
 from ghtrader.datasets.factors.history import DaySummary
-from tests.datasets.reference import book, clock, cross, flow, liquidity, regime, returns, trade, whole_day
-from tests.datasets.reference.rows import Columns, Given, contracts
 
 __all__ = ["reference"]
 

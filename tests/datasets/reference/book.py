@@ -1,6 +1,6 @@
 """Group A: book shape."""
 
-# ruff: noqa: N806, N815 - the letters are those of the cards
+# ruff: noqa: N806 - the letters are those of the cards
 from __future__ import annotations
 
 from tests.datasets.reference.rows import NAN, Columns, Given, Row, Run, best, clip, level, ratio
@@ -21,8 +21,8 @@ def shape(row: Row, given: Given) -> dict[str, float]:
     b1, a1, B, A, m, s, first = best(row.b), best(row.a), row.B, row.A, row.m, row.s, row.imbalance
     bids = [(price, lots) for price, lots in zip(row.b, B, strict=True) if price is not None]
     asks = [(price, lots) for price, lots in zip(row.a, A, strict=True) if price is not None]
-    near_bid = sum(lots * 2.0 ** -(b1 - price) for price, lots in bids)
-    near_ask = sum(lots * 2.0 ** -(price - a1) for price, lots in asks)
+    near_bid = sum(lots * 2.0 ** -abs(b1 - price) for price, lots in bids)
+    near_ask = sum(lots * 2.0 ** -abs(price - a1) for price, lots in asks)
     both = [(b, q, a, r) for b, q, a, r in zip(row.b, B, row.a, A, strict=True) if b is not None and a is not None]
     micro = given.values["micro"]
     x50, x90 = given.values["sweep_lots"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tests.datasets.reference.rows import NAN, Columns, Given, Row, Run, clip
+
 from ghtrader.datasets.factors.kernels.layout import (
     PEER_AGE_S,
     PEER_MICRO,
@@ -16,7 +18,6 @@ from ghtrader.datasets.factors.kernels.layout import (
     PEER_RV60,
     PEER_RV1800,
 )
-from tests.datasets.reference.rows import NAN, Columns, Given, Row, Run, clip
 
 PEER, NEXT = 0, 1
 

@@ -53,11 +53,10 @@ def deep(run: Run, i: int) -> list[float]:
 
 def since(price: int, lots: int, prices: list[int | None], sizes: list[int], side: int) -> float:
     """Lots at a price minus what the previous book showed there; side 1: bids, -1: asks."""
-    shown = {side * old: size for old, size in zip(prices, sizes, strict=True) if old is not None}
-    at = side * price
-    if at in shown:
-        return lots - shown[at]
-    return 0.0 if at < min(shown) else float(lots)
+    for old, size in zip(prices, sizes, strict=True):
+        if old is not None and side * old <= side * price:  # the first that is not better
+            return lots - size if old == price else float(lots)
+    return 0.0
 
 
 def surprise(e1: list[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """Group C: trades and open interest."""
 
-# ruff: noqa: N806, N815 - the letters are those of the cards
+# ruff: noqa: N806 - the letters are those of the cards
 from __future__ import annotations
 
 import math

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ghtrader.datasets.factors.history import DaySummary
-from ghtrader.datasets.factors.kernels.layout import PEER_R10
 from tests.datasets.reference.clock import minute
 from tests.datasets.reference.cross import PEER, seen
 from tests.datasets.reference.rows import NAN, Columns, Given, Run, held_level
+
+from ghtrader.datasets.factors.history import DaySummary
+from ghtrader.datasets.factors.kernels.layout import PEER_R10
 
 BUCKETS, LEAST, BINS = 50, 10, 100
 

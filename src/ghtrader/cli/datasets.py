@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from ghtrader.cli.feature_report import attach
 from ghtrader.cli.render import emit, table
 
 __all__ = ["features_app"]
@@ -39,3 +40,6 @@ def show_feature(factor_id: str, as_json: bool = JSON) -> None:
     fields = ("id", "name", "formula", "unit", "lookback", "columns", "flip", "nan_policy", "group", "version", "source")
     rows = [(field, str(getattr(item, field))) for field in fields]
     emit(item, as_json=as_json, render=lambda console: table(console, "", ("", ""), rows))
+
+
+attach(features_app)

@@ -28,13 +28,13 @@ def reference_page() -> str:
         "",
         *(line.strip() for line in (declare.__doc__ or "").splitlines()[2:]),
         "",
-        "| id | name | formula | unit | lookback | flip | absent | fitted |",
-        "|---|---|---|---|---|---|---|---|",
+        "| id | name | formula | unit | lookback | state | flip | absent | fitted |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for f in CATALOGUE:
         absent = f"{f.nan_policy}; {f.absent_reason}" if f.absent_reason else f.nan_policy
         fitted = f"{', '.join(f.fitted)}; without a fit {f.neutral}" if f.fitted else ""
         flip = f"{f.flip} with {f.partner}" if f.partner else f.flip
-        cells = (f.id, f.name, f.formula, f.unit, f.lookback, flip, absent, fitted)
+        cells = (f.id, f.name, f.formula, f.unit, f.lookback, f.scope, flip, absent, fitted)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

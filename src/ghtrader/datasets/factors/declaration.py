@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Factor", "FactorSet", "Flip", "Needs"]
+__all__ = ["Factor", "FactorSet", "Flip", "Needs", "Scope"]
 
 #: odd: changes sign under a bid/ask flip; even: does not change; swap: exchanges with ``partner``.
 Flip = Literal["odd", "even", "swap"]
 #: What a factor reads beyond the day's own rows: earlier days of the contract, another instrument, the next main contract.
 Needs = Literal["", "history", "peer", "next"]
+#: What a factor's state lives through: a run (it begins anew after every break), or the trading day (it ends with the contract).
+Scope = Literal["run", "day"]
 
 
 class Factor(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True):
     level_exempt: str = ""
     kernel: str = "core"
     reads: tuple[str, ...] = ()
+    scope: Scope = "run"
     user: bool = False
 
 

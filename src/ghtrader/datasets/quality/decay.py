@@ -10,7 +10,9 @@ __all__ = ["HalfLife", "half_life"]
 
 F64 = npt.NDArray[np.float64]
 
-SHORTEST, LONGEST, STEPS = 0.25, 1e5, 400
+STEPS = 400
+#: Half-lives are searched from a quarter of the shortest horizon to four times the longest.
+REACH = 4.0
 MIN_POINTS = 4
 
 
@@ -25,7 +27,8 @@ class HalfLife(msgspec.Struct, frozen=True, kw_only=True):
 def half_life(horizons: F64, ic: F64) -> HalfLife | None:
     """Least-squares fit of ``ic0 2^(-h / half_life)`` to the known ICs; None where no decay can be seen in them.
 
-    None: fewer than four known ICs, all of them 0, or a best fit at either end of the searched range (0.25 to 100,000).
+    None: fewer than four known ICs, all of them 0, or a best fit at either end of the searched range (a
+    quarter of the shortest horizon to four times the longest).
 
     >>> found = half_life(np.array([1.0, 2, 5, 10, 20, 50]), 0.3 * 2.0 ** (-np.array([1.0, 2, 5, 10, 20, 50]) / 12))
     >>> round(found.ic0, 4), round(found.half_life, 3), round(found.r2, 4)
@@ -44,7 +47,7 @@ def half_life(horizons: F64, ic: F64) -> HalfLife | None:
         square = float(curve @ curve)
         return total - float(curve @ z) ** 2 / square if square > 0.0 else total
 
-    grid = np.linspace(np.log(SHORTEST), np.log(LONGEST), STEPS)
+    grid = np.linspace(np.log(h.min() / REACH), np.log(h.max() * REACH), STEPS)
     best = int(np.argmin([loss(point) for point in grid]))
     if best in {0, STEPS - 1}:
         return None

@@ -1,95 +1,20 @@
-"""Figures as inline SVG whose colours are CSS variables, so that one drawing serves light and dark.
-
-Matplotlib draws with sentinel colours; after drawing, each sentinel becomes ``var(--name)`` of the page's style sheet.
-"""
+"""The figures of a run's report."""
 
 from __future__ import annotations
 
-import io
-import re
-from typing import TYPE_CHECKING, Any
-
 from ghtrader.core.clock import NS_PER_S, SHANGHAI
+from ghtrader.pipelines.report.drawing import COLOURS, label_axes, legend, new_figure, svg
 from ghtrader.pipelines.report.model import Curve, DecayPoint, EdgeBar, LabelBalance, MetricRow, ReliabilityCurve
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["alpha_decay", "edge_against_costs", "equity", "interval_plot", "label_balance", "reliability"]
 
-#: sentinel colour -> CSS variable of the page
-COLOURS = {
-    "fg": "#010101",
-    "muted": "#020202",
-    "grid": "#030303",
-    "series1": "#040404",
-    "series2": "#050505",
-    "series3": "#060606",
-    "series4": "#070707",
-    "down": "#080808",
-    "flat": "#090909",
-    "up": "#0a0a0a",
-    "void": "#0b0b0b",
-}
 SERIES = ("series1", "series2", "series3", "series4")
 FILL_MODEL_COLOURS = {"back": "series1", "pro_rata": "series2", "front": "series3", "first": "muted"}
 
 
-def _new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure as MatplotlibFigure
-
-    figure = MatplotlibFigure(figsize=(width, height), layout="constrained")
-    axes = [figure.add_subplot(1, panels, index + 1) for index in range(panels)]
-    figure.patch.set_alpha(0.0)
-    for axis in axes:
-        axis.patch.set_alpha(0.0)
-        axis.tick_params(colors=COLOURS["muted"], labelsize=9, length=3)
-        for side, spine in axis.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color(COLOURS["grid"])
-        axis.grid(visible=True, color=COLOURS["grid"], linewidth=0.6)
-        axis.set_axisbelow(True)
-    return figure, axes
-
-
-def _label(axis: Axes, x: str = "", y: str = "", title: str = "") -> None:
-    axis.set_xlabel(x, color=COLOURS["muted"], fontsize=9)
-    axis.set_ylabel(y, color=COLOURS["muted"], fontsize=9)
-    if title:
-        axis.set_title(title, color=COLOURS["fg"], fontsize=10, loc="left")
-
-
-def _legend(axis: Axes, **options: Any) -> None:
-    legend = axis.legend(fontsize=9, frameon=False, **options)
-    for text in legend.get_texts():
-        text.set_color(COLOURS["fg"])
-
-
-def _svg(figure: Figure, alt: str) -> str:
-    """The figure as an ``<svg>`` element: themable colours, selectable text, equal bytes for equal data."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    # the font named here only sizes the layout; the page's style sheet sets the one that is seen
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt, "font.family": "DejaVu Sans"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    for name, sentinel in COLOURS.items():
-        text = text.replace(sentinel, f"var(--{name})")
-    # ids must not meet those of another figure on the page
-    prefix = "f" + re.sub(r"[^a-z0-9]", "", alt.lower())[:24]
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
-
-
 def label_balance(balances: list[LabelBalance]) -> str:
     """Stacked shares of down, flat, up and void, one bar per horizon."""
-    figure, (axis,) = _new_figure(7.2, 0.45 * len(balances) + 1.0)
+    figure, (axis,) = new_figure(7.2, 0.45 * len(balances) + 1.0)
     names = [balance.horizon for balance in balances][::-1]
     left = [0.0] * len(balances)
     for field in ("down", "flat", "up", "void"):
@@ -101,15 +26,15 @@ def label_balance(balances: list[LabelBalance]) -> str:
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axis.set_xlim(0, 1)
     axis.grid(visible=False)
-    _label(axis, x="share of rows")
-    _legend(axis, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return _svg(figure, "label balance by horizon")
+    label_axes(axis, x="share of rows")
+    legend(axis, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return svg(figure, "label balance by horizon")
 
 
 def interval_plot(rows: list[MetricRow], metric: str, reference: float, title: str) -> str:
     """Estimate and 95 % interval of one metric, a row per model and horizon, beside the value of no skill."""
     chosen = [row for row in rows if row.metric == metric and row.value is not None]
-    figure, (axis,) = _new_figure(7.2, 0.34 * max(len(chosen), 1) + 1.0)
+    figure, (axis,) = new_figure(7.2, 0.34 * max(len(chosen), 1) + 1.0)
     names = [f"{row.model} {row.horizon}" for row in chosen][::-1]
     axis.axvline(reference, color=COLOURS["muted"], linewidth=1.0, linestyle="--")
     for position, row in enumerate(chosen[::-1]):
@@ -119,13 +44,13 @@ def interval_plot(rows: list[MetricRow], metric: str, reference: float, title: s
         axis.plot([row.value], [position], "o", color=COLOURS["series1"], markersize=5)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(-0.6, len(names) - 0.4)
-    _label(axis, title=title)
-    return _svg(figure, title)
+    label_axes(axis, title=title)
+    return svg(figure, title)
 
 
 def alpha_decay(points: list[DecayPoint]) -> str:
     """Information coefficient against the horizon (log scale), with interval bands."""
-    figure, (axis,) = _new_figure(7.2, 3.2)
+    figure, (axis,) = new_figure(7.2, 3.2)
     axis.axhline(0.0, color=COLOURS["muted"], linewidth=1.0)
     for index, model in enumerate(dict.fromkeys(point.model for point in points)):
         mine = [point for point in points if point.model == model]
@@ -137,16 +62,16 @@ def alpha_decay(points: list[DecayPoint]) -> str:
     ticks = sorted({point.horizon_ticks for point in points})
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
-    _label(axis, x="snapshots ahead", y="IC")
+    label_axes(axis, x="snapshots ahead", y="IC")
     if points:
-        _legend(axis)
-    return _svg(figure, "alpha decay: IC by horizon")
+        legend(axis)
+    return svg(figure, "alpha decay: IC by horizon")
 
 
 def reliability(curves: list[ReliabilityCurve]) -> str:
     """Observed frequency against predicted probability, one panel per class."""
     outcomes = list(dict.fromkeys(curve.outcome for curve in curves)) or ["up"]
-    figure, axes = _new_figure(7.2, 2.9, panels=len(outcomes))
+    figure, axes = new_figure(7.2, 2.9, panels=len(outcomes))
     for axis, outcome in zip(axes, outcomes, strict=True):
         mine = [curve for curve in curves if curve.outcome == outcome]
         top = max([0.05, *(max([*curve.predicted, *curve.observed], default=0.0) for curve in mine)]) * 1.05
@@ -156,17 +81,17 @@ def reliability(curves: list[ReliabilityCurve]) -> str:
             axis.plot(curve.predicted, curve.observed, "o-", color=colour, label=curve.model, markersize=3.5, linewidth=1.4)
         axis.set_xlim(0, top)
         axis.set_ylim(0, top)
-        _label(axis, x="predicted", y="observed" if axis is axes[0] else "", title=outcome)
+        label_axes(axis, x="predicted", y="observed" if axis is axes[0] else "", title=outcome)
         if mine and axis is axes[0]:
-            _legend(axis, loc="upper left")
-    return _svg(figure, "reliability of the predicted probabilities")
+            legend(axis, loc="upper left")
+    return svg(figure, "reliability of the predicted probabilities")
 
 
 def equity(curves: list[Curve], policy: str) -> str:
     """Equity of one policy under every fill model, by trade time (nights and breaks taken out)."""
     import datetime as dt
 
-    figure, (axis,) = _new_figure(7.2, 3.2)
+    figure, (axis,) = new_figure(7.2, 3.2)
     axis.axhline(0.0, color=COLOURS["muted"], linewidth=1.0)
     mine = [curve for curve in curves if curve.policy == policy]
     for curve in mine:
@@ -181,15 +106,15 @@ def equity(curves: list[Curve], policy: str) -> str:
     step = max(1, len(seen) // 8)
     shown = list(seen.items())[::step]
     axis.set_xticks([index for _, index in shown], [name for name, _ in shown])
-    _label(axis, x="exchange date (breaks taken out)", y="CNY, 1 lot")
+    label_axes(axis, x="exchange date (breaks taken out)", y="CNY, 1 lot")
     if mine:
-        _legend(axis)
-    return _svg(figure, f"equity of the {policy} policy under the fill models")
+        legend(axis)
+    return svg(figure, f"equity of the {policy} policy under the fill models")
 
 
 def edge_against_costs(edges: list[EdgeBar], cost_taker_ticks: float, cost_passive_ticks: float) -> str:
     """Gross ticks of the strongest signals against the cost of a round trip."""
-    figure, (axis,) = _new_figure(7.2, 3.0)
+    figure, (axis,) = new_figure(7.2, 3.0)
     names = [f"top {edge.share:.0%}" if edge.share >= 0.01 else f"top {edge.share:.1%}" for edge in edges]
     values = [edge.gross_ticks for edge in edges]
     axis.bar(names, values, color=COLOURS["series1"], width=0.55)
@@ -200,6 +125,6 @@ def edge_against_costs(edges: list[EdgeBar], cost_taker_ticks: float, cost_passi
         cost_passive_ticks, color=COLOURS["series3"], linewidth=1.4, linestyle="--", label=f"fees alone {cost_passive_ticks:.2f}"
     )
     axis.axhline(0.0, color=COLOURS["muted"], linewidth=1.0)
-    _label(axis, x="strongest signals by |score|", y="ticks per lot")
-    _legend(axis)
-    return _svg(figure, "gross edge against costs")
+    label_axes(axis, x="strongest signals by |score|", y="ticks per lot")
+    legend(axis)
+    return svg(figure, "gross edge against costs")

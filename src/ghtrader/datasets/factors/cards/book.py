@@ -50,11 +50,11 @@ CARDS = (
     _book(
         "F15", "bid depth against its day", "x - E, x = ln(sum B), E = day level(x), weight 2^(-dt/14,400 s), dt = 0 on a run's first row; "
         "E begins with the previous day's mean of x where the history has it, else with the first x; x is taken in before it is subtracted",
-        unit="ln lots", lookback=DAY, columns=SIZES5[:5], flip="swap", partner="F16",
+        unit="ln lots", lookback=DAY, columns=SIZES5[:5], scope="day", flip="swap", partner="F16",
     ),
     _book(
         "F16", "ask depth against its day", "as F15 with x = ln(sum A)",
-        unit="ln lots", lookback=DAY, columns=SIZES5[5:], flip="swap", partner="F15",
+        unit="ln lots", lookback=DAY, columns=SIZES5[5:], scope="day", flip="swap", partner="F15",
     ),
     _book("F17", "share of depth at the best", "(B1 + A1) / (sum B + sum A)", columns=SIZES5, flip="even"),
     _book(

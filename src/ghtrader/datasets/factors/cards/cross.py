@@ -33,7 +33,7 @@ CARDS = (
     _peer(
         "F104", "residual to the peer", "r - f q before this row's update, r = F60, q = F60 of the peer, f = C/(Q + 1e-6); then C = w C + r q, Q = w Q + q^2, w = 2^(-dt/14,400 s); C, Q "
         "live through the day",
-        unit="ticks", lookback="half-life 4 h of trading", flip="odd", nan=STALE + "; NaN while F60 is on either side",
+        unit="ticks", lookback="half-life 4 h of trading", scope="day", flip="odd", nan=STALE + "; NaN while F60 is on either side",
     ),
     _peer(
         "F105", "lead-lag score", "(P - R) / sqrt(X Y), P = level(q' r), R = level(r' q), X = level(r^2), Y = level(q^2), half-life 600 s, r = dm, q = change of the peer's mid since the run's "

@@ -12,7 +12,7 @@ Where a quantity is undefined on a row, state is untouched and the next weight i
 
 from __future__ import annotations
 
-from ghtrader.datasets.factors.declaration import Factor, Flip, Needs
+from ghtrader.datasets.factors.declaration import Factor, Flip, Needs, Scope
 
 __all__ = ["BOOK1", "BOOK5", "CKS", "SIZES5", "TRADE", "card"]
 
@@ -44,6 +44,7 @@ def card(
     needs: Needs = "",
     absent: str = "",
     exempt: str = "",
+    scope: Scope = "run",
     version: int = 1,
 ) -> Factor:
     """One card; factors with a number know their slot."""
@@ -67,4 +68,5 @@ def card(
         needs=needs,
         absent_reason=absent,
         level_exempt=exempt,
+        scope=scope,
     )

@@ -17,13 +17,13 @@ CARDS = (
     _liquidity(
         "F80", "VPIN", "mean of |bought - sold| / size over the day's last 50 full buckets (NaN below 10), size = previous day's lots / 50; an interval's dV and sv fill "
         "buckets in proportion; buckets go on over breaks",
-        lookback="50 buckets of the day", columns=TRADE, flip="even", nan="NaN until ten buckets of the day are full",
+        lookback="50 buckets of the day", columns=TRADE, scope="day", flip="even", nan="NaN until ten buckets of the day are full",
         source="Easley, Lopez de Prado, O'Hara (2012)", needs="history", absent="needs the volume of the previous trading day",
     ),
     _liquidity(
         "F81", "VPIN percentile", "share of the last five days' F80 values (taken whenever a bucket closed, bins of 0.01) in bins below that of F80, "
         "plus half of its own bin",
-        lookback="five days", columns=TRADE, flip="even", needs="history", absent="needs VPIN values of earlier trading days",
+        lookback="five days", columns=TRADE, scope="day", flip="even", needs="history", absent="needs VPIN values of earlier trading days",
     ),
     _liquidity(
         "F82", "Kyle's lambda", "C / (Q + 1), C = 0.999 C + dm sv, Q = 0.999 Q + sv^2, from 0", unit="ticks/lot", lookback="0.999 per row", columns=TRADE,

@@ -11,6 +11,7 @@ __all__ = ["CARDS"]
 
 _core = partial(card, group="returns", kernel="core")
 _returns = partial(card, group="returns", kernel="returns")
+FULL_RING = "NaN where the window holds more than 2,047 rows, which are not kept"
 WARM = "NaN until the run is that old; state untouched on NaN input"
 
 
@@ -42,7 +43,7 @@ CARDS = (
     _returns("F63", "mid against its average", "m - level(m, 60 s)", unit="ticks", lookback="half-life 60 s", flip="odd"),
     _returns(
         "F64", "position in the range of 5 min, centred", "(m - (max + min)/2) / (max - min) over the run's rows with stamp > t - 300 s; 0 where max = min",
-        lookback="300 s", flip="odd",
+        lookback="300 s", flip="odd", nan=FULL_RING,
     ),
     _returns(
         "F65", "run of mid moves", "number of moves of the mid in a row in one direction, with its sign; rows without a move keep it; 0 before the first",
@@ -72,7 +73,7 @@ CARDS = (
         source="Zhang, Mykland, Ait-Sahalia (2005): two scales",
     ),
     _returns(
-        "F76", "Parkinson range 5 min", "(max - min) / (2 sqrt(ln 2)), max and min as in F64", unit="ticks", lookback="300 s", flip="even",
+        "F76", "Parkinson range 5 min", "(max - min) / (2 sqrt(ln 2)), max and min as in F64", unit="ticks", lookback="300 s", flip="even", nan=FULL_RING,
         source="Parkinson (1980)",
     ),
     _returns(

@@ -55,7 +55,7 @@ CARDS = (
         "F53", "trade size against its day",
         "ln(E / mean), E = level(dV, 60 s) over rows of the run with dV > 0 (weight: the row's own dt), mean = the day's lots over the day's rows with dV > 0, this one "
         "included; 0 before the run's first such row",
-        lookback="half-life 60 s; the day", columns=("volume",), flip="even",
+        lookback="half-life 60 s; the day", columns=("volume",), scope="day", flip="even",
     ),
     _trade(
         "F54", "large print", "1 where dV > x99, else 0", columns=("volume",), lookback="one row", flip="even",

@@ -55,9 +55,9 @@ VERBS: dict[str, Verb] = {
     ),
     "features": Verb(
         "Research",
-        "ghtrader.cli.datasets",
+        "ghtrader.cli.features",
         "features_app",
-        "The catalogue of factors.",
+        "Factors: the catalogue, computing them from ticks or a live stream, parity.",
     ),
     "labels": Verb(
         "Research",

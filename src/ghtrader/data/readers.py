@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from ghtrader.data.schema import LEVELS, MARKET_COLUMNS, OPTIONAL_COLUMNS, PRICE
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnMapping", "SourceTicks", "load_mapping", "read_ticks", "symbol_of_name"]
+__all__ = ["ColumnMapping", "SourceTicks", "field_of_header", "load_mapping", "read_tick_batches", "read_ticks", "symbol_of_name"]
 
 ABSENT_TEXTS = ["#N/A", "-", "", "nan", "NaN", "null", "None", "NA"]
 REQUIRED = (
@@ -39,6 +40,8 @@ REQUIRED = (
 #: Columns of a canonical file that ingest computes itself; read over when a store's own file is imported.
 COMPUTED = {"symbol", "trading_day", "phase", "part", "flags", "row_hash", "underlying_symbol", "segment_id", "schedule_hash"}
 STRIPPED = {"id", "datetime_nano"}
+#: About three trading days of a liquid contract.
+BATCH_ROWS = 131_072
 FIRST_NS = 946_684_800 * NS_PER_S  # 2000-01-01
 LAST_NS = 4_102_444_800 * NS_PER_S  # 2100-01-01
 _SYMBOL_IN_NAME = re.compile(r"^([A-Z]+\.[A-Za-z]+\d{3,4})(?=[._-]|$)")
@@ -116,13 +119,70 @@ def read_ticks(path: Path, *, symbol: str | None = None, mapping: ColumnMapping 
     return SourceTicks(path, resolved, typed, ignored, file_sha256(str(path)), notes)
 
 
+def read_tick_batches(
+    path: Path, *, symbol: str | None = None, mapping: ColumnMapping | None = None, rows: int = BATCH_ROWS
+) -> tuple[str, Iterator[pl.DataFrame]]:
+    """The symbol of a file and its rows as :func:`read_ticks` gives them, about ``rows`` at a time: memory does not grow with it.
+
+    Errors as there; those of a row are raised when its batch is reached.
+    """
+    if not path.is_file():
+        raise DataError(f"no such file: {path}", hint="ghtrader features compute FILE ...", path=str(path))
+    import polars as pl
+
+    try:
+        frame, shaped = _scan_source(path, mapping)
+        head, found = shaped(frame.head(1).collect())
+        if head.is_empty():
+            raise DataError(f"{path.name} holds no rows", hint="check how the file was made", path=str(path))
+        _check_columns(head, path)
+        found = _parquet_symbol(frame, path) if mapping is None and path.suffix == ".parquet" else found
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    resolved = symbol or found or symbol_of_name(path)
+    if not resolved:
+        hint = "give it with --symbol SHFE.rb2510, or name the file SHFE.rb2510.20250605.parquet"
+        raise DataError(f"{path.name} does not say which contract it holds", hint=hint, path=str(path))
+
+    def batches() -> Iterator[pl.DataFrame]:
+        try:
+            for batch in frame.collect_batches(chunk_size=rows, maintain_order=True):
+                source = shaped(batch)[0]
+                yield _two_sided(source, _typed(source, path))
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
+    return resolved, batches()
+
+
+def _scan_source(
+    path: Path, mapping: ColumnMapping | None
+) -> tuple[pl.LazyFrame, Callable[[pl.DataFrame], tuple[pl.DataFrame, str]]]:
+    """A file as a lazy frame, and what turns a batch of it into our columns."""
+    import polars as pl
+
+    if mapping is None and path.suffix == ".parquet":
+        return pl.scan_parquet(path, use_statistics=False), lambda batch: (batch, "")
+    if mapping is None and path.suffix != ".csv":
+        raise SchemaError(f"{path.name}: neither .parquet nor .csv, and no mapping given", hint=FORMATS_HINT, path=str(path))
+    separator = "," if mapping is None else mapping.separator
+    try:
+        frame = pl.scan_csv(path, separator=separator, null_values=ABSENT_TEXTS, infer_schema=False)
+        frame.collect_schema()
+    except pl.exceptions.NoDataError as error:
+        raise DataError(f"{path.name} is empty", hint="check how the file was made", path=str(path)) from error
+    if mapping is None:
+        return frame, lambda batch: _downloader_columns(batch, path)
+    return frame, lambda batch: _mapped_columns(batch, path, mapping)
+
+
 def _read_source(path: Path, mapping: ColumnMapping | None) -> tuple[pl.DataFrame, str]:
     if mapping is not None:
-        return _read_mapped(path, mapping)
+        return _mapped_columns(_read_csv(path, mapping.separator), path, mapping)
     if path.suffix == ".parquet":
         return _read_parquet(path)
     if path.suffix == ".csv":
-        return _read_downloader_csv(path)
+        return _downloader_columns(_read_csv(path, ","), path)
     raise SchemaError(f"{path.name}: neither .parquet nor .csv, and no mapping given", hint=FORMATS_HINT, path=str(path))
 
 
@@ -147,6 +207,16 @@ def symbol_of_name(path: Path) -> str:
     return match[1] if match else ""
 
 
+def field_of_header(name: str) -> str:
+    """A column's name without the contract that a DataDownloader puts before it.
+
+    >>> field_of_header("SHFE.rb2510.bid_price1"), field_of_header("volume")
+    ('bid_price1', 'volume')
+    """
+    match = _TQSDK_COLUMN.match(name)
+    return match["field"] if match else name
+
+
 def _unreadable(path: Path, error: BaseException) -> DataError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return DataError(f"{path.name} cannot be read: {lines[0]}", hint="fetch or export the file again", path=str(path))
@@ -156,15 +226,22 @@ def _read_parquet(path: Path) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
     frame = pl.read_parquet(path, use_statistics=False)
+    return frame, _parquet_symbol(frame.lazy(), path)
+
+
+def _parquet_symbol(frame: pl.LazyFrame, path: Path) -> str:
+    """The one contract of a Parquet file, from its column or its metadata; empty when it does not say."""
+    import polars as pl
+
     symbol = ""
-    if "symbol" in frame.columns:
-        symbols = frame["symbol"].drop_nulls().unique().sort().to_list()
+    if "symbol" in frame.collect_schema():
+        symbols = frame.select(pl.col("symbol").drop_nulls().unique().sort()).collect()["symbol"].to_list()
         if len(symbols) > 1:
             raise DataError(
                 f"{path.name} mixes symbols: {', '.join(map(str, symbols))}", hint="split it by symbol", path=str(path)
             )
         symbol = str(symbols[0]) if symbols else ""
-    return frame, symbol or pl.read_parquet_metadata(path).get("symbol", "")
+    return symbol or pl.read_parquet_metadata(path).get("symbol", "")
 
 
 def _read_csv(path: Path, separator: str) -> pl.DataFrame:
@@ -183,10 +260,10 @@ def _text_time(column: pl.Expr, time_format: str, timezone: str) -> pl.Expr:
     return parsed.dt.replace_time_zone(timezone).dt.convert_time_zone("UTC").cast(pl.Int64)
 
 
-def _read_downloader_csv(path: Path) -> tuple[pl.DataFrame, str]:
+def _downloader_columns(frame: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
+    """A DataDownloader's columns under our names, the stamp as integer; and the contract that its header names."""
     import polars as pl
 
-    frame = _read_csv(path, ",")
     renames: dict[str, str] = {}
     symbols: set[str] = set()
     for name in frame.columns:
@@ -212,13 +289,13 @@ def _read_downloader_csv(path: Path) -> tuple[pl.DataFrame, str]:
     return frame.with_columns(stamps.alias("datetime")).drop("datetime_nano", strict=False), next(iter(symbols), "")
 
 
-def _read_mapped(path: Path, mapping: ColumnMapping) -> tuple[pl.DataFrame, str]:
+def _mapped_columns(frame: pl.DataFrame, path: Path, mapping: ColumnMapping) -> tuple[pl.DataFrame, str]:
+    """A foreign CSV's columns under our names, as its mapping says."""
     import polars as pl
 
     unknown = sorted(set(mapping.columns) - {*MARKET_COLUMNS, *OPTIONAL_COLUMNS})
     if unknown:
         raise SchemaError(f"the mapping names columns that do not exist here: {', '.join(unknown)}", hint=FORMATS_HINT)
-    frame = _read_csv(path, mapping.separator)
     wanted = [mapping.time_column, *mapping.columns.values()]
     missing = [name for name in wanted if name not in frame.columns]
     if missing:

@@ -21,7 +21,9 @@ __all__ = [
     "PhaseWindow",
     "classify",
     "has_night",
+    "phase_edges",
     "sessions_for",
+    "trading_day_bracket",
     "trading_day_of",
     "trading_days_of",
 ]
@@ -138,13 +140,11 @@ def _night_parts(product: str, day: TradingDay, calendar: Calendar, instruments:
     return [PartWindow(SessionPart.NIGHT, _at(evening, start), _at(evening, end)) for start, end in night.windows]
 
 
-def classify(ts_ns: npt.NDArray[np.int64], sessions: DaySessions) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
-    """Phase and part of each stamp; outside every window CLOSED and NONE. ``ts_ns`` int64 (n,), any order.
+def phase_edges(sessions: DaySessions) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
+    """Edges that cut the time line into windows and the closed spans between them; phase and part of each span.
 
-    A break stands between two windows of the day or of the night; between the night session and the morning the market is
-    closed. A break carries no part; an auction carries the part that it opens.
+    Span ``i`` ends before edge ``i``; there is one span more than edges.
     """
-    # edges cut the time line into windows and the closed spans between them; each span has one phase and one part
     edges: list[int] = []
     phases, parts = [Phase.CLOSED], [SessionPart.NONE]
     for window in sessions.windows:
@@ -155,8 +155,18 @@ def classify(ts_ns: npt.NDArray[np.int64], sessions: DaySessions) -> tuple[npt.N
         edges += [window.start_ns, window.end_ns]
         phases += [window.phase, Phase.CLOSED]
         parts += [SessionPart.NONE if window.phase == Phase.BREAK else window.part, SessionPart.NONE]
-    span = np.searchsorted(np.array(edges, dtype=np.int64), ts_ns, side="right")
-    return np.array(phases, dtype=np.uint8)[span], np.array(parts, dtype=np.int8)[span]
+    return np.array(edges, dtype=np.int64), np.array(phases, dtype=np.uint8), np.array(parts, dtype=np.int8)
+
+
+def classify(ts_ns: npt.NDArray[np.int64], sessions: DaySessions) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
+    """Phase and part of each stamp; outside every window CLOSED and NONE. ``ts_ns`` int64 (n,), any order.
+
+    A break stands between two windows of the day or of the night; between the night session and the morning the market is
+    closed. A break carries no part; an auction carries the part that it opens.
+    """
+    edges, phases, parts = phase_edges(sessions)
+    span = np.searchsorted(edges, ts_ns, side="right")
+    return phases[span], parts[span]
 
 
 def trading_days_of(
@@ -212,3 +222,27 @@ def trading_day_of(ts_ns: int, product: str, calendar: Calendar, instruments: In
     """
     days, index = trading_days_of(np.array([ts_ns], dtype=np.int64), product, calendar, instruments)
     return days[int(index[0])]
+
+
+def trading_day_bracket(
+    ts_ns: int, product: str, calendar: Calendar, instruments: InstrumentTable
+) -> tuple[TradingDay, tuple[int, int]]:
+    """The trading day of one stamp, and a stretch around it (from, before) in which every stamp has that day.
+
+    For readers of one stamp after another: they ask again when a stamp leaves the stretch.
+
+    >>> day, (start, end) = trading_day_bracket(
+    ...     1_749_232_800_000_000_000, "SHFE.au", Calendar.vendored(), InstrumentTable.vendored()
+    ... )
+    >>> day, start < 1_749_232_800_000_000_000 < end
+    (TradingDay('2025-06-09'), True)
+    """
+    day = trading_day_of(ts_ns, product, calendar, instruments)
+    shift = SHANGHAI_OFFSET_NS + DAY_NS - EVENING_NS
+    number = (ts_ns + shift) // DAY_NS
+    turn = number * DAY_NS - shift
+    edges = {turn, turn + DAY_NS}
+    for near in _neighbours(calendar.on_or_after(TradingDay(EPOCH + dt.timedelta(days=number))), calendar):
+        for window in sessions_for(product, near, calendar, instruments).windows:
+            edges |= {edge for edge in (window.start_ns, window.end_ns) if turn < edge < turn + DAY_NS}
+    return day, (max(edge for edge in edges if edge <= ts_ns), min(edge for edge in edges if edge > ts_ns))

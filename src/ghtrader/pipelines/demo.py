@@ -284,7 +284,7 @@ def _run_symbol(
     trials = TrialLedger(services.ledger(), services.clock)
     settings = JudgeSettings.from_settings(services.settings())
     data = _prepare(services, space, symbol, files, log, progress)
-    evaluation, scores = run_evaluation(space, data.datasets, settings, stages, trials, progress)
+    evaluation, scores = run_evaluation(space, data.datasets, settings, stages, trials, progress, built=data.built)
     simulation = run_simulation(space, product, data.datasets, evaluation, scores, settings, stages, trials, progress)
     truth = None if market is None else _truth(space, product, market, simulation, settings, stages, trials, progress)
     with log.timed("report"):

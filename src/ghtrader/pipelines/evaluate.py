@@ -69,7 +69,10 @@ class JudgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One fitted fold's identity: family, horizon, fold, theta, rows, artefact hash."""
+    """One fitted fold's identity: family, horizon, fold, theta, rows, artefact hash.
+
+    parity_certificate: hash of the certificate that the factors come out live as they were trained on ("" where nothing is stored).
+    """
 
     model: str
     horizon: str
@@ -80,6 +83,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     train_rows: int
     trade_threshold: float
     artefact: str
+    parity_certificate: str = ""
 
 
 class StoredCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +143,7 @@ def evaluate(
     trials: TrialLedger | None,
     threads: int | None = None,
     strict: bool = True,
+    certificate: str = "",
     progress: Progress = NO_PROGRESS,
 ) -> tuple[Evaluation, Scores]:
     """Fit and judge every model and horizon, walk-forward. Records one trial per model and horizon.
@@ -169,9 +174,7 @@ def evaluate(
             found, reliability = judge(oof, prior, replicates=settings.replicates, seed=settings.seed)
             metrics += found
             thetas[name] = fitted[-1].theta
-            cards += [_card(item) for item in fitted]
-            for item in fitted:
-                _store_artefact(artifacts, item, datasets, settings, found)
+            cards += [_stored_card(artifacts, item, certificate, datasets, settings, found) for item in fitted]
             if model == "prior":
                 continue
             if headline:
@@ -243,7 +246,7 @@ def _fit(
     return fitted
 
 
-def _card(fitted: FittedFold) -> ModelCard:
+def _card(fitted: FittedFold, certificate: str) -> ModelCard:
     return ModelCard(
         model=fitted.family,
         horizon=str(fitted.horizon),
@@ -254,16 +257,23 @@ def _card(fitted: FittedFold) -> ModelCard:
         train_rows=fitted.rows,
         trade_threshold=fitted.trade_threshold,
         artefact=fitted.predictor.artefact_hash,
+        parity_certificate=certificate,
     )
 
 
-def _store_artefact(
-    artifacts: Path | None, fitted: FittedFold, datasets: Sequence[DayDataset], settings: JudgeSettings, metrics: Sequence[Metric]
-) -> None:
-    """``artifacts/models/HASH/``: the artefact once, its card as of the latest evaluation. None: nowhere."""
+def _stored_card(
+    artifacts: Path | None,
+    fitted: FittedFold,
+    certificate: str,
+    datasets: Sequence[DayDataset],
+    settings: JudgeSettings,
+    metrics: Sequence[Metric],
+) -> ModelCard:
+    """The fold's card; in ``artifacts/models/HASH/`` the artefact once, its card as of the latest evaluation (None: nowhere)."""
+    card = _card(fitted, certificate)
     if artifacts is None:
-        return
-    card, used = _card(fitted), {*fitted.fold.train_days, *fitted.fold.test_days}
+        return card
+    used = {*fitted.fold.train_days, *fitted.fold.test_days}
     stored = StoredCard(
         card=card,
         symbol=datasets[0].symbol,
@@ -278,6 +288,7 @@ def _store_artefact(
     if not (folder / "model.bin").exists():
         write_atomically(folder / "model.bin", fitted.predictor.to_bytes())
     write_atomically(folder / "card.json", msgspec.json.format(msgspec.json.encode(stored), indent=1))
+    return card
 
 
 def _scores(datasets: Sequence[DayDataset], fitted: Sequence[FittedFold]) -> Scores:

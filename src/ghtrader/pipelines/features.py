@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ghtrader.datasets.factors.cards import declare
-from ghtrader.datasets.factors.catalogue import CATALOGUE, factor, factor_set
+from ghtrader.datasets.factors.catalogue import CATALOGUE, SETS, factor, factor_set
 from ghtrader.datasets.factors.declaration import Factor
+from ghtrader.datasets.factors.user import user_file
 
-__all__ = ["card", "catalogue", "reference_page"]
-
-
-def catalogue(set_name: str | None = None) -> list[Factor]:
-    """Every declared factor, or those of a named set."""
-    return list(CATALOGUE if set_name is None else factor_set(set_name).factors)
+__all__ = ["card", "card_rows", "catalogue", "reference_page"]
 
 
-def card(factor_id: str) -> Factor:
-    """One factor's declaration."""
-    return factor(factor_id)
+def catalogue(set_name: str | None = None, file: Path | None = None) -> list[Factor]:
+    """Every declared factor, or those of a named set; ``file`` declares factors and sets of one's own."""
+    own = "" if file is None else str(file)
+    if set_name is None:
+        return [*CATALOGUE, *(user_file(own).cards if own else ())]
+    return list(factor_set(set_name, own).factors)
+
+
+def card(factor_id: str, file: Path | None = None) -> Factor:
+    """One factor's declaration, built-in or of a file of one's own."""
+    return factor(factor_id, "" if file is None else str(file))
+
+
+def card_rows(item: Factor) -> list[tuple[str, str]]:
+    """A card line by line, for people: what it is, how it is computed, when it is absent."""
+    flips = {"odd": "odd: changes sign", "even": "even: stays", "swap": f"swaps with {item.partner}"}
+    rows = [
+        ("formula", item.formula),
+        ("unit", item.unit),
+        ("lookback", item.lookback),
+        ("reads", ", ".join(item.columns)),
+        ("bid/ask flip", flips[item.flip]),
+        ("absent", item.nan_policy),
+        ("always absent when", item.absent_reason),
+        ("fitted", ", ".join(item.fitted)),
+        ("without a fit", item.neutral),
+        ("sees a level because", item.level_exempt),
+        ("group", item.group),
+        ("version", str(item.version)),
+        ("source", item.source),
+        ("in sets", ", ".join(name for name, ids in SETS.items() if item.id in ids)),
+    ]
+    return [(name, text) for name, text in rows if text]
 
 
 def reference_page() -> str:

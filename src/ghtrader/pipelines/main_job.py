@@ -15,10 +15,11 @@ from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.pipelines.backtest import DayMarket, Simulation, policies_of, simulate
-from ghtrader.pipelines.build import build_datasets, series_ticks
+from ghtrader.pipelines.build import BuildReport, build_datasets, series_ticks
 from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings, Scores, evaluate, evaluation_inputs, load_scores
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
+from ghtrader.pipelines.parity import certificate_of_series
 from ghtrader.pipelines.runs import write_result
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
@@ -52,22 +53,38 @@ def run_evaluation(
     trials: TrialLedger,
     progress: Progress = NO_PROGRESS,
     *,
+    built: BuildReport,
     strict: bool = True,
 ) -> tuple[Evaluation, Scores]:
-    """Evaluation and scores, read back when the same builds were judged with the same settings and code."""
+    """Evaluation and scores, read back when the same builds were judged with the same settings and code.
+
+    built: what the datasets come from. Before anything is trained, parity of its factors is certified on its last day.
+    """
     require_trainable(datasets, strict=strict)
     artifacts = services.paths.artifacts
     fresh: list[Scores] = []
 
+    def train(ledger: TrialLedger | None) -> tuple[Evaluation, Scores]:
+        certificate = certificate_of_series(services, built.alias, built.factor_set, built.days[-1].trading_day)
+        return evaluate(
+            datasets,
+            settings,
+            artifacts=artifacts,
+            trials=ledger,
+            strict=strict,
+            certificate=certificate,
+            progress=progress,
+        )
+
     def compute() -> Evaluation:
-        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=trials, strict=strict, progress=progress)
+        evaluation, scores = train(trials)
         fresh.append(scores)
         return evaluation
 
     evaluation = stages.run("train", evaluation_inputs(datasets, settings), Evaluation, compute)
     scores = fresh[0] if fresh else load_scores(artifacts, evaluation.scores_id)
     if scores is None:
-        evaluation, scores = evaluate(datasets, settings, artifacts=artifacts, trials=None, strict=strict, progress=progress)
+        evaluation, scores = train(None)
     return evaluation, scores
 
 
@@ -160,7 +177,7 @@ def run_variety(
             strict=gate,
             progress=progress,
         )
-    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress, strict=gate)
+    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress, built=built, strict=gate)
     simulation = None
     if with_simulation:
         simulation = run_simulation(services, variety, datasets, evaluation, scores, settings, stages, trials, progress)

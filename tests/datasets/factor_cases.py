@@ -216,7 +216,7 @@ def small_markets(draw: st.DrawFn, like: Case) -> Case:
     for i, (step, move, spread, sizes, levels, traded, place, opened, event) in enumerate(rows):
         now, bid = now + step, bid + move
         lots, cny = lots + traded, cny + traded * (old_bid + place * old_spread) * unit
-        if event == "restart":
+        if event == "restart" and lots > 10.0:
             lots, cny = 10.0, 10.0 * bid * unit
         ts[i], volume[i], amount[i], interest[i] = now, lots, cny if priced else 0.0, (interest[i - 1] if i else 1e5) + opened
         books["bid_px"][i], books["bid_sz"][i] = bid - np.arange(5), sizes[:5]

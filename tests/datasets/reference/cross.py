@@ -57,6 +57,7 @@ class Lead:
 
     def __init__(self) -> None:
         self.old: list[float] | None = None
+        self.first = True
         self.r = self.q = 0.0
         self.P = self.R = self.X = self.Y = 0.0
 
@@ -67,7 +68,8 @@ class Lead:
         return q
 
     def step(self, row: Row, q: float) -> float:
-        w, r = 2 ** (-row.dt / 600), row.dm
+        w, r = 1.0 if self.first else 2 ** (-row.dt / 600), row.dm
+        self.first = False
         self.P = w * self.P + (1 - w) * self.q * r
         self.R = w * self.R + (1 - w) * self.r * q
         self.X = w * self.X + (1 - w) * r * r

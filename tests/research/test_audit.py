@@ -13,6 +13,7 @@ from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.labels.direction import direction_labels
 from ghtrader.datasets.splits import Fold, RowMasks
 from ghtrader.inference.scaler import Scaler
+from ghtrader.pipelines.audit import audit_pipeline, planted_leaks
 from ghtrader.research.audit import AUDIT_HORIZON, AuditDay, Pipeline, audit
 from ghtrader.research.audit_pipelines import PLANTS, honest_pipeline, plant
 from ghtrader.research.models.factory import FAMILIES
@@ -139,3 +140,13 @@ def test_a_scaler_of_the_training_rows_alone_passes_whatever_it_computes(days: l
 def test_two_days_are_too_few(days: list[AuditDay]) -> None:
     with pytest.raises(UsageError, match="needs 3"):
         audit(honest_pipeline(), days[:2])
+
+
+def test_the_command_audits_rows_and_fits_of_the_job_too_and_knows_the_leaks_of_both() -> None:
+    assert {*PLANTS, "purge_missing", "early_stopping_on_test"} <= set(planted_leaks())
+    report = audit_pipeline("early_stopping_on_test", days=3)
+    assert [leak.name for leak in report.leaks] == ["early_stopping_on_test"]
+    assert (report.clean, report.checks[-1]) == (False, "rows and fits of the training job")
+    with pytest.raises(UsageError, match="no leak 'purge_mising'") as error:
+        audit_pipeline("purge_mising")
+    assert "purge_missing" in error.value.hint

@@ -18,6 +18,7 @@ from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.day_dataset import DayDataset, Horizon, present_factors
 from ghtrader.datasets.labels.spec import parse_horizon
+from ghtrader.datasets.leaks import FitKind, describe_job, refuse_leaks
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
 from ghtrader.pipelines.services import Settings
@@ -39,6 +40,8 @@ from ghtrader.research.trials import TrialLedger
 
 __all__ = ["Evaluation", "JudgeSettings", "Scores", "evaluate", "evaluation_inputs", "parse_horizon"]
 
+#: What `fit_fold` fixes on the training rows.
+FITTED: tuple[FitKind, ...] = ("theta", "trade_threshold", "model")
 CODE_ROOMS = ("data", "datasets", "inference", "research")
 
 
@@ -69,7 +72,7 @@ class JudgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One fitted fold's identity: family, horizon, fold, theta, rows, artefact hash.
+    """One fitted fold's identity: family, horizon, fold, theta and where it came from, rows, artefact hash.
 
     parity_certificate: hash of the certificate that the factors come out live as they were trained on ("" where nothing is stored).
     """
@@ -83,6 +86,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     train_rows: int
     trade_threshold: float
     artefact: str
+    theta_from: str = ""
     parity_certificate: str = ""
 
 
@@ -146,7 +150,7 @@ def evaluate(
     certificate: str = "",
     progress: Progress = NO_PROGRESS,
 ) -> tuple[Evaluation, Scores]:
-    """Fit and judge every model and horizon, walk-forward. Records one trial per model and horizon.
+    """Fit and judge every model and horizon, walk-forward; one trial each. Raises DataError when the rows that were used leak.
 
     artifacts: where model bytes and scores are stored (None: nowhere). threads: for tree training; default all cores.
     strict: refuse days of a series without clean provenance (ProvenanceError lists them) instead of leaving them out.
@@ -243,6 +247,9 @@ def _fit(
             )
         )
         progress.advance(note=f"{model} {horizon} fold {fold.number}")
+    rows = [(item.fold, item.masks) for item in fitted]
+    in_time = sorted(datasets, key=lambda dataset: dataset.trading_day)
+    refuse_leaks(describe_job(in_time, rows, horizon, fitted=FITTED))
     return fitted
 
 
@@ -257,6 +264,7 @@ def _card(fitted: FittedFold, certificate: str) -> ModelCard:
         train_rows=fitted.rows,
         trade_threshold=fitted.trade_threshold,
         artefact=fitted.predictor.artefact_hash,
+        theta_from=fitted.theta_from,
         parity_certificate=certificate,
     )
 

@@ -24,7 +24,7 @@ MIN_TRAINING_ROWS = 500
 
 @dataclass(frozen=True)
 class FittedFold:
-    """A fitted predictor with what was fixed on its training rows."""
+    """A fitted predictor with what was fixed on its training rows; ``masks``: those rows, and the ones it is tested on."""
 
     fold: Fold
     horizon: Horizon
@@ -33,6 +33,13 @@ class FittedFold:
     predictor: Predictor
     rows: int
     trade_threshold: float
+    masks: RowMasks
+
+    @property
+    def theta_from(self) -> str:
+        """Where theta came from, in words."""
+        days = sorted(self.masks.train)
+        return f"max(1 tick, 0.5 sd) of {self.rows} training labels, {days[0]} to {days[-1]}"
 
 
 def stride_of(horizon: Horizon) -> int:
@@ -83,4 +90,4 @@ def fit_fold(
     names = next(d.factor_names for d in datasets)
     predictor = family.fit(factors, classes(y, theta), factor_names=names, seed=seed, threads=threads)
     threshold = float(np.quantile(np.abs(score_of(predictor.predict_proba(factors))), trade_quantile))
-    return FittedFold(fold, horizon, family.name, theta, predictor, len(y), threshold)
+    return FittedFold(fold, horizon, family.name, theta, predictor, len(y), threshold, masks)

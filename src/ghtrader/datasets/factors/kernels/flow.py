@@ -50,45 +50,35 @@ FORGETTING = 0.99
 
 
 @nb.njit(cache=False)
-def _better(k: Any, old_px: int, direction: int, price: int, start: int) -> int:
-    """The previous side's first level, from ``start`` on, that is there and not better than a price; 5 where all are better."""
-    index = start
-    while index < 5 and (k[old_px + index] == NO_PRICE or direction * k[old_px + index] > direction * price):
-        index += 1
-    return index
-
-
-@nb.njit(cache=False)
-def _change(k: Any, old_px: int, old_sz: int, index: int, price: int, lots: int) -> float:
-    """Lots at a price now minus before; 0 where the price lies beyond what the previous book showed."""
-    if index == 5:
-        return 0.0
-    return float(lots - k[old_sz + index]) if k[old_px + index] == price else float(lots)
+def _moved(k: Any, old_px: int, old_sz: int, direction: int, price: int, lots: float) -> float:
+    """Lots at a price now minus before, looked up among all previous levels of a side (1 bids, -1 asks)."""
+    for index in range(5):
+        old = k[old_px + index]
+        if old != NO_PRICE and direction * old <= direction * price:
+            return lots - k[old_sz + index] if old == price else lots
+    return 0.0
 
 
 @nb.njit(cache=False)
 def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """Order flow of levels 2-5 by price: F26 to F29."""
-    bid_at = ask_at = 0
-    bid_before, ask_before = bid_px[at, 0], ask_px[at, 0]
+    fading, slow, is_first = f[X_W5], f[X_W300], f[X_FIRST] == 1.0
     for index in range(1, 5):
         bid, ask = bid_px[at, index], ask_px[at, index]
         if bid == NO_PRICE or ask == NO_PRICE:
             continue
-        event = 0.0
-        if f[X_FIRST] == 0.0:
-            bid_at = _better(k, K_BID, 1, bid, bid_at if bid < bid_before else 0)
-            ask_at = _better(k, K_ASK, -1, ask, ask_at if ask > ask_before else 0)
-            bid_before, ask_before = bid, ask
-            event = _change(k, K_BID, K_BID_SZ, bid_at, bid, bid_sz[at, index])
-            event -= _change(k, K_ASK, K_ASK_SZ, ask_at, ask, ask_sz[at, index])
-        depth = (bid_sz[at, index] + ask_sz[at, index]) / 2.0
+        bid_lots, ask_lots = float(bid_sz[at, index]), float(ask_sz[at, index])
+        event, depth = 0.0, (bid_lots + ask_lots) / 2.0
+        if not is_first:
+            same_bid, same_ask = bid == k[K_BID + index], ask == k[K_ASK + index]
+            event = bid_lots - k[K_BID_SZ + index] if same_bid else _moved(k, K_BID, K_BID_SZ, 1, bid, bid_lots)
+            event -= ask_lots - k[K_ASK_SZ + index] if same_ask else _moved(k, K_ASK, K_ASK_SZ, -1, ask, ask_lots)
         if k[K_BEGUN + index] == 0:
             k[K_BEGUN + index] = 1
             f[S_DEPTH + index] = depth
         else:
-            level(f, S_DEPTH + index, f[X_W300], depth)
-        f[F25 + index] = ratio(flow(f, S_OFI + index, f[X_W5], event), f[S_DEPTH + index], np.nan)
+            level(f, S_DEPTH + index, slow, depth)
+        f[F25 + index] = ratio(flow(f, S_OFI + index, fading, event), f[S_DEPTH + index], np.nan)
 
 
 @nb.njit(cache=False)

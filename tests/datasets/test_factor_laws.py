@@ -197,6 +197,7 @@ def test_flipping_bid_and_ask_obeys_the_card(trials: dict[str, Trial], factor: F
 @every_factor
 def test_rows_that_do_not_count_are_nan_and_leave_every_state_alone(trials: dict[str, Trial], factor: Factor) -> None:
     for name, trial in trials.items():
+        assert np.isnan(column(trial.batch, factor)[trial.case.ticks.phase != int(Phase.CONTINUOUS)]).all()
         spoiled, others, without = trial.holed
         assert np.isnan(column(spoiled, factor)).all()
         assert_same(column(others, factor), column(without, factor), name)
@@ -301,7 +302,9 @@ def test_small_markets_obey_every_law(sample_day: Callable, data: st.DataObject)
     assert np.isnan(spoiled).all()
     assert ids[~same(others, without)].tolist() == []
     for factor in DECLARED:
-        assert_agrees(column(trial.batch, factor), trial.reference[0].get(factor.id, np.full(len(trial.batch), np.nan)), factor.id)
+        assert_agrees(
+            column(trial.batch, factor), trial.reference[0].get(factor.id, np.full(len(trial.batch), np.nan)), factor.id
+        )
         if not factor.level_exempt:
             partner = trial.batch[:, COLUMN[factor.partner or factor.id]]
             assert_same(column(trial.mirrored, factor), -partner if factor.flip == "odd" else partner, f"flip {factor.id}")
@@ -341,9 +344,10 @@ def test_constant_and_duplicate_factors_of_a_real_day_are_these(sample_day: Call
     ticks, sessions = sample_day("2025-06-10")
     full = factor_set("full")
     constant, alike = repeated(Case(ticks, sessions).batch(full))
-    # this contract's books have no hole in their five levels, on any of the four days
+    # this contract's books have no hole in their five levels
     assert [full.ids[at] for at in constant] == ["F23"]
-    assert [(full.ids[i], full.ids[j]) for i, j, _ in alike] == []
+    # its spread is one or two ticks, so whether it is one says the spread; the open share is (1 + open interest per lot)/2
+    assert [(full.ids[i], full.ids[j]) for i, j, _ in alike] == [("F1", "F2"), ("F56", "F58")]
 
 
 def test_every_law_covers_every_declared_factor() -> None:

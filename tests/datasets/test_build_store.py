@@ -365,7 +365,9 @@ def test_ray_builds_the_same_bytes_on_two_nodes_also_when_one_is_killed(services
     place = int(which == "other")
     until(lambda: busy(raylets(process)[place : place + 1]), process)
     everybody = family(process)
-    raylets(process)[place].kill()
+    node = raylets(process)[place]
+    for item in (*node.children(recursive=True), node):
+        item.kill()
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, err
     report = json.loads(out.splitlines()[-1])

@@ -99,14 +99,21 @@ def _run_batch(key: str) -> Any:
         ts: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, last: Any, volume: Any, amount: Any, interest: Any,
         broken: Any, continuous: Any, part: Any, part_start_ns: Any, part_end_ns: Any, peers: Any, slots: Any, out: Any,
     ) -> int:  # fmt: skip
-        counted = 0
+        counted, width, first = 0, len(slots), slots[0] if len(slots) else 0
+        in_a_row = True
+        for column in range(width):
+            in_a_row = in_a_row and slots[column] == first + column
         for at in range(len(ts)):
             counted += step(
                 f, k, need, unit, at, ts[at], bid_px, bid_sz, ask_px, ask_sz, last[at], volume[at], amount[at], interest[at],
                 broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at], peers,
             )  # fmt: skip
-            for column in range(len(slots)):
-                out[at, column] = f[slots[column]]
+            if in_a_row:
+                for column in range(width):
+                    out[at, column] = f[first + column]
+            else:
+                for column in range(width):
+                    out[at, column] = f[slots[column]]
         return counted + len(key) * 0
 
     return run_batch

@@ -82,11 +82,11 @@ def _close_bucket(f: Any, size: float) -> None:
 
 @nb.njit(cache=False, inline="always")
 def _vpin(f: Any) -> None:
-    """Volume buckets of a fiftieth of the previous day."""
+    """Volume buckets of a fiftieth of the previous day, filled in fiftieths of lots: whole numbers, so that none closes a row late."""
     if f[H_VOLUME] <= 0.0:
         return
-    size, left = f[H_VOLUME] / VPIN_BUCKETS, f[X_DV]
-    share = f[X_SIGNED] / left if left > 0.0 else 0.0
+    size, left = f[H_VOLUME], f[X_DV] * VPIN_BUCKETS
+    share = f[X_SIGNED] / f[X_DV] if left > 0.0 else 0.0
     while left > 0.0:
         room = size - f[C_BUCKET_LOTS]
         taken = min(room, left)

@@ -198,7 +198,27 @@ _row = st.tuples(
     st.sampled_from((0, 0, 1, 1, 2, 9, 150)),  # lots traded
     st.sampled_from((0.0, 0.5, 1.0, 0.3, -2.0, 2.5)),  # where between the previous quotes, in spreads
     st.integers(-3, 3),  # change of open interest
-    st.sampled_from(("", "", "", "", "", "", "", "", "break", "one-sided", "crossed", "auction", "no last", "roll", "restart", "no turnover", "no interest")),
+    st.sampled_from(
+        (
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "break",
+            "one-sided",
+            "crossed",
+            "auction",
+            "no last",
+            "roll",
+            "restart",
+            "no turnover",
+            "no interest",
+        )
+    ),
 )
 
 
@@ -213,12 +233,22 @@ def small_markets(draw: st.DrawFn, like: Case) -> Case:
     ts, last, segment = np.zeros(n, np.int64), np.full(n, NO_PRICE), np.zeros(n, np.int64)
     volume, amount, interest, breaks = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.bool_)
     phase, unit = np.full(n, 3, dtype=np.uint8), ticks.price_tick * ticks.multiplier
-    now, bid, old_bid, old_spread, lots, cny, contract, held = window.start_ns, 3000, 3000, 1, 1000.0, 1000.0 * 3000 * unit, 0, 1e5
+    now, bid, old_bid, old_spread, lots, cny, contract, held = (
+        window.start_ns,
+        3000,
+        3000,
+        1,
+        1000.0,
+        1000.0 * 3000 * unit,
+        0,
+        1e5,
+    )
     for i, (step, move, spread, sizes, levels, traded, place, opened, event) in enumerate(rows):
         now, bid, held = now + step, bid + move, held + opened
         lots, cny = lots + traded, cny + traded * (old_bid + place * old_spread) * unit
-        if event == "restart" and lots > 10.0:
-            lots, cny = 10.0, 10.0 * bid * unit
+        if event == "restart":
+            lots = 100.0 - i  # lower than at any earlier restart
+            cny = lots * bid * unit
         ts[i], volume[i], amount[i] = now, lots, cny if priced and event != "no turnover" else 0.0
         interest[i] = 0.0 if event == "no interest" else held
         books["bid_px"][i], books["bid_sz"][i] = bid - np.arange(5), sizes[:5]

@@ -10,12 +10,13 @@ import pytest
 from ghtrader.core.errors import UsageError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.datasets.build import build_day
-from ghtrader.datasets.candidate_selection import CandidateSpec, Limits, select_candidates
+from ghtrader.datasets.candidate_selection import CandidateSpec, Limits, _beyond_chance, _information, _Sample, select_candidates
 from ghtrader.datasets.candidates import Candidate, CandidateStream, apply_candidates, generate_candidates
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
 from ghtrader.datasets.factors.catalogue import factor, factor_set
 from ghtrader.datasets.factors.declaration import Factor, FactorSet
 from ghtrader.datasets.factors.engine import compute
+from ghtrader.datasets.labels.classes import classes
 from ghtrader.datasets.splits import Fold
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
@@ -177,6 +178,23 @@ def test_what_stands_only_in_test_days_never_influences_the_choice() -> None:
     assert selected([*seen, days[3]]).chosen[0].name == "lag(B,5)"
 
 
+def test_a_slow_column_has_no_information_beyond_what_overlapping_labels_give_any() -> None:
+    """The clock finds neighbours in time, and neighbours share labels: without the moved labels it would look best of all."""
+    rng = np.random.default_rng(11)
+    day = made_day(0)
+    steps = rng.normal(size=5000 + 199)
+    y = np.convolve(steps, np.ones(200), "valid") / 10.0
+    sees = y + rng.normal(size=5000)
+    columns = np.column_stack([np.arange(5000.0), sees, rng.normal(size=5000)])
+    sample = _Sample((day,), (np.arange(5000),), y, classes(y, 1.0), np.zeros(5000, dtype=np.int64), 1.0, 25, 0, 1)
+    plain = _information(columns, sample.outcome, 1)
+    net, z = _beyond_chance(columns, sample, 1)
+    assert plain[0] > plain[1] > 0.05
+    assert net[1] > 0.05
+    assert z[1] > 3.0
+    assert max(z[0], z[2]) < 3.0
+
+
 def test_embargo_and_purge_hold_for_the_choice() -> None:
     days = [made_day(number) for number in range(4)]
     spec = selected(days)
@@ -189,6 +207,7 @@ def test_without_a_signal_nothing_is_chosen_and_the_spec_can_be_read_back() -> N
     spec = selected([made_day(number, signal=0.0) for number in range(4)])
     assert spec.chosen == ()
     assert sum(spec.rejected.values()) == spec.generated > 0
+    assert spec.rejected["mutual information"] > spec.generated / 2
     found = selected([made_day(number) for number in range(4)])
     back = msgspec.json.decode(msgspec.json.encode(found), type=CandidateSpec)
     assert back == found

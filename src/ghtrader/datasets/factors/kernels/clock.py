@@ -32,7 +32,7 @@ SHORTEST_S, USUAL_S = 0.001, 0.5
 TURN = 2.0 * np.pi
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _activity(f: Any, k: Any, ts: int, part: int, since_open_ns: int) -> None:
     """Rows of the last minute against what earlier days had at the same clock; today's rows are counted for the days to come."""
     minute = since_open_ns // MINUTE_NS
@@ -49,7 +49,7 @@ def _activity(f: Any, k: Any, ts: int, part: int, since_open_ns: int) -> None:
         f[F99] = (head - oldest) / max(1.0, f[H_ACTIVITY + at])
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int, part: int, part_start_ns: int, part_end_ns: int) -> None:
     """A row that counts, after the core."""
     since_open_ns = ts - part_start_ns

@@ -49,7 +49,7 @@ K_BEGUN = AT_FLOW
 FORGETTING = 0.99
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _moved(k: Any, old_px: int, old_sz: int, direction: int, price: int, lots: float) -> float:
     """Lots at a price now minus before, looked up among all previous levels of a side (1 bids, -1 asks)."""
     for index in range(5):
@@ -59,7 +59,7 @@ def _moved(k: Any, old_px: int, old_sz: int, direction: int, price: int, lots: f
     return 0.0
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """Order flow of levels 2-5 by price: F26 to F29."""
     fading, slow, is_first = f[X_W5], f[X_W300], f[X_FIRST] == 1.0
@@ -81,7 +81,7 @@ def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: 
         f[F25 + index] = ratio(flow(f, S_OFI + index, fading, event), f[S_DEPTH + index], np.nan)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _surprise(f: Any) -> float:
     """The event minus what the previous one predicts (F36, in lots)."""
     event, before = f[X_E1], f[S_EVENT]
@@ -92,14 +92,14 @@ def _surprise(f: Any) -> float:
     return float(surprise)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _shown(f: Any, at: int, added: float, removed: float) -> float:
     """Share of added lots in all that came and went at the best level (F37, one side)."""
     came, went = flow(f, at, f[X_W10], added), flow(f, at + 1, f[X_W10], removed)
     return ratio(came, came + went, 0.0)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _orders(f: Any, at: int, better: int, change: float, lots: float, before: float) -> None:
     """Lots that limit orders added and cancellations took at the best level of one side (F38, F40).
 
@@ -112,7 +112,7 @@ def _orders(f: Any, at: int, better: int, change: float, lots: float, before: fl
     flow(f, at + 1, f[X_W5], cancelled)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     """What changed at the best levels, by side: the flows of F38 to F41."""
     bid_lots, ask_lots, old_bid_lots, old_ask_lots = f[X_BID_SZ], f[X_ASK_SZ], float(k[K_BID_SZ]), float(k[K_ASK_SZ])
@@ -122,7 +122,7 @@ def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     _orders(f, S_ADDED_A, better_ask, ask_lots - old_ask_lots + bought, ask_lots, old_ask_lots - bought)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """A row that counts, after the core."""
     per_depth = 1.0 / f[X_DEPTH1]

@@ -64,7 +64,7 @@ LEAST_AR, MOST_AR = 0.01, 0.9999
 RATE = LN2 / 20.0
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _close_bucket(f: Any, size: float) -> None:
     """A bucket is full: it replaces the oldest of fifty, and the day's distribution of VPIN takes the new value."""
     count = int(f[C_BUCKETS])
@@ -80,7 +80,7 @@ def _close_bucket(f: Any, size: float) -> None:
         f[C_VPIN_HIST + min(VPIN_BINS - 1, int(f[C_BUCKET_SUM] * VPIN_BINS))] += 1.0
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _vpin(f: Any) -> None:
     """Volume buckets of a fiftieth of the previous day, filled in fiftieths of lots: whole numbers, so that none closes a row late."""
     if f[H_VOLUME] <= 0.0:
@@ -102,7 +102,7 @@ def _vpin(f: Any) -> None:
         f[F81] = below + 0.5 * (f[H_VPIN + place + 1] - below) if not np.isnan(f[H_VPIN]) else np.nan
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _lambda(f: Any) -> None:
     """Kyle's lambda by forgetting regression, and how unusual it is."""
     signed = f[X_SIGNED]
@@ -119,7 +119,7 @@ def _lambda(f: Any) -> None:
     f[S_LAMBDA_VAR] = weight * (variance + (1.0 - weight) * away * away)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _print(f: Any, k: Any, sign: float) -> None:
     """Remember a print until it can be judged."""
     head, tail = k[K_PENDING_HEAD], k[K_PENDING_TAIL]
@@ -131,7 +131,7 @@ def _print(f: Any, k: Any, sign: float) -> None:
     k[K_PENDING_HEAD] = max(head, tail + 1 - RING)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _judge(f: Any, k: Any, ts: int) -> None:
     """Prints that are five seconds old: what was paid against what the mid did."""
     head, tail, newest = k[K_PENDING_HEAD], k[K_PENDING_TAIL], k[K_HEAD] - 1
@@ -160,7 +160,7 @@ def _judge(f: Any, k: Any, ts: int) -> None:
     f[F87] = f[S_IMPACT] / (f[S_PRINTS] + 1.0)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _queues(f: Any) -> None:
     """Resiliency of the imbalance, and how long the best queues last."""
     before, now = f[S_I1], f[X_I1]
@@ -174,7 +174,7 @@ def _queues(f: Any) -> None:
     f[F91] = 1.0 / ((bid * RATE + BASE_RATE) / bid_sz + (ask * RATE + BASE_RATE) / ask_sz)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int) -> None:
     """A row that counts, after the core."""
     _vpin(f)

@@ -48,7 +48,7 @@ PARKINSON = 2.0 * np.sqrt(np.log(2.0))
 TINY = 1e-4  # ticks^2, under the logarithm of a variance
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _extreme(f: Any, k: Any, deque: int, head: int, tail: int, ts: int, up: float) -> float:
     """The highest (``up`` 1) or lowest (-1) mid of the window, by a deque of ring positions whose values fall (rise)."""
     newest = k[K_HEAD] - 1
@@ -64,7 +64,7 @@ def _extreme(f: Any, k: Any, deque: int, head: int, tail: int, ts: int, up: floa
     return float(f[RING_MID + (k[deque + (first & MASK)] & MASK)])
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _moves(f: Any) -> None:
     """Runs of moves, and the side and age of the last one."""
     moved = f[X_DMID]
@@ -77,7 +77,7 @@ def _moves(f: Any) -> None:
     f[F65], f[F66] = f[S_STREAK], f[S_BOUNCE]
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _variances(f: Any) -> None:
     """Levels of squared moves; on a run's first row they begin with 0."""
     moved = f[X_DMID]
@@ -102,7 +102,7 @@ def _variances(f: Any) -> None:
     f[F78] = ratio(f[F67], f[F69], 1.0)
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _two_scales(f: Any, k: Any) -> None:
     """Moves over ten rows against moves over one: what the bounce adds cancels."""
     newest = k[K_HEAD] - 1
@@ -117,7 +117,7 @@ def _two_scales(f: Any, k: Any) -> None:
     f[F75] = np.sqrt(max(0.0, f[S_SLOW] - f[S_RV300] / LAG))
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int) -> None:
     """A row that counts, after the core."""
     mid = f[X_MID]

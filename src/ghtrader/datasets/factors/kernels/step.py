@@ -34,9 +34,9 @@ from ghtrader.datasets.factors.kernels.layout import (
 
 __all__ = ["kernel_hash", "run_batch", "step", "with_user"]
 
-#: No reference counting in these two and in every function that they call, which inherit it: it took a third of the time. An
-#: allocation in a kernel fails to compile.
-LEAN: Any = {"_nrt": False}
+#: Every function that these two call inherits: no reference counting, which took a third of the time (an allocation in a kernel
+#: fails to compile); a division by 0 gives inf or NaN, as in numpy, and needs no way out of the kernel.
+LEAN: Any = {"_nrt": False, "error_model": "numpy"}
 
 
 @cache

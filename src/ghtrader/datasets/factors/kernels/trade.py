@@ -45,7 +45,7 @@ F52, F53, F54, F55, F56, F58 = F0 + 52, F0 + 53, F0 + 54, F0 + 55, F0 + 56, F0 +
 MOST_SPREADS = 3.0
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _sizes(f: Any, k: Any) -> None:
     """Trade size against its day: rows with volume only."""
     lots = f[X_DV]
@@ -61,7 +61,7 @@ def _sizes(f: Any, k: Any) -> None:
     f[F54] = 1.0 if lots > f[P_LARGE] else 0.0
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def _signs(f: Any, k: Any, sign: float) -> None:
     """Whether prints keep their direction: rows with a sign only."""
     if sign != 0.0:
@@ -74,7 +74,7 @@ def _signs(f: Any, k: Any, sign: float) -> None:
     f[F55] = f[S_PERSIST]
 
 
-@nb.njit(cache=False, inline="always")
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any) -> None:
     """A row that counts, after the core."""
     lots, signed, unit = f[X_DV], f[X_SIGNED], f[X_UNIT]

@@ -94,6 +94,25 @@ def test_a_wild_stamp_of_a_dropped_row_stops_nothing() -> None:
     assert [REASON_CODES[code] for code in verdicts] == ["", "impossible", "outside_session", "", "late_row"]
 
 
+def test_one_stamp_far_ahead_does_not_make_the_rest_of_the_feed_late() -> None:
+    canonical, start = live(), int(ANCHORS[1])
+    canonical.push(start, row())
+    for ahead in (int(ANCHORS[3]), int(ANCHORS[-2])):  # later that night, and days later
+        assert canonical.push(ahead, row(volume=5000.0)) == 0
+        stretch = int(canonical.row.stretch[0])
+        codes = [canonical.push(start := start + 500_000_000, row(volume=20.0)) for _ in range(12)]
+        assert [REASON_CODES[code] for code in codes] == ["late_row"] * 10 + ["", ""]
+        assert int(canonical.row.stretch[0]) == stretch + 1
+        assert canonical.row_facts.day == TradingDay.parse("2025-06-05")
+
+
+def test_what_is_sent_again_after_a_reconnect_stays_late() -> None:
+    canonical, start = live(), int(ANCHORS[1])
+    stamps = [start + n * 500_000_000 for n in range(30)]
+    codes = [canonical.push(stamp, row()) for stamp in (*stamps, *stamps[:-1], start + 10**11)]
+    assert [REASON_CODES[code] for code in codes] == [*[""] * 30, *["late_row"] * 29, ""]
+
+
 def test_a_row_of_the_same_millisecond_that_comes_after_a_later_one_is_late() -> None:
     canonical, start = live(), int(ANCHORS[1])
     codes = [canonical.push(start + offset, row(volume=volume)) for offset, volume in ((0, 10.0), (1_024, 11.0), (24, 12.0))]

@@ -32,7 +32,7 @@ ODD = (NAN, 0.0, float("inf"), 1.7976931348623157e308, -1.0)
 
 @st.composite
 def rough_rows(
-    draw: st.DrawFn, *, most: int = 40, in_order: bool = False
+    draw: st.DrawFn, *, most: int = 60, in_order: bool = False
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Stamps and raw values (n, 29) in arrival order: strays, auctions, breaks, nights, equal stamps, one-sided books, resets."""
     count = draw(st.integers(1, most))
@@ -51,6 +51,8 @@ def rough_rows(
             now += int(rng.choice(STEPS))
         volume += float(rng.choice((0, 0, 1, 5, 200)))
         ts[row], values[row] = now, _values(rng, volume, rough)
+        if rng.random() < rough / 4:  # one stamp out of place, mostly ahead
+            ts[row] = int(ANCHORS[rng.integers(0, len(ANCHORS))]) + 500_000_000
         if row and rng.random() < rough:
             ts[row], values[row] = ts[row - 1], values[row - 1]
         if rng.random() < rough:

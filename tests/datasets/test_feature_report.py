@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -12,11 +13,15 @@ from tests.conftest import Cli
 
 from ghtrader.app.services import AppServices
 from ghtrader.core.errors import UsageError
+from ghtrader.datasets.candidate_selection import CandidateSpec, Limits
 from ghtrader.datasets.day_dataset import Horizon
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import compute
 from ghtrader.datasets.labels.direction import direction_labels
+from ghtrader.pipelines.feature_candidates import feature_candidates
 from ghtrader.pipelines.feature_report import feature_report
+from ghtrader.pipelines.ingest import import_files
+from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 
 SAMPLES = sorted((Path(__file__).parent.parent.parent / "samples").glob("*.parquet"))
 
@@ -51,6 +56,24 @@ def test_the_page_stands_alone_and_its_json_holds_the_same_numbers(cli: Cli, sam
     assert ic["ic"] == pytest.approx(np.mean(by_day), abs=2e-3)
     assert ic["low"] < ic["ic"] < ic["high"]
     assert ic["rows"] == pytest.approx(rows, rel=0.01)  # the report knows the gaps of the file
+
+
+def test_a_stored_series_is_judged_and_gives_candidates_of_its_training_days(services: AppServices, tmp_path: Path) -> None:
+    import_files(services, SAMPLES[:3])
+    make_schedule(services, "rb")
+    build_main_l5(services, "rb")
+    report = feature_report(services, variety="rb", set_name="minimal16", reference_days=2, out=tmp_path / "r.html")
+    assert report.symbol == "KQ.m@SHFE.rb"
+    assert [day.trading_day for day in report.days] == ["2025-06-05", "2025-06-06", "2025-06-09"]
+    assert report.notes == []  # the build gate judged these rows
+    limits = Limits(parents=2, numerators=1, denominators=1, sample_rows=3000)
+    found = feature_candidates(services, "rb", set_name="minimal16", top=3, horizon="10t", out=tmp_path / "c.json", limits=limits)
+    assert found.spec.train_days == ("2025-06-05", "2025-06-06")
+    assert found.spec.generated == 19
+    assert msgspec.json.decode((tmp_path / "c.json").read_bytes(), type=CandidateSpec) == found.spec
+    assert found.trial == report.trial + 1
+    with pytest.raises(UsageError, match="no fold 2"):
+        feature_candidates(services, "rb", set_name="minimal16", fold=2)
 
 
 def test_days_are_judged_one_after_the_other_and_asked_for_once(services: AppServices, tmp_path: Path) -> None:

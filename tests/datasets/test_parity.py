@@ -23,7 +23,8 @@ SYMBOL = "SHFE.rb2510"
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     path = tmp_path / "SHFE.rb2510.20250605.parquet"
-    pl.read_parquet(SAMPLES / path.name)[1000:3000].write_parquet(path)
+    rows = pl.read_parquet(SAMPLES / path.name)
+    pl.concat([rows[1000:1100], rows[9000:9001], rows[1100:2999]]).write_parquet(path)  # one row out of place: two stretches
     return path
 
 

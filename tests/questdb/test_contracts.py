@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from ghtrader.questdb.feature_store import QuestdbFeatures
 from ghtrader.questdb.ledger_store import QuestdbLedger
 from ghtrader.questdb.queries import QuestdbQueries
 from ghtrader.questdb.store import QuestdbStore
 from ghtrader.questdb.table_store import QuestdbTables
 from ghtrader.questdb.tick_store import QuestdbTickStore
+from ghtrader.testing.contracts.feature_store import FeatureStoreContract
 from ghtrader.testing.contracts.ledger_store import SharedLedgerContract
 from ghtrader.testing.contracts.series_promotion import SeriesPromotionContract
 from ghtrader.testing.contracts.table_store import TableStoreContract
@@ -64,6 +66,12 @@ class TestTables(TableStoreContract):
     @pytest.fixture
     def tables(self, questdb: QuestdbStore) -> QuestdbTables:
         return questdb.tables()
+
+
+class TestFeatures(FeatureStoreContract):
+    @pytest.fixture
+    def features(self, questdb: QuestdbStore) -> QuestdbFeatures:
+        return questdb.features()
 
 
 class TestQueries(TickQueriesContract):

@@ -16,7 +16,9 @@ from ghtrader.app.services import AppServices
 from ghtrader.core.errors import ConfigError, DataError, StoreError, UsageError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.day_cache import CachedDays
+from ghtrader.datasets.point_in_time import features_as_of
 from ghtrader.pipelines.build import build_datasets
+from ghtrader.pipelines.build_store import BuildRequest, build_store
 from ghtrader.pipelines.ingest import digest_store, import_files
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.store_copy import compare_stores, copy_store
@@ -90,6 +92,27 @@ def test_factors_labels_and_voids_are_bit_for_bit_equal(both: dict[str, AppServi
             first, second = getattr(one, name), getattr(other, name)
             assert first.dtype == second.dtype
             assert np.array_equal(first.view(np.uint8), second.view(np.uint8)), name
+
+
+def test_builds_have_one_digest_and_moments_see_the_same(both: dict[str, AppServices]) -> None:
+    reports = {name: build_store(services, BuildRequest(varieties=("rb",))) for name, services in both.items()}
+    assert reports["local"].digest == reports["questdb"].digest
+    assert (reports["questdb"].store, reports["questdb"].reused) == ("questdb", 0)
+    assert build_store(both["questdb"], BuildRequest(varieties=("rb",))).reused == 4
+    stores = [both[name].store().features() for name in ("local", "questdb")]
+    (first, second) = (store.manifests("KQ.m@SHFE.rb", "minimal16") for store in stores)
+    moment = both["local"].tick_store().read_day(DayKey("main_l5", "KQ.m@SHFE.rb", first[1].key.trading_day))["datetime"][5000]
+    seen = [features_as_of(store, "KQ.m@SHFE.rb", "minimal16", int(moment)) for store in stores]
+    assert seen[0].equals(seen[1])
+    assert seen[0].height == first[0].rows + 5001
+    for one, other in zip(first, second, strict=True):
+        assert one.content_digest == other.content_digest
+        assert stores[0].labels(one.key).equals(stores[1].labels(one.key))
+        assert stores[0].fills(one.key).equals(stores[1].fills(one.key))
+    registry = [both[name].tables().rows("feature_registry_v2", reports[name].set_hash) for name in ("local", "questdb")]
+    assert registry[0] == registry[1]
+    with pytest.raises(ConfigError, match="another configuration"):
+        build_store(both["questdb"], BuildRequest(varieties=("rb",), fills=False))
 
 
 def test_verdicts_gaps_and_schedules_are_equal_rows(both: dict[str, AppServices]) -> None:

@@ -14,7 +14,7 @@ from ghtrader.app.paths import resolve_paths
 from ghtrader.app.services import AppServices
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.trading_day import TradingDay
-from ghtrader.pipelines.build import build_variety
+from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.evaluate import StoredCard, load_scores
 from ghtrader.pipelines.ingest import import_files
 from ghtrader.pipelines.main_job import JobReport, run_variety
@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import_files(services, [Path(name) for name in report.files])
     make_schedule(services, "SHFE.cu", contract="SHFE.cu2006")
     build_main_l5(services, "SHFE.cu")
-    build_variety(services, "SHFE.cu")
+    build_datasets(services, "SHFE.cu", set_name="minimal16")
     return folder
 
 

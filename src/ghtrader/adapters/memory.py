@@ -12,14 +12,16 @@ import msgspec
 from ghtrader.core.errors import DataError
 from ghtrader.core.ids import canonical_json
 from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.build_frames import check_day, not_built, wanted_factors, without_fills
 from ghtrader.data.scoped_rows import checked_rows, scoped_table
+from ghtrader.ports.feature_store import BuildKey, BuildManifest, StoredDay
 from ghtrader.ports.ledger_store import LedgerRow
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MemoryLedger", "MemoryTables", "MemoryTickStore"]
+__all__ = ["MemoryFeatures", "MemoryLedger", "MemoryTables", "MemoryTickStore"]
 
 
 class MemoryTickStore:
@@ -162,3 +164,54 @@ class MemoryTables:
         """Scopes that have rows, sorted."""
         scoped_table(table)
         return sorted(scope for (name, scope), rows in self._rows.items() if name == table and rows)
+
+
+class MemoryFeatures:
+    """`ports.feature_store.FeatureStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._days: dict[BuildKey, tuple[BuildManifest, StoredDay]] = {}
+
+    def write(self, manifest: BuildManifest, day: StoredDay) -> None:
+        """Replace the build of a day."""
+        check_day(manifest, day)
+        self._days[manifest.key] = (manifest, day)
+
+    def manifest(self, key: BuildKey) -> BuildManifest | None:
+        """Metadata of the build that counts."""
+        found = self._days.get(key)
+        return None if found is None else found[0]
+
+    def manifests(self, symbol: str, dataset: str) -> list[BuildManifest]:
+        """Metadata of every day of a dataset."""
+        return [self._days[key][0] for key in sorted(self._days) if (key.symbol, key.dataset) == (symbol, dataset)]
+
+    def datasets(self) -> list[tuple[str, str]]:
+        """``(symbol, dataset)`` that have days."""
+        return sorted({(key.symbol, key.dataset) for key in self._days})
+
+    def _day(self, key: BuildKey) -> tuple[BuildManifest, StoredDay]:
+        found = self._days.get(key)
+        if found is None:
+            raise not_built(key)
+        return found
+
+    def features(self, key: BuildKey, factors: Sequence[str] | None = None) -> pl.DataFrame:
+        """The day's features."""
+        manifest, day = self._day(key)
+        return day.features.select("datetime", *wanted_factors(manifest, factors), "eligible")
+
+    def labels(self, key: BuildKey) -> pl.DataFrame:
+        """The day's labels."""
+        return self._day(key)[1].labels
+
+    def fills(self, key: BuildKey) -> pl.DataFrame:
+        """The day's fill labels."""
+        fills = self._day(key)[1].fills
+        if fills is None:
+            raise without_fills(key)
+        return fills
+
+    def delete(self, key: BuildKey) -> bool:
+        """Remove a build."""
+        return self._days.pop(key, None) is not None

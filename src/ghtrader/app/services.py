@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
+    from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.table_store import TableStore
@@ -37,6 +38,8 @@ __all__ = ["AppServices"]
 
 STORE_VARIABLE = "GHTRADER_STORE"
 STORES = ("local", "questdb")
+#: A Ray cluster to build on (host:port); a server address, so never a configuration key.
+RAY_VARIABLE = "GHTRADER_RAY_ADDRESS"
 
 
 class AppServices:
@@ -204,6 +207,20 @@ class AppServices:
         from ghtrader.app.day_workers import ProcessWorkers
 
         return ProcessWorkers(count, self._overrides, self._environment)
+
+    def build_workers(self, choice: EngineChoice) -> BuildWorkers:
+        """Workers that build days."""
+        environment = {**self._environment, **({STORE_VARIABLE: self._store_name} if self._store_name else {})}
+        names = {"DATA": self.paths.data, "RUNS": self.paths.runs, "ARTIFACTS": self.paths.artifacts}
+        environment |= {f"GHTRADER_{name}_DIR": str(folder) for name, folder in names.items()}
+        if choice.engine == "local":
+            from ghtrader.app.build_workers import BuildProcesses
+
+            return BuildProcesses(choice.workers or os.cpu_count() or 1, self._overrides, environment)
+        from ghtrader.app.ray_cluster import RayWorkers
+
+        address = choice.address or environment.get(RAY_VARIABLE, "").strip()
+        return RayWorkers(choice.workers, address, self._overrides, environment)
 
     def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
         """Run the loopback exchange until a signal."""

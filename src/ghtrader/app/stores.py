@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ghtrader.core.clock import Clock
 
 if TYPE_CHECKING:
+    from ghtrader.adapters.local.feature_store import LocalFeatures
     from ghtrader.adapters.local.ledger_store import SqliteLedger
     from ghtrader.adapters.local.table_store import LocalSchema, LocalTables
     from ghtrader.adapters.local.tick_store import LocalTickStore
@@ -62,6 +63,12 @@ class LocalStore:
     def tables(self) -> LocalTables:
         """Rows replaced by scope."""
         return self._tables
+
+    def features(self) -> LocalFeatures:
+        """Built features and labels."""
+        from ghtrader.adapters.local.feature_store import LocalFeatures
+
+        return LocalFeatures(self._paths.data / "features")
 
     def queries(self) -> StoreQueries:
         """Questions about stored ticks."""

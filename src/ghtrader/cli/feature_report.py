@@ -13,6 +13,7 @@ from ghtrader.cli.render import emit, table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ghtrader.pipelines.feature_candidates import CandidateReport
     from ghtrader.pipelines.feature_report import FeatureReport
 
 __all__ = ["attach"]
@@ -28,6 +29,11 @@ def attach(app: typer.Typer) -> None:
         epilog="Examples:  ghtrader features report --var rb  |  "
         "ghtrader features report SHFE.rb2510.20250605.parquet SHFE.rb2510.20250606.parquet --set full --out report.html",
     )(report)
+    app.command(
+        "candidates",
+        epilog="Examples:  ghtrader features candidates --var rb --top 20  |  "
+        "ghtrader features candidates --var rb --set book --horizon 10t --fold 1 --out spec.json --json",
+    )(candidates)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -86,3 +92,45 @@ def report(
             progress=progress,
         )
     emit(found, as_json=as_json, render=lambda console: _show(console, found))
+
+
+def _show_candidates(console: Console, found: CandidateReport) -> None:
+    rows = [
+        (
+            item.name,
+            f"{item.mutual_information:.4f}",
+            f"{item.ic:+.4f}",
+            f"{item.added:+.4f}",
+            f"{item.stability:.2f}",
+            f"{item.redundancy:.2f} {item.nearest}",
+        )
+        for item in found.spec.chosen
+    ]
+    title = f"{found.spec.symbol} {found.spec.factor_set} at {found.spec.horizon}, trained on {', '.join(found.spec.train_days)}"
+    columns = ("candidate", "information", "IC", "adds to parents", "stability", "nearest")
+    table(console, title, columns, rows, numbers=5)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in found.spec.rejected.items() if count)
+    console.print(f"{found.spec.generated} candidates from {found.spec.rows:,} training rows; not taken: {reasons or 'none'}")
+    console.print(f"{found.out}  {found.spec_hash[:16]}")
+
+
+def candidates(
+    context: typer.Context,
+    variety: str = typer.Option(..., "--var", help="Variety, for example rb."),
+    set_name: str = typer.Option("full", "--set", help="Factor set that candidates are made of."),
+    top: int = typer.Option(20, "--top", min=1, help="At most so many."),
+    horizon: str | None = typer.Option(
+        None, "--horizon", help="Label, for example 50t; default: the first of research.horizons."
+    ),
+    fold: int | None = typer.Option(None, "--fold", help="Walk-forward fold whose training days are read; default: the last."),
+    out: Path | None = typer.Option(None, "--out", help="Where the spec is written; default: artifacts folder."),
+    as_json: bool = JSON,
+) -> None:
+    """Lags, differences, ratios and averages of factors, chosen inside one training fold."""
+    from ghtrader.pipelines.feature_candidates import feature_candidates
+
+    with progress_for(context.obj.clock) as progress:
+        found = feature_candidates(
+            context.obj, variety, set_name=set_name, top=top, horizon=horizon, fold=fold, out=out, progress=progress
+        )
+    emit(found, as_json=as_json, render=lambda console: _show_candidates(console, found))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ghtrader.cli.feature_report import attach
+from ghtrader.cli import feature_fit, feature_report
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.errors import UsageError
@@ -203,4 +203,5 @@ def parity(
         raise typer.Exit(DATA_ERROR)
 
 
-attach(features_app)
+feature_report.attach(features_app)
+feature_fit.attach(features_app)

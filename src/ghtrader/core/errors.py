@@ -8,6 +8,7 @@ GhtraderError
 │   ├── ProvenanceError             rows that cannot say where they come from
 │   ├── GapError                    a window crosses a gap or a break
 │   ├── HashVersionError            row hashes of different versions meet
+│   ├── StaleFeatureError           an online value outlived its time to live
 │   ├── CalendarError               a date the calendar does not know
 │   └── UnknownInstrumentError      a product or contract nobody declared
 ├── ProviderError                   the data or order provider answered with an error
@@ -47,6 +48,7 @@ __all__ = [
     "ProviderTransientError",
     "RiskDenied",
     "SchemaError",
+    "StaleFeatureError",
     "StoreError",
     "UnknownInstrumentError",
     "UsageError",
@@ -117,6 +119,12 @@ class GapError(DataError):
 
 class HashVersionError(DataError):
     """Row hashes of different versions meet in one dataset."""
+
+
+class StaleFeatureError(DataError):
+    """An online feature is older than its time to live, or was never there; the next tick may cure it."""
+
+    default_retryable = True
 
 
 class CalendarError(DataError):

@@ -57,6 +57,7 @@ class LiveRows:
 
     code: 0 for a kept row, else a place in `live_kernel.REASON_CODES`. day: number of the row's trading day. ts_ns: stamp, of a
     row that is not kept as it came. limits: (n, 2), upper and lower, ticks. counters: (n, 3), volume, amount, open interest.
+    stretch: number of the stretch a kept row stands in; a new one begins with each trading day, and where the clock was set back.
     The rest as in `DayTicks`.
     """
 
@@ -73,6 +74,7 @@ class LiveRows:
     phase: npt.NDArray[np.uint8]
     part: npt.NDArray[np.int8]
     break_before: npt.NDArray[np.bool_]
+    stretch: I64
 
     def __len__(self) -> int:
         return len(self.code)
@@ -99,6 +101,7 @@ class LiveRows:
             phase=np.zeros(rows, dtype=np.uint8),
             part=np.full(rows, -1, dtype=np.int8),
             break_before=np.zeros(rows, dtype=np.bool_),
+            stretch=np.full(rows, -1, dtype=np.int64),
         )
 
     @property
@@ -106,7 +109,7 @@ class LiveRows:
         """What the kernel writes, in its order."""
         return (
             self.ts_ns, self.bid_px, self.bid_sz, self.ask_px, self.ask_sz, self.last_px, self.limits, self.counters,
-            self.phase, self.part, self.break_before,
+            self.phase, self.part, self.break_before, self.stretch,
         )  # fmt: skip
 
     def rows(self, selection: slice | npt.NDArray[np.bool_]) -> LiveRows:
@@ -122,7 +125,7 @@ class LiveRows:
         return LiveRows(*(np.concatenate(column) for column in columns))
 
     def day_ticks(self, symbol: str, facts: DayFacts) -> DayTicks:
-        """The kept rows, which are all of the day of ``facts``, as arrays for kernels; flags are not judged, gaps not known."""
+        """The kept rows, all of one stretch of the day of ``facts``, as arrays for kernels; flags are not judged, gaps not known."""
         kept = self.rows(self.code == 0)
         rows = len(kept)
         return DayTicks(

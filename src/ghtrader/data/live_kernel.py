@@ -3,6 +3,9 @@
 The rules are those of `ghtrader.data.canonical`, decided at the row. Where that form looks at later rows, this one cannot: a
 row that comes after a later stamp is dropped (there it is sorted in), and of rows whose cumulative volume has fallen the first
 ten are dropped (there they stay when more than ten follow, because then the feed had restarted).
+
+One row with a stamp far ahead must not make everything after it late: after ten late rows, in time order and none of them
+before the row that preceded the one ahead, the eleventh is believed. The clock is set back and a new stretch begins.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ BID_PX, BID_SZ, ASK_PX, ASK_SZ = (
 VOLUME, AMOUNT, OPEN_INTEREST = (MARKET_COLUMNS.index(name) for name in ("volume", "amount", "open_interest"))
 IS_PRICE = np.array([name in PRICE_COLUMNS for name in MARKET_COLUMNS])
 LEVELS: Final = 5
+#: So many late rows in order are dropped before the next one is believed.
+LATE_RUN_ROWS: Final = 10
 #: A row is compared with so many earlier rows of its stamp to find that it is a duplicate.
 SAME_STAMP_ROWS: Final = 256
 
@@ -46,10 +51,11 @@ REASON_CODES: Final = (
     DropReason.IMPOSSIBLE,
 )
 
-# the state: trading day (its number), the run of spaced stamps of that day and of one that has not begun yet, last stamps
-DAY, LAST, LAST_RAW, SPACED, BELOW, PART, CONTINUOUS, SAME, AHEAD_DAY = range(9)
-RUN, AHEAD_RUN = 9, 12  # each: first and last stamp of the run, what it stands for
-SIZE_K: Final = 15
+# the state: trading day (its number) and stretch, last stamps, late rows in a row and the last of them, the stamp before the
+# last one, another day that rows came from; the run of spaced stamps of the day and of the other one
+DAY, STRETCH, LAST, LAST_RAW, SPACED, BELOW, PART, CONTINUOUS, SAME, LATE_ROWS, LATE_RAW, BEFORE, OTHER_DAY = range(13)
+RUN, OTHER_RUN = 13, 16  # each: first and last stamp of the run, what it stands for
+SIZE_K: Final = 19
 NO_STAMP: Final = -(1 << 62)
 CLOSED, TRADING = int(Phase.CLOSED), int(Phase.CONTINUOUS)
 
@@ -120,19 +126,29 @@ def _ticks(price: float, price_tick: float) -> int:
 
 
 @nb.njit(cache=True)
-def _begin_day(k: Any, highest: Any, day: int) -> None:
+def _begin_stretch(k: Any, highest: Any, day: int) -> None:
     k[DAY] = day
-    k[RUN : RUN + 3] = k[AHEAD_RUN : AHEAD_RUN + 3]
-    k[LAST] = k[LAST_RAW] = k[SPACED] = NO_STAMP
+    k[STRETCH] = max(0, k[STRETCH] + 1)
+    k[LAST] = k[SPACED] = NO_STAMP
     k[BELOW] = k[SAME] = 0
     k[PART] = k[CONTINUOUS] = -2
     highest[0] = 0.0
 
 
 @nb.njit(cache=True)
+def _is_believed(k: Any, ts: int) -> bool:
+    """Whether so many late rows came in order that the row ahead of them was wrong; counts this one."""
+    if ts < k[BEFORE]:
+        return False
+    k[LATE_ROWS] = k[LATE_ROWS] + 1 if k[LATE_ROWS] > 0 and ts >= k[LATE_RAW] else 1
+    k[LATE_RAW] = ts
+    return bool(k[LATE_ROWS] > LATE_RUN_ROWS)
+
+
+@nb.njit(cache=True)
 def _write(k: Any, raw: Any, value: Any, stamp: int, phase: int, part: int, price_tick: float, row: int, out: Any) -> None:
     """A kept row into the arrays ``out`` (in the order of `live_canonical.LiveRows`), prices in ticks."""
-    ts_ns, bid_px, bid_sz, ask_px, ask_sz, last_px, limits, counters, phases, parts, breaks = out
+    ts_ns, bid_px, bid_sz, ask_px, ask_sz, last_px, limits, counters, phases, parts, breaks, stretches = out
     k[SPACED] = max(stamp, k[SPACED] + SPACING_NS)
     ts_ns[row] = k[SPACED]
     for level in range(LEVELS):
@@ -144,6 +160,7 @@ def _write(k: Any, raw: Any, value: Any, stamp: int, phase: int, part: int, pric
     phases[row], parts[row] = phase, part
     breaks[row] = part != k[PART] or int(phase == TRADING) != k[CONTINUOUS]
     k[PART], k[CONTINUOUS] = part, int(phase == TRADING)
+    stretches[row] = k[STRETCH]
 
 
 @nb.njit(cache=True)
@@ -158,14 +175,13 @@ def classify_row(
     raw: float64 (29,), `COLUMNS`, NaN where absent. day: number of the stamp's trading day; edges, phases, parts, first_ns:
     its windows. halved: counted on both sides that day.
     """
-    if day < k[DAY]:
-        return LATE
-    ahead = day > k[DAY]
-    if ahead and k[AHEAD_DAY] != day:
-        k[AHEAD_DAY] = day
-        k[AHEAD_RUN : AHEAD_RUN + 3] = NO_STAMP
-    last = NO_STAMP if ahead else k[LAST]
-    stamp = _snapped(k, AHEAD_RUN if ahead else RUN, ts, last)
+    other = day != k[DAY]
+    if other and k[OTHER_DAY] != day:
+        k[OTHER_DAY] = day
+        k[OTHER_RUN : OTHER_RUN + 3] = NO_STAMP
+    run = OTHER_RUN if other else RUN
+    last = NO_STAMP if other else k[LAST]
+    stamp = _snapped(k, run, ts, last)
     if _canonical(raw, value):
         return IMPOSSIBLE
     if halved:
@@ -176,11 +192,19 @@ def classify_row(
     if phases[span] == CLOSED:
         no_book = value[BID_SZ] == 0.0 and value[ASK_SZ] == 0.0
         return HEARTBEAT if value[VOLUME] == 0.0 and (stamp < first_ns or no_book) else OUTSIDE
-    if stamp < last or (not ahead and ts < k[LAST_RAW]):
-        return LATE
-    if ahead:
-        _begin_day(k, highest, day)
-    k[LAST_RAW] = ts
+    if stamp < last or ts < k[LAST_RAW]:
+        if not _is_believed(k, ts):
+            return LATE
+        _begin_stretch(k, highest, day)
+        k[RUN] = k[RUN + 1] = k[RUN + 2] = stamp
+        k[BEFORE] = NO_STAMP
+    else:
+        if other:
+            _begin_stretch(k, highest, day)
+            k[RUN : RUN + 3] = k[OTHER_RUN : OTHER_RUN + 3]
+        if k[LATE_ROWS] <= 0:
+            k[BEFORE] = k[LAST_RAW]
+    k[LATE_ROWS], k[LAST_RAW] = 0, ts
     if stamp > k[LAST]:
         k[LAST], k[SAME] = stamp, 0
     if _seen_before(k, seen, value):

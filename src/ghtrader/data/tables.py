@@ -152,14 +152,14 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         name="labels_v2",
-        doc="Direction labels by tick and horizon; void carries the reason where there is none.",
+        doc="Direction labels by tick and horizon: y is the mid change in half ticks; void carries the reason where there is none.",
         columns=_columns(_DAY + "build_hash:sym horizon:sym y:i64 void:i64"),
         partition="ticks",
         keys=("datetime", "symbol", "build_hash", "horizon"),
     ),
     Table(
         name="fill_labels_v2",
-        doc="Fill outcomes by tick, side and fill model; censored where the horizon ended first.",
+        doc="Fill outcomes by tick, side and fill model; censored where observation ended first. No row without an order.",
         columns=_columns(_DAY + "build_hash:sym side:sym fill_model:sym filled:bool censored:bool time_to_fill_ns:i64"),
         partition="ticks",
         keys=("datetime", "symbol", "build_hash", "side", "fill_model"),

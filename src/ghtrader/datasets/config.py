@@ -20,4 +20,19 @@ KEYS = (
         default=True,
         doc="Refuse main_l5 days without segment_id and schedule_hash on every row; off: mask such days and say so.",
     ),
+    ConfigKey(
+        name="datasets.build_engine",
+        kind="str",
+        default="local",
+        choices=("local", "ray"),
+        doc="Who builds days: processes of this machine, or a Ray cluster (extra dist; its address is GHTRADER_RAY_ADDRESS).",
+    ),
+    ConfigKey(
+        name="datasets.build_workers",
+        kind="int",
+        default=0,
+        minimum=0,
+        maximum=1024,
+        doc="How many days are built at once; 0: one a core of the machine or the cluster, 1: in the command's own process.",
+    ),
 )

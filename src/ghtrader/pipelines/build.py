@@ -27,7 +27,7 @@ from ghtrader.pipelines.run_records import record_build
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
-__all__ = ["BuildReport", "BuiltDay", "build_datasets", "build_variety", "series_ticks"]
+__all__ = ["BuildReport", "BuiltDay", "build_datasets", "clean_series", "require_unchanged", "series_ticks"]
 
 
 class BuiltDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +84,17 @@ def _clean_days(services: Services, schedule: MainSchedule, days: list[TradingDa
     return require_provenance(problems, hashes, strict=strict)
 
 
+def clean_series(services: Services, schedule: MainSchedule, strict: bool) -> tuple[dict[TradingDay, DayManifest], list[str]]:
+    """The provenance gate: days of the series that may be built, and those that are left out (strict: ProvenanceError)."""
+    manifests = _manifests(services, schedule)
+    try:
+        left_out = _clean_days(services, schedule, list(manifests), strict)
+    except ProvenanceError:
+        require_unchanged(services, "main_l5", schedule.alias, manifests)  # days of two states are no fault of the data
+        raise
+    return {day: manifest for day, manifest in manifests.items() if day.iso not in left_out}, left_out
+
+
 def series_ticks(services: Services, schedule: MainSchedule, day: TradingDay) -> DayTicks:
     """One day of the series as arrays, known gaps as hard segments."""
     return stored_ticks(services, DayKey("main_l5", schedule.alias, day))
@@ -97,13 +108,8 @@ def build_datasets(
     prepare_store(services.store())
     schedule, chosen = current_schedule(services, variety), factor_set(set_name)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
-    manifests = _manifests(services, schedule)
-    try:
-        left_out = _clean_days(services, schedule, list(manifests), strict)
-    except ProvenanceError:
-        _require_unchanged(services, manifests, schedule)  # days of two states are no fault of the data
-        raise
-    days = [day for day in manifests if day.iso not in left_out]
+    manifests, left_out = clean_series(services, schedule, strict)
+    days = list(manifests)
     cache = DatasetStore(services.paths.artifacts / "datasets")
     progress.start("build", len(days))
     datasets: list[DayDataset] = []
@@ -122,12 +128,12 @@ def build_datasets(
         if dataset is None:
             sessions = sessions_for(schedule.product, day, calendar, instruments)
             dataset = build_day(series_ticks(services, schedule, day), sessions, chosen, build_hash=identity)
-            _require_unchanged(services, {day: manifest}, schedule)
+            require_unchanged(services, "main_l5", schedule.alias, {day: manifest})
             cache.save(dataset)
         datasets.append(dataset)
         built.append(_built(dataset, reused, len(known)))
         progress.advance(note=f"{day} {'reused' if reused else 'built'}")
-    _require_unchanged(services, manifests, schedule)
+    require_unchanged(services, "main_l5", schedule.alias, manifests)
     count = sum(day.reused for day in built)
     progress.finish(f"{len(days)} days, {count} reused")
     report = BuildReport(
@@ -142,11 +148,11 @@ def build_datasets(
     return datasets, msgspec.structs.replace(report, run=record_build(services, report, started, strict=strict))
 
 
-def _require_unchanged(services: Services, manifests: dict[TradingDay, DayManifest], schedule: MainSchedule) -> None:
-    """Days read one after the other belong to one state of the series, or nobody gets them."""
+def require_unchanged(services: Services, kind: str, symbol: str, manifests: dict[TradingDay, DayManifest]) -> None:
+    """Days read one after the other belong to one state of the ticks, or nobody gets them (DataError)."""
     store = services.tick_store()
-    if any(store.manifest(DayKey("main_l5", schedule.alias, day)) != manifest for day, manifest in manifests.items()):
-        raise DataError(f"{schedule.alias} was replaced while it was read", hint="run the same command again", retryable=True)
+    if any(store.manifest(DayKey(kind, symbol, day)) != manifest for day, manifest in manifests.items()):
+        raise DataError(f"{symbol} was replaced while it was read", hint="run the same command again", retryable=True)
 
 
 def _built(dataset: DayDataset, reused: bool, gaps: int) -> BuiltDay:
@@ -160,13 +166,3 @@ def _built(dataset: DayDataset, reused: bool, gaps: int) -> BuiltDay:
         reused=reused,
         gaps=gaps,
     )
-
-
-def build_variety(
-    services: Services, variety: str, *, set_name: str | None = None, strict: bool | None = None, progress: Progress = NO_PROGRESS
-) -> BuildReport:
-    """`ghtrader build`: build what is missing and report."""
-    settings = services.settings()
-    chosen = set_name or str(settings.get("datasets.factor_set"))
-    gate = bool(settings.get("datasets.strict_provenance")) if strict is None else strict
-    return build_datasets(services, variety, set_name=chosen, strict=gate, progress=progress)[1]

@@ -15,8 +15,8 @@ from ghtrader.data.live_canonical import LiveCanonical, LiveRows
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.data.readers import load_mapping, read_tick_batches
 from ghtrader.datasets.factors.engine import compute_day
-from ghtrader.datasets.factors.history import DaySummary, history_array
-from ghtrader.pipelines.feature_session import FeaturePlan, plan_features
+from ghtrader.datasets.factors.history import DaySummary
+from ghtrader.pipelines.feature_session import FeaturePlan, history_of, plan_features
 from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report, require_another_file
 from ghtrader.pipelines.services import Services
 
@@ -38,35 +38,35 @@ def raw_rows(frame: pl.DataFrame) -> tuple[I64, F64]:
     return frame["datetime"].to_numpy(), np.ascontiguousarray(frame.select(names).to_numpy())
 
 
-class _Days:
-    """Rows in arrival order, gathered until their trading day is over."""
+class _Stretches:
+    """Rows in arrival order, gathered until their stretch (a trading day, as a rule) is over."""
 
     def __init__(self, plan: FeaturePlan) -> None:
         self.plan = plan
         self.live: LiveCanonical = plan.live()
         self._held: list[LiveRows] = []
+        self._stretch = -1
         self._day = -1
-        self._earlier: list[DaySummary] = []
+        self._left: dict[str, DaySummary] = {}
         self._params = plan.params
 
     def take(self, ts_ns: I64, raw: F64, until: int | None) -> Iterator[pl.DataFrame]:
-        """Judge the next rows and give the days that are over."""
+        """Judge the next rows and give the stretches that are over."""
         rows = self.live.push_many(ts_ns, raw)
         rows = rows if until is None else rows.rows(ts_ns <= until)
         kept = np.flatnonzero(rows.code == 0)
         first = 0
-        days = rows.day[kept]
-        for place in np.flatnonzero(np.diff(days, prepend=self._day)).tolist():
+        for place in np.flatnonzero(np.diff(rows.stretch[kept], prepend=self._stretch)).tolist():
             start = int(kept[place])
-            if self._day >= 0:
+            if self._stretch >= 0:
                 self._held.append(rows.rows(slice(first, start)))
                 yield self._computed()
                 first = start
-            self._day = int(days[place])
+            self._stretch, self._day = int(rows.stretch[start]), int(rows.day[start])
         self._held.append(rows.rows(slice(first, len(rows))))
 
     def rest(self) -> Iterator[pl.DataFrame]:
-        """The last day, and rows of none."""
+        """The last stretch, and rows of none."""
         if any(len(piece) for piece in self._held):
             yield self._computed()
 
@@ -78,19 +78,19 @@ class _Days:
             self.plan.require_out_of_sample(int(rows.ts_ns[kept][0]))
             facts = self.live.facts_of_number(self._day)
             ticks = rows.day_ticks(self.plan.symbol, facts)
-            history = history_array(self._earlier)
+            history = history_of(self._left, facts.day)
             found, summary = compute_day(ticks, facts.sessions, self.plan.chosen, params=self._params, history=history)
             values[kept] = found
-            self._earlier.append(summary)
+            self._left[facts.day.iso] = summary
         return feature_frame(self.plan, rows.ts_ns, values, rows.code)
 
 
 def feature_frames(plan: FeaturePlan, batches: Iterator[pl.DataFrame], *, until: int | None = None) -> Iterator[pl.DataFrame]:
-    """Features of source rows, a frame per trading day, in input order; ``until``: only rows with stamps up to it."""
-    days = _Days(plan)
+    """Features of source rows, a frame per trading day (or stretch of one), in input order; ``until``: only rows with stamps up to it."""
+    stretches = _Stretches(plan)
     for batch in batches:
-        yield from days.take(*raw_rows(batch), until)
-    yield from days.rest()
+        yield from stretches.take(*raw_rows(batch), until)
+    yield from stretches.rest()
 
 
 def compute_features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import DataError, SchemaError
 from ghtrader.core.ids import content_hash
 from ghtrader.core.phases import Phase
+from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_canonical import DayFacts, LiveCanonical
@@ -25,7 +27,7 @@ from ghtrader.datasets.factors.parameters import FittedParameters, parameter_arr
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.services import Services
 
-__all__ = ["Answer", "FeaturePlan", "FeatureSession", "load_fit", "plan_features", "warm_up"]
+__all__ = ["Answer", "FeaturePlan", "FeatureSession", "history_of", "load_fit", "plan_features", "warm_up"]
 
 F64 = npt.NDArray[np.float64]
 TRADING = int(Phase.CONTINUOUS)
@@ -97,6 +99,11 @@ def plan_features(
     return FeaturePlan(symbol, chosen, calendar_of(services), instruments, fit, in_sample)
 
 
+def history_of(left: Mapping[str, DaySummary], day: TradingDay) -> F64:
+    """What a day may know of earlier ones: their summaries by ISO day, of a day in several stretches the last one's."""
+    return history_array([left[name] for name in sorted(left) if name < day.iso])
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one row gave. datetime: its canonical stamp, of a dropped row as it came; values: (F,), None when dropped (why)."""
@@ -116,21 +123,22 @@ class FeatureSession:
         # views of the one row that the canonical form writes over and over
         self._book = (row.bid_px[0], row.bid_sz[0], row.ask_px[0], row.ask_sz[0])
         self._params = plan.params
-        self._earlier: list[DaySummary] = []
+        self._left: dict[str, DaySummary] = {}
+        self._stretch = -1
         self._facts: DayFacts | None = None
         self._stream: FactorStream | None = None
 
-    def _stream_of(self, facts: DayFacts) -> FactorStream:
+    def _stream_of(self, stretch: int, facts: DayFacts) -> FactorStream:
         if self._stream is not None and self._facts is not None:
-            if self._facts.number == facts.number:
+            if self._stretch == stretch:
                 return self._stream
-            self._earlier.append(self._stream.summary(self._facts.day.iso))
-        self._facts = facts
+            self._left[self._facts.day.iso] = self._stream.summary(self._facts.day.iso)
+        self._stretch, self._facts = stretch, facts
         self._stream = FactorStream(
             self.plan.chosen,
             tick_value_cny=facts.tick_value_cny,
             params=self._params,
-            history=history_array(self._earlier),
+            history=history_of(self._left, facts.day),
         )
         return self._stream
 
@@ -147,7 +155,7 @@ class FeatureSession:
         self.plan.require_out_of_sample(ts_ns)
         part, stamp = int(row.part[0]), int(row.ts_ns[0])
         counters = row.counters[0]
-        values = self._stream_of(facts).step(
+        values = self._stream_of(int(row.stretch[0]), facts).step(
             stamp,
             *self._book,
             int(row.last_px[0]),

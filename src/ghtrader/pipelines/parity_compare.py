@@ -15,7 +15,7 @@ from ghtrader.core.phases import Phase
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.readers import read_tick_batches
-from ghtrader.data.sessions import DaySessions, sessions_for
+from ghtrader.data.sessions import DaySessions, sessions_for, trading_day_of
 from ghtrader.datasets.factors.engine import FactorStream, compute_day, part_ends, part_starts
 from ghtrader.datasets.factors.history import DaySummary, history_array
 from ghtrader.pipelines.feature_files import feature_frames
@@ -114,9 +114,12 @@ def compare_file(plan: FeaturePlan, path: Path) -> Compared:
     def rows() -> Iterator[pl.DataFrame]:
         return read_tick_batches(path, symbol=plan.symbol)[1]
 
+    product, days = plan.instruments.product(plan.symbol).product, set()
     for batch, stream in _in_pieces(stream_frames(plan, rows()), feature_frames(plan, rows())):
         compare_frames(found, plan, batch, stream)
-        found.days += 1
+        kept = batch.filter(batch["dropped"].is_null())["datetime"]
+        days |= {trading_day_of(int(stamp), product, plan.calendar, plan.instruments) for stamp in kept.head(1)}
+    found.days = len(days)
     return found
 
 

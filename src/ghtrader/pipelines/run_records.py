@@ -242,8 +242,10 @@ def record_rehash(services: Services, report: RehashReport, started_mono_ns: int
     )
 
 
-def record_build(services: Services, report: BuildReport, started_mono_ns: int, **parameters: object) -> str:
-    """Record a build of datasets: days of the series in, datasets by build hash out."""
+def record_build(
+    services: Services, report: BuildReport, started_mono_ns: int, *, kind: str = "main_l5", **parameters: object
+) -> str:
+    """Record a build of datasets: days of the series (or, kind ``raw``, of a contract) in, datasets by build hash out."""
     noop = report.reused == len(report.days)
     return record_run(
         services,
@@ -259,7 +261,7 @@ def record_build(services: Services, report: BuildReport, started_mono_ns: int, 
             "eligible": sum(day.eligible for day in report.days),
         },
         parameters={"set_hash": report.set_hash, **{name: str(value) for name, value in parameters.items()}},
-        inputs=[] if noop else [_partition(services, "main_l5", report.alias, day.trading_day) for day in report.days],
+        inputs=[] if noop else [_partition(services, kind, report.alias, day.trading_day) for day in report.days],
         outputs=[
             Item(
                 name=partition_name(f"features:{report.factor_set}", report.alias, day.trading_day),
@@ -270,7 +272,7 @@ def record_build(services: Services, report: BuildReport, started_mono_ns: int, 
             for day in report.days
         ],
         findings=[
-            Item(name=partition_name("main_l5", report.alias, day), state="left_out", note="no clean provenance")
+            Item(name=partition_name(kind, report.alias, day), state="left_out", note="no clean provenance")
             for day in report.left_out
         ],
     )

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.ports.broker import Broker
+    from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
+    from ghtrader.ports.feature_store import FeatureStore
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.schema_admin import SchemaAdmin
@@ -70,6 +72,9 @@ class Store(Protocol):
 
     def tables(self) -> TableStore:
         """Rows that are replaced by scope."""
+
+    def features(self) -> FeatureStore:
+        """Built features and labels."""
 
     def queries(self) -> TickQueries:
         """Questions about stored ticks."""
@@ -184,6 +189,9 @@ class Services(Protocol):
 
     def day_workers(self, count: int) -> DayWorkers:
         """Worker processes that fetch and store days."""
+
+    def build_workers(self, choice: EngineChoice) -> BuildWorkers:
+        """Workers that build days: processes of this machine, or a Ray cluster. Raises ConfigError without the extra it needs."""
 
     def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
         """Run the loopback exchange until a signal; ``ready`` gets the environment of its clients."""

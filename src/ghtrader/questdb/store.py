@@ -10,6 +10,7 @@ from ghtrader.core.errors import GhtraderError, StoreError
 from ghtrader.core.progress import Progress
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.tables import TICK_TABLES
+from ghtrader.questdb.feature_store import QuestdbFeatures
 from ghtrader.questdb.health import HealthReport, check_health
 from ghtrader.questdb.ledger_store import QuestdbLedger
 from ghtrader.questdb.queries import QuestdbQueries
@@ -66,6 +67,10 @@ class QuestdbStore:
     def tables(self) -> QuestdbTables:
         """Rows replaced by scope."""
         return QuestdbTables(self.settings, self.wire, self._schema, self._clock)
+
+    def features(self) -> QuestdbFeatures:
+        """Built features and labels."""
+        return QuestdbFeatures(self.settings, self.wire, self.reader, self.sender, self._schema, self._calendar, self.ledger())
 
     def queries(self) -> QuestdbQueries:
         """Questions about stored ticks."""

@@ -127,7 +127,7 @@ def compute_day(
     f, k = _state(history, params)
     need = groups_needed(chosen)
     if peers is None:
-        peers = np.full((2, len(ticks) if need & layout.NEED_CROSS else 0, layout.SIZE_PEER), np.nan)
+        need, peers = need & ~layout.NEED_CROSS, np.empty((2, 0, layout.SIZE_PEER))
     out = np.empty((len(ticks), len(chosen.factors)))
     _, run_batch = compiled(chosen)
     run_batch(
@@ -204,7 +204,7 @@ class FactorStream:
         self._step(
             self._f,
             self._k,
-            self._need,
+            self._need if peers is not None else self._need & ~layout.NEED_CROSS,
             self._unit,
             0,
             ts_ns,

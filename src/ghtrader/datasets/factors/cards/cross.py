@@ -37,7 +37,7 @@ CARDS = (
     ),
     _peer(
         "F105", "lead-lag score", "(P - R) / sqrt(X Y), P = level(q' r), R = level(r' q), X = level(r^2), Y = level(q^2), half-life 600 s, r = dm, q = change of the peer's mid since the run's "
-        "previous row with a fresh peer of the same peer run; 0 where X Y = 0; all begin with 0",
+        "previous row with a fresh peer, 0 where there is none or the peer's run is another; r', q': of that row; on the run's first row with a fresh peer all four are 0; 0 where X Y = 0",
         lookback="half-life 600 s", flip="even",
     ),
     _peer(

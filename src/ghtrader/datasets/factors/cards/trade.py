@@ -14,7 +14,7 @@ _trade = partial(card, group="trade", kernel="trade")
 INTEREST = (*BOOK1, "volume", "amount", "open_interest")
 SV = (
     "sv = dV clip((2 p - lo - hi)/(hi - lo), -1, 1), p = dM/(dV u), lo = b1', hi = a1', or min(b1', b1), max(a1', a1) where p is outside [b1', a1']; "
-    "without dM: dV, -dV or 0 as the last price is >= a1', <= b1' or between; 0 where dV <= 0"
+    "without dM: dV, -dV or 0 as the last price is >= a1', <= b1' or between or absent; 0 where dV <= 0"
 )
 
 
@@ -48,7 +48,8 @@ CARDS = (
     ),
     _trade(
         "F52", "traded average against the mid, 60 s",
-        "flow(dM - dV u M0, 60 s) / (u flow(dV, 60 s)) - (m - M0), M0 = the run's first mid; 0 where nothing was traded",
+        "flow(dM - dV u M0, 60 s) / (u flow(dV, 60 s)) - (m - M0) over intervals with dV > 0 and dM > 0 (the others are 0 in both), M0 = the run's first mid; "
+        "0 before the first",
         unit="ticks", lookback="half-life 60 s", columns=TRADE, flip="odd",
     ),
     _trade(

@@ -45,7 +45,7 @@ FAR = 64
 HALVES = np.append(2.0 ** -np.arange(FAR), 0.0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _side(px: Any, sz: Any, at: int, twice_mid: int, direction: int, small: float, large: float) -> Any:
     """One side: lots of levels 1-3, weighted lots (F11), slope (F18), curvature (F21), sweep cost (F24, half of its mean).
 
@@ -77,7 +77,7 @@ def _side(px: Any, sz: Any, at: int, twice_mid: int, direction: int, small: floa
     return near, weighted, 2.0 * product / squares, curvature, sweep / 4.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _both_sides(f: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int, twice_mid: int) -> None:
     """What needs a level on both sides: F5, F14, F23."""
     moment = lots = 0.0
@@ -97,7 +97,7 @@ def _both_sides(f: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: 
         f[F23] = float((ask_px[at, 4] - ask_px[at, 0] - 4) + (bid_px[at, 0] - bid_px[at, 4] - 4))
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _against_day(f: Any, is_set: int, at: int, before: int, log_lots: float) -> float:
     """Log depth minus its level of the day, which begins with the previous day's mean where that is known."""
     if f[is_set] == 0.0:
@@ -106,7 +106,7 @@ def _against_day(f: Any, is_set: int, at: int, before: int, log_lots: float) -> 
     return float(log_lots - level(f, at, f[X_WDAY], log_lots))
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _depth(f: Any) -> None:
     """Depth against its day, and the sums that the day's summary keeps."""
     log_bid, log_ask = np.log(f[X_SUM_BID]), np.log(f[X_SUM_ASK])
@@ -117,7 +117,7 @@ def _depth(f: Any) -> None:
     f[F16] = _against_day(f, C_SET_LOGA, C_LOGA, H_LOGA, log_ask)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """A row that counts, after the core."""
     spread, first, twice_mid = f[X_SPREAD], f[X_I1], bid_px[at, 0] + ask_px[at, 0]

@@ -14,6 +14,7 @@ from ghtrader.datasets.factors.kernels.layout import (
     H_ACTIVITY,
     H_DAYS,
     K_HEAD,
+    MASK,
     PART_MINUTES,
     PARTS,
     RING,
@@ -31,7 +32,7 @@ SHORTEST_S, USUAL_S = 0.001, 0.5
 TURN = 2.0 * np.pi
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _activity(f: Any, k: Any, ts: int, part: int, since_open_ns: int) -> None:
     """Rows of the last minute against what earlier days had at the same clock; today's rows are counted for the days to come."""
     minute = since_open_ns // MINUTE_NS
@@ -41,14 +42,14 @@ def _activity(f: Any, k: Any, ts: int, part: int, since_open_ns: int) -> None:
     f[C_ACTIVITY + at] += 1.0
     head = k[K_HEAD]
     oldest = max(k[K_OLDEST], head - RING)
-    while k[RING_TS + oldest % RING] <= ts - MINUTE_NS:
+    while k[RING_TS + (oldest & MASK)] <= ts - MINUTE_NS:
         oldest += 1
     k[K_OLDEST] = oldest
     if f[H_DAYS] > 0.0:
         f[F99] = (head - oldest) / max(1.0, f[H_ACTIVITY + at])
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int, part: int, part_start_ns: int, part_end_ns: int) -> None:
     """A row that counts, after the core."""
     since_open_ns = ts - part_start_ns
@@ -57,5 +58,5 @@ def update(f: Any, k: Any, ts: int, part: int, part_start_ns: int, part_end_ns: 
     f[F94] = np.log(1.0 + max(0, since_open_ns) / 60e9)
     f[F96] = float(part)
     f[F97] = 1.0 if since_open_ns < MINUTE_NS else 0.0
-    f[F98] = 0.0 if f[X_FIRST] == 1.0 else np.log(max(f[X_DT], SHORTEST_S) / USUAL_S)
+    f[F98] = 0.0 if f[X_FIRST] == 1.0 or f[X_DT] == USUAL_S else np.log(max(f[X_DT], SHORTEST_S) / USUAL_S)
     _activity(f, k, ts, part, since_open_ns)

@@ -40,9 +40,9 @@ from ghtrader.datasets.factors.kernels.layout import (
     K_STARTED,
     K_TS,
     LN2,
+    MASK,
     NO_PRICE,
     NS,
-    RING,
     RING_MID,
     RING_TS,
     RUN_END,
@@ -98,14 +98,14 @@ WEIGHTS = 2.0 ** (-np.arange(STEPS)[:, None] / 2.0 / np.array(HALF_LIVES))
 BASE_RATE = 0.1  # lots/s added to each side's removal rate, so that a quiet book is not decided by one lot
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def counts(bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int, is_continuous: bool) -> bool:
     """Whether a row counts: continuous trading, and a two-sided, uncrossed book."""
     bid, ask = bid_px[at, 0], ask_px[at, 0]
     return bool(is_continuous and bid != NO_PRICE and ask != NO_PRICE and bid < ask and bid_sz[at, 0] > 0 and ask_sz[at, 0] > 0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _weights(f: Any, dt: float) -> None:
     """Decay of each half-life over ``dt`` seconds; snapshots mostly come in steps of 0.5 s, which a table knows."""
     if dt == f[S_LAST_DT]:
@@ -120,7 +120,7 @@ def _weights(f: Any, dt: float) -> None:
             f[X_W2 + index] = 2.0 ** (-dt / HALF_LIVES[index])
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _start(f: Any, k: Any, ts: int, anchor: int) -> None:
     """Clear the run's state."""
     f[:RUN_END] = 0.0
@@ -131,7 +131,7 @@ def _start(f: Any, k: Any, ts: int, anchor: int) -> None:
         f[X_W2 + index] = 1.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _signed_volume(f: Any, k: Any, bid: float, ask: float, last: float, unit: float) -> None:
     """Bought minus sold lots of the interval (F43 by average price against quotes), in [-dV, dV]; odd under a flip."""
     d_volume, d_amount = f[X_DV], f[X_DAMOUNT]
@@ -157,7 +157,7 @@ def _signed_volume(f: Any, k: Any, bid: float, ask: float, last: float, unit: fl
     f[X_BUY], f[X_SELL] = (d_volume + f[X_SIGNED]) / 2.0, (d_volume - f[X_SIGNED]) / 2.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _book(f: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> float:
     """Book-shape factors; returns the imbalance of levels 3-5 (NaN when neither side has any)."""
     bids = asks = deep_bids = deep_asks = 0.0
@@ -180,7 +180,7 @@ def _book(f: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -
     return imbalance(deep_bids, deep_asks) if deep_bids + deep_asks > 0.0 else np.nan
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _events(f: Any, k: Any, bid: int, ask: int) -> None:
     """Level 1: the order-flow event (Cont, Kukanov, Stoikov), and lots added to and removed from each side."""
     bid_sz, ask_sz, old_bid_sz, old_ask_sz = f[X_BID_SZ], f[X_ASK_SZ], float(k[K_BID_SZ]), float(k[K_ASK_SZ])
@@ -200,7 +200,7 @@ def _events(f: Any, k: Any, bid: int, ask: int) -> None:
     f[X_REM_ASK] = old_ask_sz if ask > k[K_ASK] else max(0.0, old_ask_sz - ask_sz) if ask == k[K_ASK] else 0.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _first_row(f: Any, k: Any, ts: int, depth: float) -> None:
     """The first row of a run: levels begin, nothing flows."""
     _start(f, k, ts, int(f[X_TWICE_MID]))
@@ -211,7 +211,7 @@ def _first_row(f: Any, k: Any, ts: int, depth: float) -> None:
     f[X_E1] = f[X_ADD_BID] = f[X_REM_BID] = f[X_ADD_ASK] = f[X_REM_ASK] = 0.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _later_row(
     f: Any, k: Any, ts: int, bid: int, ask: int, last: int, volume: float, amount: float, interest: float, depth: float, unit: float
 ) -> None:  # fmt: skip
@@ -222,7 +222,10 @@ def _later_row(
     _weights(f, f[X_DT])
     f[X_MID] = (bid + ask - k[K_ANCHOR]) / 2.0
     f[X_DMID] = f[X_MID] - f[S_MID]
-    f[X_DV], f[X_DAMOUNT], f[X_DOI] = volume - f[S_VOLUME], amount - f[S_AMOUNT], interest - f[S_OI]
+    f[X_DV] = volume - f[S_VOLUME]
+    # turnover or open interest of 0 is an absent one: a change since then would be the level itself
+    f[X_DAMOUNT] = amount - f[S_AMOUNT] if f[S_AMOUNT] > 0.0 or f[S_VOLUME] == 0.0 else 0.0
+    f[X_DOI] = interest - f[S_OI] if interest > 0.0 and f[S_OI] > 0.0 else 0.0
     _signed_volume(f, k, float(bid), float(ask), float(last), unit)
     _events(f, k, bid, ask)
     flow(f, S_OFI2, f[X_W2], f[X_E1])
@@ -237,7 +240,7 @@ def _later_row(
     level(f, S_RV60, f[X_W60], f[X_DMID] * f[X_DMID])
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _deep_levels(f: Any, k: Any, deep: float) -> None:
     if np.isnan(deep):
         return
@@ -251,14 +254,14 @@ def _deep_levels(f: Any, k: Any, deep: float) -> None:
     f[IMB35_5], f[IMB35_20], f[IMB35_60] = f[S_IMB5], f[S_IMB20], f[S_IMB60]
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _return_over(f: Any, k: Any, pointer: int, target_ns: int) -> float:
     """Mid minus the mid as of a moment; NaN while the run is younger than that."""
     at = as_of(k, pointer, target_ns)
     return float(f[X_MID] - f[RING_MID + at]) if at >= 0 else np.nan
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(
     f: Any, k: Any, ts: int, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int, last: int,
     volume: float, amount: float, interest: float, part_end_ns: int, unit: float,
@@ -275,9 +278,11 @@ def update(
     f[X_UNIT], f[X_DEPTH1] = unit, f[S_DEPTH]
     f[X_LAST] = np.nan if last == NO_PRICE else (2 * last - bid_px[at, 0] - ask_px[at, 0]) / 2.0
     _deep_levels(f, k, deep)
-    f[S_MID], f[S_VOLUME], f[S_AMOUNT], f[S_OI], f[S_SPREAD] = f[X_MID], volume, amount, interest, f[X_SPREAD]
+    f[S_MID], f[S_VOLUME], f[S_AMOUNT], f[S_SPREAD] = f[X_MID], volume, amount, f[X_SPREAD]
+    if interest > 0.0:
+        f[S_OI] = interest
     head = k[K_HEAD]
-    k[RING_TS + head % RING], f[RING_MID + head % RING] = ts, f[X_MID]
+    k[RING_TS + (head & MASK)], f[RING_MID + (head & MASK)] = ts, f[X_MID]
     k[K_HEAD], k[K_TS] = head + 1, ts
     f[F31], f[F32], f[F33] = f[S_OFI2] / f[S_DEPTH], f[S_OFI20] / f[S_DEPTH], f[S_OFI60] / f[S_DEPTH]
     f[F45], f[F47], f[F57] = f[S_SV5], f[S_SV60], f[S_OI60]
@@ -291,14 +296,14 @@ def update(
     f[F95] = (part_end_ns - ts) / 60e9
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def forget(f: Any) -> None:
     """Another contract: the day's state and the history were the old one's."""
     f[DAY:HISTORY_END] = 0.0
     f[H_LOGB] = f[H_LOGA] = f[H_VPIN] = np.nan
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def remember(k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """Keep the quotes for the next row, once every group has read the previous ones."""
     for index in range(5):

@@ -44,13 +44,13 @@ RIDGE = 1e-6
 MOST_SIGMAS, LEAST_VARIANCE = 10.0, 1e-12
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _fresh(rows: Any, which: int, at: int) -> bool:
     """Whether a peer showed anything in the last two seconds."""
     return bool(rows[which, at, PEER_AGE_S] <= MAX_PEER_AGE_S)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _z(f: Any, mean: int, variance: int, weight: float, value: float) -> float:
     """How unusual a value is against its average before it; then the average takes it in."""
     away, spread = value - f[mean], f[variance]
@@ -60,7 +60,7 @@ def _z(f: Any, mean: int, variance: int, weight: float, value: float) -> float:
     return float(found)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _residual(f: Any, theirs: float) -> None:
     """Own return of 10 s without what the peer's explains."""
     own = f[F60]
@@ -71,7 +71,7 @@ def _residual(f: Any, theirs: float) -> None:
     f[C_BETA_XX] = f[X_WDAY] * f[C_BETA_XX] + theirs * theirs
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _together(f: Any, k: Any, run: float, mid: float, volatility: float) -> None:
     """Moves of both since the last row on which the peer was fresh: who leads, and who is stronger."""
     first, follows = k[K_PEER] == 0, k[K_PEER] == 1 and f[S_RUN] == run
@@ -93,7 +93,7 @@ def _together(f: Any, k: Any, run: float, mid: float, volatility: float) -> None
     k[K_PEER], f[S_RUN], f[S_MID] = 1, run, mid
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _calendar(f: Any, k: Any, run: float, mid: float) -> None:
     """The spread to the next contract against its average."""
     spread = mid - f[X_MID]
@@ -104,7 +104,7 @@ def _calendar(f: Any, k: Any, run: float, mid: float) -> None:
     f[S_SPREAD_MEAN], f[S_SPREAD_VAR], f[F107] = spread, 0.0, 0.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, peers: Any, at: int) -> None:
     """A row that counts, after the core and the returns."""
     micro = shown = 0.0

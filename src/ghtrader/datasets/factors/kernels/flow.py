@@ -40,6 +40,7 @@ __all__ = ["update"]
 
 F25, F30, F33, F34, F35, F36, F37 = F0 + 25, F0 + 30, F0 + 33, F0 + 34, F0 + 35, F0 + 36, F0 + 37
 F38, F39, F40, F41, F42 = F0 + 38, F0 + 39, F0 + 40, F0 + 41, F0 + 42
+LEAST_CANCELLED = 1e-6  # lots: what rounding leaves of sold lots is no cancellation
 (
     S_OFI5, S_OFI10, S_OFI240, S_CROSS, S_SQUARE, S_EVENT, S_SHOWN_B, S_GONE_B, S_SHOWN_A, S_GONE_A,
     S_ADDED_B, S_CANCELLED_B, S_ADDED_A, S_CANCELLED_A, S_OFI, S_DEPTH,
@@ -49,49 +50,39 @@ K_BEGUN = AT_FLOW
 FORGETTING = 0.99
 
 
-@nb.njit(cache=False)
-def _better(k: Any, old_px: int, direction: int, price: int, start: int) -> int:
-    """The previous side's first level, from ``start`` on, that is there and not better than a price; 5 where all are better."""
-    index = start
-    while index < 5 and (k[old_px + index] == NO_PRICE or direction * k[old_px + index] > direction * price):
-        index += 1
-    return index
+@nb.njit(cache=False, forceinline=True)
+def _moved(k: Any, old_px: int, old_sz: int, direction: int, price: int, lots: float) -> float:
+    """Lots at a price now minus before, looked up among all previous levels of a side (1 bids, -1 asks)."""
+    for index in range(5):
+        old = k[old_px + index]
+        if old != NO_PRICE and direction * old <= direction * price:
+            return lots - k[old_sz + index] if old == price else lots
+    return 0.0
 
 
-@nb.njit(cache=False)
-def _change(k: Any, old_px: int, old_sz: int, index: int, price: int, lots: int) -> float:
-    """Lots at a price now minus before; 0 where the price lies beyond what the previous book showed."""
-    if index == 5:
-        return 0.0
-    return float(lots - k[old_sz + index]) if k[old_px + index] == price else float(lots)
-
-
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _deep_levels(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """Order flow of levels 2-5 by price: F26 to F29."""
-    bid_at = ask_at = 0
-    bid_before, ask_before = bid_px[at, 0], ask_px[at, 0]
+    fading, slow, is_first = f[X_W5], f[X_W300], f[X_FIRST] == 1.0
     for index in range(1, 5):
         bid, ask = bid_px[at, index], ask_px[at, index]
         if bid == NO_PRICE or ask == NO_PRICE:
             continue
-        event = 0.0
-        if f[X_FIRST] == 0.0:
-            bid_at = _better(k, K_BID, 1, bid, bid_at if bid < bid_before else 0)
-            ask_at = _better(k, K_ASK, -1, ask, ask_at if ask > ask_before else 0)
-            bid_before, ask_before = bid, ask
-            event = _change(k, K_BID, K_BID_SZ, bid_at, bid, bid_sz[at, index])
-            event -= _change(k, K_ASK, K_ASK_SZ, ask_at, ask, ask_sz[at, index])
-        depth = (bid_sz[at, index] + ask_sz[at, index]) / 2.0
+        bid_lots, ask_lots = float(bid_sz[at, index]), float(ask_sz[at, index])
+        event, depth = 0.0, (bid_lots + ask_lots) / 2.0
+        if not is_first:
+            same_bid, same_ask = bid == k[K_BID + index], ask == k[K_ASK + index]
+            event = bid_lots - k[K_BID_SZ + index] if same_bid else _moved(k, K_BID, K_BID_SZ, 1, bid, bid_lots)
+            event -= ask_lots - k[K_ASK_SZ + index] if same_ask else _moved(k, K_ASK, K_ASK_SZ, -1, ask, ask_lots)
         if k[K_BEGUN + index] == 0:
             k[K_BEGUN + index] = 1
             f[S_DEPTH + index] = depth
         else:
-            level(f, S_DEPTH + index, f[X_W300], depth)
-        f[F25 + index] = ratio(flow(f, S_OFI + index, f[X_W5], event), f[S_DEPTH + index], np.nan)
+            level(f, S_DEPTH + index, slow, depth)
+        f[F25 + index] = ratio(flow(f, S_OFI + index, fading, event), f[S_DEPTH + index], np.nan)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _surprise(f: Any) -> float:
     """The event minus what the previous one predicts (F36, in lots)."""
     event, before = f[X_E1], f[S_EVENT]
@@ -102,14 +93,14 @@ def _surprise(f: Any) -> float:
     return float(surprise)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _shown(f: Any, at: int, added: float, removed: float) -> float:
     """Share of added lots in all that came and went at the best level (F37, one side)."""
     came, went = flow(f, at, f[X_W10], added), flow(f, at + 1, f[X_W10], removed)
     return ratio(came, came + went, 0.0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _orders(f: Any, at: int, better: int, change: float, lots: float, before: float) -> None:
     """Lots that limit orders added and cancellations took at the best level of one side (F38, F40).
 
@@ -122,7 +113,7 @@ def _orders(f: Any, at: int, better: int, change: float, lots: float, before: fl
     flow(f, at + 1, f[X_W5], cancelled)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     """What changed at the best levels, by side: the flows of F38 to F41."""
     bid_lots, ask_lots, old_bid_lots, old_ask_lots = f[X_BID_SZ], f[X_ASK_SZ], float(k[K_BID_SZ]), float(k[K_ASK_SZ])
@@ -132,7 +123,7 @@ def _best_levels(f: Any, k: Any, bid: int, ask: int) -> None:
     _orders(f, S_ADDED_A, better_ask, ask_lots - old_ask_lots + bought, ask_lots, old_ask_lots - bought)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, at: int) -> None:
     """A row that counts, after the core."""
     per_depth = 1.0 / f[X_DEPTH1]
@@ -152,4 +143,5 @@ def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, a
         _best_levels(f, k, bid_px[at, 0], ask_px[at, 0])
     f[F38], f[F39] = f[S_ADDED_B] * per_depth, f[S_ADDED_A] * per_depth
     f[F40], f[F41] = f[S_CANCELLED_B] * per_depth, f[S_CANCELLED_A] * per_depth
-    f[F42] = ratio(f[S_CANCELLED_A] - f[S_CANCELLED_B], f[S_CANCELLED_A] + f[S_CANCELLED_B], 0.0)
+    cancelled = f[S_CANCELLED_A] + f[S_CANCELLED_B]
+    f[F42] = (f[S_CANCELLED_A] - f[S_CANCELLED_B]) / cancelled if cancelled >= LEAST_CANCELLED else 0.0

@@ -11,6 +11,7 @@ __all__ = ["NO_PRICE", "N_FACTORS", "RING"]
 
 NO_PRICE = -(1 << 40)
 RING = 2048
+MASK = RING - 1  # place & MASK is place % RING, without a division
 LN2 = 0.6931471805599453
 NS = 1e9
 #: What lies before a row: nothing, a break (the run ends), another contract (the day's state ends too).
@@ -42,7 +43,7 @@ DAY = RUN_END
 C_SET_LOGB, C_LOGB, C_SET_LOGA, C_LOGA = range(DAY, DAY + 4)
 C_SUM_DV, C_ROWS_DV = DAY + 4, DAY + 5  # lots and rows of intervals with volume
 C_SUM_LOGB, C_SUM_LOGA, C_ROWS = DAY + 6, DAY + 7, DAY + 8  # sums over rows that count, for the summary
-C_BUCKET_LOTS, C_BUCKET_SIGNED, C_BUCKETS, C_BUCKET_SUM = range(DAY + 9, DAY + 13)  # the open VPIN bucket, and the closed ones
+C_BUCKET_LOTS, C_BUCKET_SIGNED, C_BUCKETS, C_BUCKET_SUM = range(DAY + 9, DAY + 13)  # open VPIN bucket (lots x 50), closed ones
 C_SPARE = DAY + 16  # 16 numbers: cross-asset state that outlives a run
 C_BUCKET_RING = DAY + 32  # VPIN_BUCKETS
 C_VPIN_HIST = C_BUCKET_RING + VPIN_BUCKETS  # VPIN_BINS

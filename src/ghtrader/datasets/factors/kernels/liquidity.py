@@ -22,6 +22,7 @@ from ghtrader.datasets.factors.kernels.layout import (
     H_VPIN,
     K_HEAD,
     LN2,
+    MASK,
     RING,
     RING_IMPACT,
     RING_MID,
@@ -63,7 +64,7 @@ LEAST_AR, MOST_AR = 0.01, 0.9999
 RATE = LN2 / 20.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _close_bucket(f: Any, size: float) -> None:
     """A bucket is full: it replaces the oldest of fifty, and the day's distribution of VPIN takes the new value."""
     count = int(f[C_BUCKETS])
@@ -79,13 +80,13 @@ def _close_bucket(f: Any, size: float) -> None:
         f[C_VPIN_HIST + min(VPIN_BINS - 1, int(f[C_BUCKET_SUM] * VPIN_BINS))] += 1.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _vpin(f: Any) -> None:
-    """Volume buckets of a fiftieth of the previous day."""
+    """Volume buckets of a fiftieth of the previous day, filled in fiftieths of lots: whole numbers, so that none closes a row late."""
     if f[H_VOLUME] <= 0.0:
         return
-    size, left = f[H_VOLUME] / VPIN_BUCKETS, f[X_DV]
-    share = f[X_SIGNED] / left if left > 0.0 else 0.0
+    size, left = f[H_VOLUME], f[X_DV] * VPIN_BUCKETS
+    share = f[X_SIGNED] / f[X_DV] if left > 0.0 else 0.0
     while left > 0.0:
         room = size - f[C_BUCKET_LOTS]
         taken = min(room, left)
@@ -101,7 +102,7 @@ def _vpin(f: Any) -> None:
         f[F81] = below + 0.5 * (f[H_VPIN + place + 1] - below) if not np.isnan(f[H_VPIN]) else np.nan
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _lambda(f: Any) -> None:
     """Kyle's lambda by forgetting regression, and how unusual it is."""
     signed = f[X_SIGNED]
@@ -118,11 +119,11 @@ def _lambda(f: Any) -> None:
     f[S_LAMBDA_VAR] = weight * (variance + (1.0 - weight) * away * away)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _print(f: Any, k: Any, sign: float) -> None:
     """Remember a print until it can be judged."""
     head, tail = k[K_PENDING_HEAD], k[K_PENDING_TAIL]
-    place = tail % RING
+    place = tail & MASK
     k[RING_TRADE + place] = k[K_HEAD] - 1
     f[RING_SIGN + place] = sign * f[X_DV]
     f[RING_IMPACT + place] = f[X_EXCESS] / f[X_UNIT] if f[X_DAMOUNT] > 0.0 else np.nan
@@ -130,26 +131,26 @@ def _print(f: Any, k: Any, sign: float) -> None:
     k[K_PENDING_HEAD] = max(head, tail + 1 - RING)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _judge(f: Any, k: Any, ts: int) -> None:
     """Prints that are five seconds old: what was paid against what the mid did."""
     head, tail, newest = k[K_PENDING_HEAD], k[K_PENDING_TAIL], k[K_HEAD] - 1
     real = effective = 0.0
     while head < tail:
-        row = k[RING_TRADE + head % RING]
+        row = k[RING_TRADE + (head & MASK)]
         if row - 1 <= newest - RING:  # rows of the print are no longer kept
             head += 1
             continue
-        due = k[RING_TS + row % RING] + AFTER_NS
+        due = k[RING_TS + (row & MASK)] + AFTER_NS
         if ts < due:
             break
         after = f[RING_MID + as_of(k, K_PTR5, due)]
-        lots, paid = f[RING_SIGN + head % RING], f[RING_IMPACT + head % RING]
+        lots, paid = f[RING_SIGN + (head & MASK)], f[RING_IMPACT + (head & MASK)]
         sign = 1.0 if lots > 0.0 else -1.0
         if not np.isnan(paid):
             effective += sign * paid
-            real += sign * (paid + (f[RING_MID + (row - 1) % RING] - after) * abs(lots))
-        f[S_IMPACT] = FORGETTING * f[S_IMPACT] + sign * (after - f[RING_MID + row % RING])
+            real += sign * (paid + (f[RING_MID + ((row - 1) & MASK)] - after) * abs(lots))
+        f[S_IMPACT] = FORGETTING * f[S_IMPACT] + sign * (after - f[RING_MID + (row & MASK)])
         f[S_PRINTS] = FORGETTING * f[S_PRINTS] + 1.0
         head += 1
     k[K_PENDING_HEAD] = head
@@ -159,7 +160,7 @@ def _judge(f: Any, k: Any, ts: int) -> None:
     f[F87] = f[S_IMPACT] / (f[S_PRINTS] + 1.0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _queues(f: Any) -> None:
     """Resiliency of the imbalance, and how long the best queues last."""
     before, now = f[S_I1], f[X_I1]
@@ -173,7 +174,7 @@ def _queues(f: Any) -> None:
     f[F91] = 1.0 / ((bid * RATE + BASE_RATE) / bid_sz + (ask * RATE + BASE_RATE) / ask_sz)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int) -> None:
     """A row that counts, after the core."""
     _vpin(f)

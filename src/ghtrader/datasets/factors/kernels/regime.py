@@ -33,7 +33,7 @@ S_SCALE = S_INVERSE + STATES * SIGNALS
 LIMIT = 4.0  # standard deviations
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _prepare(f: Any) -> None:
     for state in range(STATES):
         scale = 1.0
@@ -44,7 +44,7 @@ def _prepare(f: Any) -> None:
         f[S_SCALE + state] = scale
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _distance(f: Any, state: int, volatility: float, lots: float, spread: float, imbalance: float) -> float:
     """Squared standard distance of a row from a state, halved; each signal at most four standard deviations away."""
     mean, inverse = P_MEAN + SIGNALS * state, S_INVERSE + SIGNALS * state
@@ -55,7 +55,7 @@ def _distance(f: Any, state: int, volatility: float, lots: float, spread: float,
     return float(0.5 * (a * a + b * b + c * c + d * d))
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _expected(f: Any, state: int) -> float:
     """Probability of a state before the row: the start on a run's first row, else one transition on."""
     if f[X_FIRST] == 1.0:
@@ -64,7 +64,7 @@ def _expected(f: Any, state: int) -> float:
     return float(f[S_STATE] * f[column] + f[S_STATE + 1] * f[column + STATES] + f[S_STATE + 2] * f[column + 2 * STATES])
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any) -> None:
     """A row that counts, after the core."""
     if f[X_FIRST] == 1.0:

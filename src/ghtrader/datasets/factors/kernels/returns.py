@@ -15,6 +15,7 @@ from ghtrader.datasets.factors.kernels.layout import (
     F0,
     K_HEAD,
     K_PTR300,
+    MASK,
     P_HAR,
     RING,
     RING_MID,
@@ -22,8 +23,8 @@ from ghtrader.datasets.factors.kernels.layout import (
     X_DMID,
     X_FIRST,
     X_MID,
-    X_TS_S,
     X_W10,
+    X_W20,
     X_W60,
     X_W300,
     X_W600,
@@ -35,7 +36,7 @@ __all__ = ["update"]
 
 (
     S_MEAN60, S_RV10, S_RV60, S_RV300, S_RV600, S_RV1800, S_RV3600, S_BIPOWER, S_UP, S_DOWN, S_SLOW, S_BEFORE, S_STREAK,
-    S_SIDE, S_MOVED_AT,
+    S_SIDE, S_BOUNCE,
 ) = range(AT_RETURN, AT_RETURN + 15)  # fmt: skip
 K_MAX_HEAD, K_MAX_TAIL, K_MIN_HEAD, K_MIN_TAIL, K_SLOW = range(AT_RETURN, AT_RETURN + 5)
 F61, F62, F63, F64, F65, F66, F67, F68, F69, F70 = range(F0 + 61, F0 + 71)
@@ -47,35 +48,36 @@ PARKINSON = 2.0 * np.sqrt(np.log(2.0))
 TINY = 1e-4  # ticks^2, under the logarithm of a variance
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _extreme(f: Any, k: Any, deque: int, head: int, tail: int, ts: int, up: float) -> float:
     """The highest (``up`` 1) or lowest (-1) mid of the window, by a deque of ring positions whose values fall (rise)."""
     newest = k[K_HEAD] - 1
     mid = f[X_MID]
     first, last = k[head], k[tail]
-    while last > first and up * (mid - f[RING_MID + k[deque + (last - 1) % RING] % RING]) >= 0.0:
+    while last > first and up * (mid - f[RING_MID + (k[deque + ((last - 1) & MASK)] & MASK)]) >= 0.0:
         last -= 1
-    k[deque + last % RING] = newest
+    k[deque + (last & MASK)] = newest
     last += 1
-    while k[deque + first % RING] <= newest - RING or k[RING_TS + k[deque + first % RING] % RING] <= ts - WINDOW_NS:
+    while k[deque + (first & MASK)] <= newest - RING or k[RING_TS + (k[deque + (first & MASK)] & MASK)] <= ts - WINDOW_NS:
         first += 1
     k[head], k[tail] = first, last
-    return float(f[RING_MID + k[deque + first % RING] % RING])
+    return float(f[RING_MID + (k[deque + (first & MASK)] & MASK)])
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _moves(f: Any) -> None:
     """Runs of moves, and the side and age of the last one."""
     moved = f[X_DMID]
     if moved != 0.0:
         side = 1.0 if moved > 0.0 else -1.0
         f[S_STREAK] = f[S_STREAK] + side if f[S_SIDE] == side else side
-        f[S_SIDE], f[S_MOVED_AT] = side, f[X_TS_S]
-    f[F65] = f[S_STREAK]
-    f[F66] = f[S_SIDE] * 2.0 ** (-(f[X_TS_S] - f[S_MOVED_AT]) / 20.0) if f[S_SIDE] != 0.0 else 0.0
+        f[S_SIDE] = f[S_BOUNCE] = side
+    else:
+        f[S_BOUNCE] *= f[X_W20]
+    f[F65], f[F66] = f[S_STREAK], f[S_BOUNCE]
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _variances(f: Any) -> None:
     """Levels of squared moves; on a run's first row they begin with 0."""
     moved = f[X_DMID]
@@ -100,13 +102,13 @@ def _variances(f: Any) -> None:
     f[F78] = ratio(f[F67], f[F69], 1.0)
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _two_scales(f: Any, k: Any) -> None:
     """Moves over ten rows against moves over one: what the bounce adds cancels."""
     newest = k[K_HEAD] - 1
     if newest < LAG:
         return
-    moved = f[X_MID] - f[RING_MID + (newest - LAG) % RING]
+    moved = f[X_MID] - f[RING_MID + ((newest - LAG) & MASK)]
     scaled = moved * moved / LAG
     if k[K_SLOW] == 0:
         k[K_SLOW], f[S_SLOW] = 1, scaled
@@ -115,7 +117,7 @@ def _two_scales(f: Any, k: Any) -> None:
     f[F75] = np.sqrt(max(0.0, f[S_SLOW] - f[S_RV300] / LAG))
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any, ts: int) -> None:
     """A row that counts, after the core."""
     mid = f[X_MID]
@@ -129,7 +131,7 @@ def update(f: Any, k: Any, ts: int) -> None:
     high = _extreme(f, k, DEQUE_MAX, K_MAX_HEAD, K_MAX_TAIL, ts, 1.0)
     low = _extreme(f, k, DEQUE_MIN, K_MIN_HEAD, K_MIN_TAIL, ts, -1.0)
     newest = k[K_HEAD] - 1
-    if newest < RING or k[RING_TS + (newest + 1) % RING] <= ts - WINDOW_NS:  # else the ring does not hold the whole window
+    if newest < RING or k[RING_TS + ((newest + 1) & MASK)] <= ts - WINDOW_NS:  # else the ring does not hold the whole window
         f[F64] = ratio(2.0 * mid - (high + low), 2.0 * (high - low), 0.0)
         f[F76] = (high - low) / PARKINSON
     _moves(f)

@@ -36,15 +36,16 @@ from ghtrader.datasets.factors.kernels.layout import (
 __all__ = ["update"]
 
 (
-    S_SV2, S_SV20, S_SV60, S_DV60, S_SIGN60, S_COUNT60, S_MONEY60, S_OPEN60, S_OI60, S_SIZE, S_PERSIST, S_SIGN,
-) = range(AT_TRADE, AT_TRADE + 12)  # fmt: skip
+    S_SV2, S_SV20, S_SV60, S_DV60, S_SIGN60, S_COUNT60, S_MONEY60, S_PAID60, S_OPEN60, S_OI60, S_SIZE, S_PERSIST, S_SIGN,
+    S_AGAINST_DAY,
+) = range(AT_TRADE, AT_TRADE + 14)  # fmt: skip
 K_SIZED, K_SIGNS = AT_TRADE, AT_TRADE + 1
 F43, F44, F46, F48, F49, F50, F51 = F0 + 43, F0 + 44, F0 + 46, F0 + 48, F0 + 49, F0 + 50, F0 + 51
 F52, F53, F54, F55, F56, F58 = F0 + 52, F0 + 53, F0 + 54, F0 + 55, F0 + 56, F0 + 58
 MOST_SPREADS = 3.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _sizes(f: Any, k: Any) -> None:
     """Trade size against its day: rows with volume only."""
     lots = f[X_DV]
@@ -55,11 +56,12 @@ def _sizes(f: Any, k: Any) -> None:
             k[K_SIZED], f[S_SIZE] = 1, lots
         else:
             level(f, S_SIZE, f[X_W60], lots)
-    f[F53] = np.log(f[S_SIZE] * f[C_ROWS_DV] / f[C_SUM_DV]) if k[K_SIZED] == 1 else 0.0
+        f[S_AGAINST_DAY] = np.log(f[S_SIZE] * f[C_ROWS_DV] / f[C_SUM_DV])
+    f[F53] = f[S_AGAINST_DAY]
     f[F54] = 1.0 if lots > f[P_LARGE] else 0.0
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def _signs(f: Any, k: Any, sign: float) -> None:
     """Whether prints keep their direction: rows with a sign only."""
     if sign != 0.0:
@@ -72,7 +74,7 @@ def _signs(f: Any, k: Any, sign: float) -> None:
     f[F55] = f[S_PERSIST]
 
 
-@nb.njit(cache=False)
+@nb.njit(cache=False, forceinline=True)
 def update(f: Any, k: Any) -> None:
     """A row that counts, after the core."""
     lots, signed, unit = f[X_DV], f[X_SIGNED], f[X_UNIT]
@@ -86,8 +88,9 @@ def update(f: Any, k: Any) -> None:
     f[F50] = f[X_LAST]
     paid = lots > 0.0 and f[X_DAMOUNT] > 0.0
     f[F51] = clip(f[X_EXCESS] / (f[X_LOTS_CNY] * f[X_PREV_SPREAD]), -MOST_SPREADS, MOST_SPREADS) if paid else 0.0
-    money = flow(f, S_MONEY60, f[X_W60], f[X_DAMOUNT] - lots * unit * (k[K_ANCHOR] / 2.0))
-    f[F52] = money / (unit * traded) - f[X_MID] if traded > 0.0 else 0.0
+    money = flow(f, S_MONEY60, f[X_W60], f[X_DAMOUNT] - lots * unit * (k[K_ANCHOR] / 2.0) if paid else 0.0)
+    priced = flow(f, S_PAID60, f[X_W60], lots if paid else 0.0)
+    f[F52] = money / (unit * priced) - f[X_MID] if priced > 0.0 else 0.0
     _sizes(f, k)
     _signs(f, k, sign)
     opened = flow(f, S_OPEN60, f[X_W60], lots + f[X_DOI])

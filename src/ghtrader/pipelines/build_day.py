@@ -1,0 +1,160 @@
+"""Build one day: ticks and gaps from the store, factors, labels and fill labels into it. What every engine's workers run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ghtrader.core.clock import elapsed_s
+from ghtrader.core.errors import DataError, GhtraderError
+from ghtrader.core.ids import content_hash, short_id
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.sessions import sessions_for
+from ghtrader.datasets.build import LABEL_VERSION, DatasetStore, build_day, build_identity
+from ghtrader.datasets.day_dataset import DayDataset
+from ghtrader.datasets.factors.catalogue import factor_set
+from ghtrader.datasets.factors.declaration import FactorSet
+from ghtrader.datasets.labels.spec import LabelSpec, parse_horizon
+from ghtrader.datasets.stored_day import content_digest, fill_frame, stored_day
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.known_gaps import gaps_of_day, stored_ticks
+from ghtrader.pipelines.services import Services
+from ghtrader.ports.build_worker import BuildOutcome, BuildTask
+from ghtrader.ports.feature_store import BuildConfig, BuildManifest
+from ghtrader.ports.tick_store import DayKey, DayManifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["DayBuilder", "build_config", "day_hashes", "failed"]
+
+
+def build_config(
+    kind: str, chosen: FactorSet, horizons: tuple[str, ...], *, with_fills: bool, row_hash_version: int
+) -> BuildConfig:
+    """What the days of a dataset share."""
+    return BuildConfig(
+        kind=kind,
+        factor_set=chosen.name,
+        set_hash=chosen.set_hash,
+        horizons=horizons,
+        labels=content_hash([LABEL_VERSION, horizons]),
+        fills=LabelSpec().spec_hash if with_fills else "",
+        row_hash_version=row_hash_version,
+    )
+
+
+def day_hashes(services: Services, manifest: DayManifest, config: BuildConfig) -> tuple[str, str, int]:
+    """``build_hash``, ``fill_hash`` (empty without fill labels) and number of known gaps (-1: never judged) of a day."""
+    gaps = gaps_of_day(services.ledger(), manifest)
+    known = [] if gaps is None else gaps.tolist()
+    horizons = [parse_horizon(text) for text in config.horizons]
+    chosen = factor_set(config.factor_set)
+    identity = build_identity(manifest.digest, chosen, horizons, known, manifest.lineage.get("schedule_hash", ""))
+    fills = short_id([identity, config.fills]) if config.fills else ""
+    return identity, fills, -1 if gaps is None else len(known)
+
+
+def failed(task: BuildTask, error: GhtraderError, node: str = "local") -> BuildOutcome:
+    """The outcome of a task that an error ended."""
+    return BuildOutcome(symbol=task.symbol, trading_day=task.trading_day, kind="failed", node=node, error=error.as_dict())
+
+
+class DayBuilder:
+    """Builds days for one process; what days share is read once."""
+
+    def __init__(self, services: Services, node: str = "local") -> None:
+        self._services = services
+        self._node = node
+        self._cache = DatasetStore(services.paths.artifacts / "datasets")
+
+    @cached_property
+    def _calendar(self) -> Calendar:
+        return calendar_of(self._services)
+
+    @cached_property
+    def _instruments(self) -> InstrumentTable:
+        return InstrumentTable.vendored()
+
+    def run(self, task: BuildTask) -> BuildOutcome:
+        """Build a day; every deliberate error becomes an outcome."""
+        started = self._services.clock.monotonic_ns()
+        try:
+            manifest = self.build(task)
+        except GhtraderError as error:
+            return failed(task, error, self._node)
+        return BuildOutcome(
+            symbol=task.symbol,
+            trading_day=task.trading_day,
+            kind="built",
+            manifest=manifest,
+            node=self._node,
+            seconds=round(elapsed_s(self._services.clock, started), 3),
+        )
+
+    def build(self, task: BuildTask) -> BuildManifest:
+        """Compute a day and store it. Raises DataError when data, code or gaps are not those that the task names."""
+        key = DayKey(task.config.kind, task.symbol, TradingDay.parse(task.trading_day))
+        ticks_manifest, gaps = self._seen(task, key)
+        dataset = self._cache.load(task.symbol, key.trading_day, task.build_hash)
+        fills = None
+        if dataset is None or task.fill_hash:
+            ticks = stored_ticks(self._services, key)
+            if dataset is None:
+                sessions = sessions_for(task.product, key.trading_day, self._calendar, self._instruments)
+                horizons = [parse_horizon(text) for text in task.config.horizons]
+                chosen = factor_set(task.config.factor_set)
+                dataset = build_day(ticks, sessions, chosen, horizons, build_hash=task.build_hash)
+            if task.fill_hash:
+                fills = fill_frame(ticks, LabelSpec())
+            self._seen(task, key)
+            self._cache.save(dataset)
+        manifest = self._manifest(task, ticks_manifest, dataset, fills, gaps)
+        self._services.store().features().write(manifest, stored_day(dataset, fills))
+        return manifest
+
+    def _seen(self, task: BuildTask, key: DayKey) -> tuple[DayManifest, int]:
+        """The ticks' manifest and number of gaps, when they are still those of the task."""
+        manifest = self._services.tick_store().manifest(key)
+        if manifest is None or manifest.digest != task.tick_digest:
+            raise DataError(
+                f"{task.symbol} {task.trading_day} was replaced while it was read",
+                hint="run the same command again",
+                retryable=True,
+            )
+        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config)
+        if (build_hash, fill_hash) != (task.build_hash, task.fill_hash):
+            raise DataError(
+                f"{task.symbol} {task.trading_day}: this worker has other gaps or other code than the command",
+                hint="run the same command again; on a cluster: install the same version on every node",
+                symbol=task.symbol,
+                day=task.trading_day,
+            )
+        return manifest, gaps
+
+    def _manifest(
+        self, task: BuildTask, ticks: DayManifest, dataset: DayDataset, fills: pl.DataFrame | None, gaps: int
+    ) -> BuildManifest:
+        known = (dataset.void == 0).mean(axis=0)
+        return BuildManifest(
+            symbol=task.symbol,
+            dataset=task.dataset,
+            trading_day=task.trading_day,
+            config=task.config,
+            build_hash=task.build_hash,
+            fill_hash=task.fill_hash,
+            content_digest=content_digest(dataset, fills),
+            tick_digest=ticks.digest,
+            factors=dataset.factor_names,
+            rows=len(dataset),
+            eligible=int(dataset.eligible.sum()),
+            fill_rows=0 if fills is None else len(fills),
+            gaps=gaps,
+            labelled={str(h): round(float(share), 6) for h, share in zip(dataset.horizons, known, strict=True)},
+            schedule_hash=dataset.schedule_hash,
+            segment_ids=dataset.segment_ids,
+            tool_version=self._services.tool_version,
+            created_ns=self._services.clock.now_ns(),
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ghtrader.core.ids import short_id
+from ghtrader.core.ids import content_hash, short_id
 from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.atomic import write_atomically
@@ -27,11 +27,19 @@ ARRAYS = ("ts_ns", "part", "break_before", "mid_ticks", "factors", "y", "void", 
 
 
 def build_identity(
-    data_digest: str, chosen: FactorSet, horizons: Sequence[Horizon], gaps: Sequence[object], schedule_hash: str = ""
+    data_digest: str,
+    chosen: FactorSet,
+    horizons: Sequence[Horizon],
+    gaps: Sequence[object],
+    schedule_hash: str = "",
+    history: Sequence[float] = (),
 ) -> str:
-    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps (start and end), schedule."""
+    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps (start and end), schedule, and what
+    earlier days left where the set reads it.
+    """
     named = [str(horizon) for horizon in horizons]
-    return short_id([data_digest, chosen.set_hash, named, LABEL_VERSION, list(gaps), schedule_hash])
+    left = [content_hash([repr(value) for value in history])] if history else []
+    return short_id([data_digest, chosen.set_hash, named, LABEL_VERSION, list(gaps), schedule_hash, *left])
 
 
 def build_day(
@@ -41,9 +49,13 @@ def build_day(
     horizons: Sequence[Horizon] = DEFAULT_HORIZONS,
     *,
     build_hash: str = "",
+    history: Sequence[float] = (),
 ) -> DayDataset:
-    """Factors and labels of one trading day. Pure: the same ticks give the same arrays, bit for bit."""
-    factors = compute(ticks, sessions, chosen)
+    """Factors and labels of one trading day. Pure: the same ticks give the same arrays, bit for bit.
+
+    history: what earlier days of the contract left (`factors.history.history_array`); empty where nothing is known.
+    """
+    factors = compute(ticks, sessions, chosen, history=np.array(history) if history else None)
     y, void = direction_labels(ticks, horizons)
     mid = ticks.mid_ticks
     own = [index for index, item in enumerate(chosen.factors) if not item.needs]

@@ -19,6 +19,7 @@ from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS
 from ghtrader.datasets.provenance import provenance_problem, require_provenance
+from ghtrader.pipelines.day_history import day_histories
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.known_gaps import gaps_of_day, stored_ticks
 from ghtrader.pipelines.main_series import current_schedule
@@ -111,6 +112,7 @@ def build_datasets(
     manifests, left_out = clean_series(services, schedule, strict)
     days = list(manifests)
     cache = DatasetStore(services.paths.artifacts / "datasets")
+    histories = day_histories(services, "main_l5", schedule.alias, schedule.product, manifests, chosen)
     progress.start("build", len(days))
     datasets: list[DayDataset] = []
     built: list[BuiltDay] = []
@@ -122,12 +124,14 @@ def build_datasets(
             unvalidated.append(day.iso)
         known = [] if gaps is None else gaps.tolist()
         schedule_hash = manifest.lineage.get("schedule_hash", "")
-        identity = build_identity(manifest.digest, chosen, DEFAULT_HORIZONS, known, schedule_hash)
+        history = histories.get(day.iso, ())
+        identity = build_identity(manifest.digest, chosen, DEFAULT_HORIZONS, known, schedule_hash, history)
         dataset = cache.load(schedule.alias, day, identity)
         reused = dataset is not None
         if dataset is None:
             sessions = sessions_for(schedule.product, day, calendar, instruments)
-            dataset = build_day(series_ticks(services, schedule, day), sessions, chosen, build_hash=identity)
+            ticks = series_ticks(services, schedule, day)
+            dataset = build_day(ticks, sessions, chosen, build_hash=identity, history=history)
             require_unchanged(services, "main_l5", schedule.alias, {day: manifest})
             cache.save(dataset)
         datasets.append(dataset)

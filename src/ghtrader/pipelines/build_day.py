@@ -46,13 +46,16 @@ def build_config(
     )
 
 
-def day_hashes(services: Services, manifest: DayManifest, config: BuildConfig) -> tuple[str, str, int]:
+def day_hashes(
+    services: Services, manifest: DayManifest, config: BuildConfig, history: tuple[float, ...] = ()
+) -> tuple[str, str, int]:
     """``build_hash``, ``fill_hash`` (empty without fill labels) and number of known gaps (-1: never judged) of a day."""
     gaps = gaps_of_day(services.ledger(), manifest)
     known = [] if gaps is None else gaps.tolist()
     horizons = [parse_horizon(text) for text in config.horizons]
     chosen = factor_set(config.factor_set)
-    identity = build_identity(manifest.digest, chosen, horizons, known, manifest.lineage.get("schedule_hash", ""))
+    schedule_hash = manifest.lineage.get("schedule_hash", "")
+    identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history)
     fills = short_id([identity, config.fills]) if config.fills else ""
     return identity, fills, -1 if gaps is None else len(known)
 
@@ -106,7 +109,7 @@ class DayBuilder:
                 sessions = sessions_for(task.product, key.trading_day, self._calendar, self._instruments)
                 horizons = [parse_horizon(text) for text in task.config.horizons]
                 chosen = factor_set(task.config.factor_set)
-                dataset = build_day(ticks, sessions, chosen, horizons, build_hash=task.build_hash)
+                dataset = build_day(ticks, sessions, chosen, horizons, build_hash=task.build_hash, history=task.history)
             if task.fill_hash:
                 fills = fill_frame(ticks, LabelSpec())
             self._seen(task, key)
@@ -124,7 +127,7 @@ class DayBuilder:
                 hint="run the same command again",
                 retryable=True,
             )
-        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config)
+        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config, task.history)
         if (build_hash, fill_hash) != (task.build_hash, task.fill_hash):
             raise DataError(
                 f"{task.symbol} {task.trading_day}: this worker has other gaps or other code than the command",

@@ -21,6 +21,7 @@ from ghtrader.datasets.labels.spec import parse_horizon
 from ghtrader.pipelines.build import BuildReport, BuiltDay, clean_series, require_unchanged
 from ghtrader.pipelines.build_day import build_config, day_hashes
 from ghtrader.pipelines.build_run import BuildRun, InlineWorkers
+from ghtrader.pipelines.day_history import day_histories
 from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.run_records import record_build
@@ -106,6 +107,7 @@ class _Target(msgspec.Struct, kw_only=True):
     stored: dict[str, BuildManifest] = {}
     hashes: dict[str, tuple[str, str, int]] = {}
     again: set[str] = set()
+    histories: dict[str, tuple[float, ...]] = {}
 
 
 def total_digest(days: Sequence[tuple[str, str, str]]) -> str:
@@ -212,7 +214,12 @@ def _compare(services: Services, target: _Target, dataset: str, request: BuildRe
     if others and not request.overwrite:
         raise _mixed(target, dataset, others)
     target.stored = {manifest.trading_day: manifest for manifest in stored}
-    target.hashes = {day.iso: day_hashes(services, ticks, target.config) for day, ticks in target.ticks.items()}
+    chosen = factor_set(target.config.factor_set)
+    target.histories = day_histories(services, target.config.kind, target.symbol, target.product, target.ticks, chosen)
+    target.hashes = {
+        day.iso: day_hashes(services, ticks, target.config, target.histories.get(day.iso, ()))
+        for day, ticks in target.ticks.items()
+    }
     everything = request.overwrite and not others
     for day, (build_hash, fill_hash, gaps) in target.hashes.items():
         kept = target.stored.get(day)
@@ -277,6 +284,7 @@ def _tasks(target: _Target, dataset: str) -> list[BuildTask]:
             tick_digest=ticks.digest,
             build_hash=target.hashes[day.iso][0],
             fill_hash=target.hashes[day.iso][1],
+            history=target.histories.get(day.iso, ()),
         )
         for day, ticks in target.ticks.items()
         if day.iso in target.again

@@ -28,7 +28,10 @@ class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Build one day. tick_digest, build_hash, fill_hash: what the caller saw; a worker that sees something else refuses."""
+    """Build one day. tick_digest, build_hash, fill_hash: what the caller saw; a worker that sees something else refuses.
+
+    history: what earlier days of the contract left, for sets that read it (1,549 numbers).
+    """
 
     symbol: str
     trading_day: str
@@ -38,6 +41,7 @@ class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     tick_digest: str
     build_hash: str
     fill_hash: str
+    history: tuple[float, ...] = ()
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):

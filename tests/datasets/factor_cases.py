@@ -136,7 +136,7 @@ def some_history(volume: float, seed: int, days: int = 7) -> tuple[DaySummary, .
 
 def roughened(ticks: DayTicks, seed: int) -> DayTicks:
     """The day with all that real ones hold, and more of it: absent and holed levels, one-sided and crossed books, wide spreads, breaks,
-    auction rows, a roll, stamps 1 us apart, gaps, huge prints, absent last prices, a falling counter, turnover missing at the end."""
+    auction rows, a roll, stamps 1 us apart, gaps, huge prints, absent last prices, falling counters, absent open interest and turnover, none at all at the end."""
     rng = np.random.default_rng(seed)
     kept = np.ones(len(ticks), dtype=np.bool_)
     for start, length in zip(rng.integers(0, len(ticks), 12), (3, 3, 8, 8, 20, 20, 50, 50, 120, 120, 300, 700), strict=True):
@@ -171,6 +171,7 @@ def roughened(ticks: DayTicks, seed: int) -> DayTicks:
     amount = part.amount + np.cumsum(prints * price) * unit
     volume[int(n * 0.6) :] -= 1000.0
     amount[int(n * 0.85) :] = 0.0
+    amount[some(0.001)] = 0.0
     segment = part.segment_id.copy()
     segment[int(n * 0.7) :] += 1
     return replace(
@@ -180,7 +181,7 @@ def roughened(ticks: DayTicks, seed: int) -> DayTicks:
         last_px=np.where(some(0.03), NO_PRICE, part.last_px),
         volume=volume,
         amount=amount,
-        open_interest=part.open_interest + np.cumsum(rng.integers(-3, 4, n)),
+        open_interest=np.where(some(0.01), 0.0, part.open_interest + np.cumsum(rng.integers(-3, 4, n))),
         phase=np.where(some(0.005), 2, part.phase).astype(np.uint8),
         break_before=part.break_before | some(0.002),
         segment_id=segment,
@@ -197,7 +198,27 @@ _row = st.tuples(
     st.sampled_from((0, 0, 1, 1, 2, 9, 150)),  # lots traded
     st.sampled_from((0.0, 0.5, 1.0, 0.3, -2.0, 2.5)),  # where between the previous quotes, in spreads
     st.integers(-3, 3),  # change of open interest
-    st.sampled_from(("", "", "", "", "", "", "", "", "break", "one-sided", "crossed", "auction", "no last", "roll", "restart")),
+    st.sampled_from(
+        (
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "break",
+            "one-sided",
+            "crossed",
+            "auction",
+            "no last",
+            "roll",
+            "restart",
+            "no turnover",
+            "no interest",
+        )
+    ),
 )
 
 
@@ -212,13 +233,24 @@ def small_markets(draw: st.DrawFn, like: Case) -> Case:
     ts, last, segment = np.zeros(n, np.int64), np.full(n, NO_PRICE), np.zeros(n, np.int64)
     volume, amount, interest, breaks = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.bool_)
     phase, unit = np.full(n, 3, dtype=np.uint8), ticks.price_tick * ticks.multiplier
-    now, bid, old_bid, old_spread, lots, cny, contract = window.start_ns, 3000, 3000, 1, 1000.0, 1000.0 * 3000 * unit, 0
+    now, bid, old_bid, old_spread, lots, cny, contract, held = (
+        window.start_ns,
+        3000,
+        3000,
+        1,
+        1000.0,
+        1000.0 * 3000 * unit,
+        0,
+        1e5,
+    )
     for i, (step, move, spread, sizes, levels, traded, place, opened, event) in enumerate(rows):
-        now, bid = now + step, bid + move
+        now, bid, held = now + step, bid + move, held + opened
         lots, cny = lots + traded, cny + traded * (old_bid + place * old_spread) * unit
-        if event == "restart" and lots > 10.0:
-            lots, cny = 10.0, 10.0 * bid * unit
-        ts[i], volume[i], amount[i], interest[i] = now, lots, cny if priced else 0.0, (interest[i - 1] if i else 1e5) + opened
+        if event == "restart":
+            lots = 100.0 - i  # lower than at any earlier restart
+            cny = lots * bid * unit
+        ts[i], volume[i], amount[i] = now, lots, cny if priced and event != "no turnover" else 0.0
+        interest[i] = 0.0 if event == "no interest" else held
         books["bid_px"][i], books["bid_sz"][i] = bid - np.arange(5), sizes[:5]
         books["ask_px"][i], books["ask_sz"][i] = bid + spread + np.arange(5), sizes[5:]
         books["bid_px"][i, levels:], books["bid_sz"][i, levels:] = NO_PRICE, 0

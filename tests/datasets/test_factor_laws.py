@@ -137,7 +137,7 @@ def lifted(case: Case) -> dict[str, object]:
             t, bid_px=up(t.bid_px), ask_px=up(t.ask_px), last_px=up(t.last_px),
             amount=np.where(there, t.amount + PRICE_LEVEL * unit * t.volume, t.amount),
         ),
-        "open interest": replace(t, open_interest=t.open_interest + 1e6),
+        "open interest": replace(t, open_interest=np.where(t.open_interest > 0, t.open_interest + 1e6, 0.0)),
         "volume": replace(t, volume=t.volume + 5000.0, amount=np.where(there, t.amount + 5000.0 * 2974.0 * unit, t.amount)),
     }  # fmt: skip
 

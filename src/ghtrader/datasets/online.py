@@ -64,7 +64,7 @@ class OnlineFeatures:
         wanted = [self._index(name) for name in (self.ids if factors is None else factors)]
         with self._lock:
             there = self._last.get(symbol)
-        hint = "check the feed (ghtrader account check), and wait for its next tick"
+        hint = "check the feed (ghtrader account verify NAME), and wait for its next tick"
         if there is None:
             raise StaleFeatureError(f"no features of {symbol} yet", hint=hint, symbol=symbol)
         ts_ns, values = there

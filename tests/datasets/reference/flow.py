@@ -27,9 +27,9 @@ def columns(run: Run, given: Given, known: Columns) -> Columns:
     ask = share(run, [row.added_ask for row in run], [row.removed_ask for row in run])
     out["F37"] = [x - y for x, y in zip(bid, ask, strict=True)]
     orders = [limit_orders(row, old) for row, old in zip(run, [None, *run[:-1]], strict=True)]
-    for name, place in (("F38", 0), ("F39", 1), ("F40", 2), ("F41", 3)):
-        out[name] = over_depth(flow(run, [four[place] for four in orders], 5))
-    out["F42"] = [ratio(y - x, y + x, 0.0) for x, y in zip(out["F40"], out["F41"], strict=True)]
+    flows = [flow(run, [four[place] for four in orders], 5) for place in range(4)]
+    out |= {f"F{38 + place}": over_depth(flows[place]) for place in range(4)}
+    out["F42"] = [(y - x) / (y + x) if y + x >= 1e-6 else 0.0 for x, y in zip(flows[2], flows[3], strict=True)]
     return out
 
 

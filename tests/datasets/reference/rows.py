@@ -145,7 +145,13 @@ def compare(row: Row, old: Row, unit: float) -> None:
     B, A, B_old, A_old = row.B[0], row.A[0], old.B[0], old.A[0]
     row.first = False
     row.dt = (row.ts - old.ts) / 1e9
-    row.dV, row.dM, row.dO, row.dm = row.V - old.V, row.M - old.M, row.O - old.O, row.m - old.m
+    row.dV, row.dM, row.dm = row.V - old.V, row.M - old.M, row.m - old.m
+    if old.M == 0 and old.V > 0:  # turnover was absent
+        row.dM = 0.0
+    if row.O == 0:  # absent: unchanged
+        row.O = old.O
+    if old.O > 0:
+        row.dO = row.O - old.O
     if row.dV > 0 and row.dM > 0:
         row.p = row.dM / (row.dV * unit)
     row.sv = signed(row, b, a, b_old, a_old)

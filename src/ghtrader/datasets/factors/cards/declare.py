@@ -4,7 +4,8 @@ Rows are those that count: continuous trading, a two-sided and uncrossed book. A
 break, ledger gap, roll, falling counters); a day survives breaks and gaps. b_i, a_i: prices in ticks, B_i, A_i: lots, level i; m = (b1 + a1)/2;
 s = a1 - b1; V, M, O: cumulative lots, CNY, open interest; dt: seconds since the run's previous row; a prime marks the previous row of
 the run; dV, dM, dO, dm: changes since it, 0 on a run's first row; u: CNY per tick and lot. sv: bought minus sold lots of the
-interval (F43), buy = (dV + sv)/2, sell = (dV - sv)/2, sgn = sign(sv).
+interval (F43), buy = (dV + sv)/2, sell = (dV - sv)/2, sgn = sign(sv). M and O of 0 are absent: dM is 0 where M' was absent although V' > 0;
+an absent O is unchanged, and dO is 0 where none was known before.
 
 flow(x, h): S = 2^(-dt/h) S + x, from 0 on; on a run's first row x is 0 where it is a change. level(x, h): E = w E + (1 - w) x, w = 2^(-dt/h), beginning with the first x.
 Where a quantity is undefined on a row, state is untouched and the next weight is that of the next row's own dt.

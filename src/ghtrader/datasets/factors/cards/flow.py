@@ -85,6 +85,6 @@ CARDS = (
     ),
     _flow("F41", "orders cancelled, ask", "F40 mirrored", lookback="half-life 5 s", columns=TRADE, flip="swap", partner="F40"),
     _flow(
-        "F42", "cancel imbalance", "(F41 - F40) / (F41 + F40), 0 where both are 0", lookback="half-life 5 s", columns=TRADE, flip="odd",
+        "F42", "cancel imbalance", "(F41 - F40) / (F41 + F40), 0 where both flows(cancelled, 5 s) together are below 10^-6 lots", lookback="half-life 5 s", columns=TRADE, flip="odd",
     ),
 )  # fmt: skip

@@ -222,7 +222,10 @@ def _later_row(
     _weights(f, f[X_DT])
     f[X_MID] = (bid + ask - k[K_ANCHOR]) / 2.0
     f[X_DMID] = f[X_MID] - f[S_MID]
-    f[X_DV], f[X_DAMOUNT], f[X_DOI] = volume - f[S_VOLUME], amount - f[S_AMOUNT], interest - f[S_OI]
+    f[X_DV] = volume - f[S_VOLUME]
+    # turnover or open interest of 0 is an absent one: a change since then would be the level itself
+    f[X_DAMOUNT] = amount - f[S_AMOUNT] if f[S_AMOUNT] > 0.0 or f[S_VOLUME] == 0.0 else 0.0
+    f[X_DOI] = interest - f[S_OI] if interest > 0.0 and f[S_OI] > 0.0 else 0.0
     _signed_volume(f, k, float(bid), float(ask), float(last), unit)
     _events(f, k, bid, ask)
     flow(f, S_OFI2, f[X_W2], f[X_E1])
@@ -275,7 +278,9 @@ def update(
     f[X_UNIT], f[X_DEPTH1] = unit, f[S_DEPTH]
     f[X_LAST] = np.nan if last == NO_PRICE else (2 * last - bid_px[at, 0] - ask_px[at, 0]) / 2.0
     _deep_levels(f, k, deep)
-    f[S_MID], f[S_VOLUME], f[S_AMOUNT], f[S_OI], f[S_SPREAD] = f[X_MID], volume, amount, interest, f[X_SPREAD]
+    f[S_MID], f[S_VOLUME], f[S_AMOUNT], f[S_SPREAD] = f[X_MID], volume, amount, f[X_SPREAD]
+    if interest > 0.0:
+        f[S_OI] = interest
     head = k[K_HEAD]
     k[RING_TS + (head & MASK)], f[RING_MID + (head & MASK)] = ts, f[X_MID]
     k[K_HEAD], k[K_TS] = head + 1, ts

@@ -40,6 +40,7 @@ __all__ = ["update"]
 
 F25, F30, F33, F34, F35, F36, F37 = F0 + 25, F0 + 30, F0 + 33, F0 + 34, F0 + 35, F0 + 36, F0 + 37
 F38, F39, F40, F41, F42 = F0 + 38, F0 + 39, F0 + 40, F0 + 41, F0 + 42
+LEAST_CANCELLED = 1e-6  # lots: what rounding leaves of sold lots is no cancellation
 (
     S_OFI5, S_OFI10, S_OFI240, S_CROSS, S_SQUARE, S_EVENT, S_SHOWN_B, S_GONE_B, S_SHOWN_A, S_GONE_A,
     S_ADDED_B, S_CANCELLED_B, S_ADDED_A, S_CANCELLED_A, S_OFI, S_DEPTH,
@@ -142,4 +143,5 @@ def update(f: Any, k: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any, a
         _best_levels(f, k, bid_px[at, 0], ask_px[at, 0])
     f[F38], f[F39] = f[S_ADDED_B] * per_depth, f[S_ADDED_A] * per_depth
     f[F40], f[F41] = f[S_CANCELLED_B] * per_depth, f[S_CANCELLED_A] * per_depth
-    f[F42] = ratio(f[S_CANCELLED_A] - f[S_CANCELLED_B], f[S_CANCELLED_A] + f[S_CANCELLED_B], 0.0)
+    cancelled = f[S_CANCELLED_A] + f[S_CANCELLED_B]
+    f[F42] = (f[S_CANCELLED_A] - f[S_CANCELLED_B]) / cancelled if cancelled >= LEAST_CANCELLED else 0.0

@@ -82,6 +82,11 @@ def test_an_evident_hole_is_a_hard_segment_and_the_end_of_the_file_is_none(tmp_p
     follows = np.flatnonzero(judged.ticks.gap_after == GAP_FOLLOWS)
     assert judged.arrival[follows].tolist() == [2999]
     assert judged.ticks.break_before[follows + 1].all()
+    assert judged.gaps == 1
+    frame[20_000:30_000].write_parquet(path)  # neither the parts before the first row nor those after the last one are gaps
+    assert load(path, gap_limits=Thresholds()).days[0].gaps == 0
+    frame[:1].write_parquet(path)  # the auction alone
+    assert load(path, gap_limits=Thresholds()).days[0].gaps == 0
 
 
 def test_a_file_that_keeps_no_row_is_an_error_with_the_next_step(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def compute(
     latency_ms: float | None = typer.Option(None, "--latency-ms", help="Passive: from decision to the exchange [100]."),
     patience_s: float | None = typer.Option(None, "--patience", metavar="SECONDS", help="Passive: when to cancel [25]."),
     away_ticks: int | None = typer.Option(None, "--away-ticks", help="Passive: the market has left us at so many ticks [2]."),
+    after: str | None = typer.Option(None, "--after", help="From a fill to where its adverse move is measured [25s]."),
     mapping: Path | None = typer.Option(None, "--mapping", help="Mapping file for foreign CSV, as in `data import`."),
     as_json: bool = JSON,
 ) -> None:
@@ -70,6 +71,7 @@ def compute(
 
     spec = label_spec(
         horizon,
+        after=after,
         latency_snapshots=latency_snapshots,
         fee_ticks=fee_ticks,
         latency_ms=latency_ms,

@@ -188,7 +188,7 @@ def evaluate(
                 strongest = edges(oof, replicates=settings.replicates, seed=settings.seed)
                 scores = _scores(datasets, fitted)
             if trials is not None:
-                _record_trial(trials, datasets, settings, model, name, found)
+                _record_trial(trials, datasets, settings, fitted, found)
     progress.finish(f"{len(settings.models)} models, {len(settings.horizons)} horizons, {len(folds)} folds")
     scores_id = short_id([[card.artefact for card in cards], [dataset.build_hash for dataset in datasets]])
     if artifacts is not None:
@@ -214,13 +214,18 @@ def _record_trial(
     trials: TrialLedger,
     datasets: Sequence[DayDataset],
     settings: JudgeSettings,
-    model: str,
-    horizon: str,
+    fitted: Sequence[FittedFold],
     found: Sequence[Metric],
 ) -> None:
-    """What was tried, on what, and how it went."""
-    spec = {"model": model, "horizon": horizon, "factors": list(datasets[0].factor_names), "seed": settings.seed}
-    data = {"symbol": datasets[0].symbol, "builds": [dataset.build_hash for dataset in datasets]}
+    """What was tried, on what, with which thresholds of classes, and how it went."""
+    spec = {
+        "model": fitted[0].family,
+        "horizon": str(fitted[0].horizon),
+        "factors": list(datasets[0].factor_names),
+        "seed": settings.seed,
+    }
+    theta = [{"fold": item.fold.number, "ticks": item.theta, "from": item.theta_from} for item in fitted]
+    data = {"symbol": datasets[0].symbol, "builds": [dataset.build_hash for dataset in datasets], "theta": theta}
     trials.record("evaluation", spec=spec, data=data, result={metric.metric: metric.value for metric in found})
 
 

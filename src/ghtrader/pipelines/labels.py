@@ -74,11 +74,14 @@ def card(label_id: str) -> LabelCard:
     return label_card(label_id)
 
 
-def label_spec(horizons: Sequence[str] = (), **parameters: float | None) -> LabelSpec:
+def label_spec(horizons: Sequence[str] = (), *, after: str | None = None, **parameters: float | None) -> LabelSpec:
     """A label spec from what a command line says; what it does not say (None) keeps its default."""
-    given = {name: value for name, value in parameters.items() if value is not None}
-    chosen = {"horizons": tuple(parse_horizon(text) for text in horizons)} if horizons else {}
-    return LabelSpec(**chosen, **given)  # type: ignore[arg-type]
+    given: dict[str, object] = {name: value for name, value in parameters.items() if value is not None}
+    if horizons:
+        given["horizons"] = tuple(parse_horizon(text) for text in horizons)
+    if after is not None:
+        given["after"] = parse_horizon(after)
+    return LabelSpec(**given)  # type: ignore[arg-type]
 
 
 def compute_labels(

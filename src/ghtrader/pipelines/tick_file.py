@@ -80,7 +80,8 @@ def load_tick_file(
     symbol: the contract; without one the file's metadata or columns say it, else its name does.
     until_ns: rows stamped later than this in the file are not read.
     gap_limits: judge the holes of each day as validation does and make its gaps hard segments. The judgement learns from the
-    whole day, so it is for labels, which look ahead anyway, and never for factors. A hole up to the end of the file is no gap.
+    whole day, so it is for labels, which look ahead anyway, and never for factors. What is missing before the file's first row
+    and after its last one is no gap.
 
     Raises DataError (no file, unreadable, symbol unknown, no row left), SchemaError, UnknownInstrumentError, CalendarError.
     """
@@ -105,8 +106,8 @@ def load_tick_file(
         if len(kept):
             stamps[kept] = table["datetime"].to_numpy()
             table = table if provenance is None else table.hstack(provenance[kept])
-            last = position == len(trading_days) - 1
-            gaps = None if gap_limits is None else _gaps(table, sessions, gap_limits, source.symbol, last=last)
+            edges = {"first": position == 0, "last": position == len(trading_days) - 1}
+            gaps = None if gap_limits is None else _gaps(table, sessions, gap_limits, source.symbol, **edges)
             ticks = from_frame(table, price_tick=spec.price_tick, multiplier=spec.multiplier, gaps_ns=gaps)
             days.append(FileDay(ticks, sessions, kept, 0 if gaps is None else len(gaps)))
     if not days:
@@ -142,9 +143,15 @@ def _provenance(path: Path, frame: pl.DataFrame) -> pl.DataFrame | None:
     return columns
 
 
-def _gaps(table: pl.DataFrame, sessions: DaySessions, limits: Thresholds, symbol: str, *, last: bool) -> I64:
+def _gaps(table: pl.DataFrame, sessions: DaySessions, limits: Thresholds, symbol: str, *, first: bool, last: bool) -> I64:
+    """Gaps of a day as validation judges them, (k, 2); what lies before the file's first row or after its last one is none."""
     verdict = validate_day(table, sessions, limits, symbol=symbol)
-    trading = table["datetime"].to_numpy()[table["phase"].to_numpy() == int(Phase.CONTINUOUS)]
-    end = int(trading[-1]) if last and len(trading) else np.iinfo(np.int64).max
-    found = [(gap.start_ns, gap.end_ns) for gap in verdict.gaps if gap.start_ns < end]
+    stamps = table["datetime"].to_numpy()
+    trading = stamps[table["phase"].to_numpy() == int(Phase.CONTINUOUS)]
+    begin, end = (int(trading[0]), int(trading[-1])) if len(trading) else (int(stamps[0]), int(stamps[-1]))
+    found = [
+        (gap.start_ns, gap.end_ns)
+        for gap in verdict.gaps
+        if not (first and gap.end_ns <= begin) and not (last and gap.start_ns >= end)
+    ]
     return np.array(found, dtype=np.int64).reshape(-1, 2)

@@ -289,6 +289,17 @@ def test_three_days_in_a_row_in_batch_as_live_and_by_the_reference(sample_day: C
     assert all(np.isfinite(values[:, COLUMN[id_]]).any() for id_ in ("F80", "F81", "F99"))
 
 
+def test_after_a_day_on_which_no_row_counted_depth_begins_anew(sample_day: Callable) -> None:
+    ticks, sessions = sample_day("2025-06-06")
+    part = ticks.rows(slice(0, 200))
+    locked = replace(part, ask_px=np.full_like(part.ask_px, NO_PRICE), ask_sz=np.zeros_like(part.ask_sz))
+    values, left = Case(locked, sessions).batch_day()
+    assert np.isnan(values).all()
+    after, fresh = Case(part, sessions, (left,)).batch(), Case(part, sessions).batch()
+    known = [COLUMN[factor.id] for factor in DECLARED if not factor.needs]
+    assert same(after, fresh)[known].all()
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_small_markets_obey_every_law(sample_day: Callable, data: st.DataObject) -> None:

@@ -17,7 +17,7 @@ BUCKETS, LEAST, BINS = 50, 10, 100
 
 def columns(runs: Sequence[Run], given: Given, known: Columns) -> Columns:
     vpin, _ = buckets(runs, given)
-    yesterday = given.earlier[-1:]
+    yesterday = [day for day in given.earlier[-1:] if sum(day.activity) > 0]
     return {
         "F15": against_the_day(runs, log_depth(runs, "B"), [day.log_bid for day in yesterday]),
         "F16": against_the_day(runs, log_depth(runs, "A"), [day.log_ask for day in yesterday]),

@@ -84,6 +84,8 @@ def history_array(earlier: Sequence[DaySummary]) -> F64:
         kept[-1].log_bid,
         kept[-1].log_ask,
     )
+    if not any(kept[-1].activity):  # a day on which no row counted has no depth
+        h[[H_LOGB - HISTORY, H_LOGA - HISTORY]] = np.nan
     counts = np.sum([day.vpin for day in kept[-VPIN_DAYS:]], axis=0)
     total = counts.sum()
     h[H_VPIN - HISTORY : H_ACTIVITY - HISTORY] = np.concatenate([[0.0], np.cumsum(counts) / total]) if total else np.nan

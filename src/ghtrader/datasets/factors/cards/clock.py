@@ -22,6 +22,6 @@ CARDS = (
     _clock(
         "F99", "activity against the same clock", "rows of the run with stamp > t - 60 s, over max(1, mean rows of earlier days (at most twenty) in the same minute of the same "
         "session part)",
-        lookback="60 s; twenty days", needs="history", absent="needs the activity of earlier trading days",
+        lookback="60 s; twenty days", nan="NaN where the 60 s hold more than 2,047 rows, which are not kept; state untouched", needs="history", absent="needs the activity of earlier trading days",
     ),
 )  # fmt: skip

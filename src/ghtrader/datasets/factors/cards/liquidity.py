@@ -11,7 +11,7 @@ __all__ = ["CARDS"]
 _core = partial(card, group="liquidity", kernel="core")
 _liquidity = partial(card, group="liquidity", kernel="liquidity")
 HAZARD = "h = (ln 2 / 20 s flow(removed, 20 s) + 0.1 lots/s) / size, per side, removed as in F37"
-PENDING = "a print is a row with sgn != 0; it is judged at the run's first row at or after its stamp + 5 s, with m5 = m of the run's last row at or before its stamp + 5 s"
+PENDING = "a print is a row with sgn != 0; it is judged at the run's first row at or after its stamp + 5 s, with m5 = m of the run's last row at or before its stamp + 5 s; a print that 2,047 rows or more have followed by then is dropped, its rows are no longer kept"
 
 CARDS = (
     _liquidity(

@@ -12,7 +12,7 @@ __all__ = ["CARDS"]
 _core = partial(card, group="returns", kernel="core")
 _returns = partial(card, group="returns", kernel="returns")
 FULL_RING = "NaN where the window holds more than 2,047 rows, which are not kept"
-WARM = "NaN until the run is that old; state untouched on NaN input"
+WARM = "NaN until the run is that old, or where the window holds more than 2,047 rows, which are not kept; state untouched on NaN input"
 
 
 def _change(id_: str, seconds: int) -> Factor:

@@ -45,7 +45,7 @@ def _activity(f: Any, k: Any, ts: int, part: int, since_open_ns: int) -> None:
     while k[RING_TS + (oldest & MASK)] <= ts - MINUTE_NS:
         oldest += 1
     k[K_OLDEST] = oldest
-    if f[H_DAYS] > 0.0:
+    if f[H_DAYS] > 0.0 and head - oldest < RING:  # else the ring does not hold the whole minute
         f[F99] = (head - oldest) / max(1.0, f[H_ACTIVITY + at])
 
 

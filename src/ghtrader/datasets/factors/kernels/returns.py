@@ -131,7 +131,7 @@ def update(f: Any, k: Any, ts: int) -> None:
     high = _extreme(f, k, DEQUE_MAX, K_MAX_HEAD, K_MAX_TAIL, ts, 1.0)
     low = _extreme(f, k, DEQUE_MIN, K_MIN_HEAD, K_MIN_TAIL, ts, -1.0)
     newest = k[K_HEAD] - 1
-    if newest < RING or k[RING_TS + ((newest + 1) & MASK)] <= ts - WINDOW_NS:  # else the ring does not hold the whole window
+    if newest < MASK or k[RING_TS + ((newest + 1) & MASK)] <= ts - WINDOW_NS:  # else the ring does not hold the whole window
         f[F64] = ratio(2.0 * mid - (high + low), 2.0 * (high - low), 0.0)
         f[F76] = (high - low) / PARKINSON
     _moves(f)

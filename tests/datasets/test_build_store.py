@@ -31,6 +31,7 @@ from ghtrader.datasets.point_in_time import features_as_of
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.build_run import ATTEMPTS, BuildRun, InlineWorkers
 from ghtrader.pipelines.build_store import BuildRequest, StoreBuild, build_store
+from ghtrader.pipelines.feature_files import compute_features
 from ghtrader.pipelines.ingest import import_files
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.ports.build_worker import BuildOutcome, BuildTask, EngineChoice
@@ -421,3 +422,26 @@ def test_memory_does_not_grow_with_the_number_of_days(tmp_path: Path) -> None:
         assert process.returncode == 0
         peaks.append(usage.ru_maxrss)
     assert peaks[1] < 1.15 * peaks[0]
+
+
+def test_a_build_knows_what_earlier_days_left_as_a_file_of_all_days_does(services: AppServices, tmp_path: Path) -> None:
+    report = build(services, set_name="full", fills=False)
+    features = services.store().features()
+    built = pl.concat([features.features(BuildKey(ALIAS, "full", TradingDay.parse(day))) for day in DAYS])
+    joined, out = tmp_path / "joined.parquet", tmp_path / "features.parquet"
+    pl.concat([pl.read_parquet(path) for path in FILES]).write_parquet(joined)
+    compute_features(services, joined, out, symbol=CONTRACT, set_name="full")
+    names = list(factor_set("full").ids)
+    computed = pl.read_parquet(out).filter(pl.col("dropped").is_null() | (pl.col("dropped") == ""))
+    assert np.array_equal(
+        built.select(names).to_numpy(), computed.select(names).fill_null(float("nan")).to_numpy(), equal_nan=True
+    )
+    first = len(features.features(BuildKey(ALIAS, "full", TradingDay.parse(DAYS[0]))))
+    for name in ("F80", "F81", "F99"):
+        known = np.isfinite(built[name].to_numpy())
+        assert not known[:first].any(), name
+        assert known[2 * first :].mean() > 0.75, name  # VPIN waits for ten buckets of the day
+    again = build(services, set_name="full", fills=False)
+    assert (again.reused, again.digest) == (4, report.digest)
+    shutil.rmtree(services.paths.artifacts)
+    assert build(services, set_name="full", fills=False, overwrite=True).digest == report.digest

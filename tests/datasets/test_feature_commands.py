@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,21 @@ def test_a_card_is_shown(cli: Cli) -> None:
     assert "odd: changes sign" in shown
     assert json.loads(cli.run("features", "show", "F31", "--json").stdout)["id"] == "F31"
     assert len(cli.json("features", "list", "--set", "minimal16")["factors"]) == 16
+
+
+def test_files_of_a_peer_and_of_the_next_contract_give_the_cross_asset_factors(cli: Cli, tmp_path: Path) -> None:
+    pl.read_parquet(DAY).head(3000).write_parquet(tmp_path / "own.parquet")
+    shutil.copy(tmp_path / "own.parquet", tmp_path / "SHFE.hc2510.parquet")
+    shutil.copy(tmp_path / "own.parquet", tmp_path / "SHFE.rb2601.parquet")
+    out = tmp_path / "f.parquet"
+    asked = ("features", "compute", str(tmp_path / "own.parquet"), "--symbol", "SHFE.rb2510", "--out", str(out))
+    cli.json(*asked, "--peer", str(tmp_path / "SHFE.hc2510.parquet"), "--next", str(tmp_path / "SHFE.rb2601.parquet"))
+    found = pl.read_parquet(out)
+    known = found.filter(pl.col("F100").is_not_null())
+    assert len(known) > 2900
+    # a peer with our own ticks: the same return in its own volatilities, no calendar spread, the same micro-price
+    assert np.allclose(known["F100"].to_numpy(), known["F59"].to_numpy() / np.maximum(0.05, known["F68"].to_numpy()))
+    assert known["F107"].unique().to_list() == [0.0]
+    assert np.allclose(known["F108"].to_numpy(), known["F12"].to_numpy() / known["F1"].to_numpy())
+    refused = cli.json(*asked, "--peer", str(tmp_path / "own.parquet"), code=4)
+    assert "symbol" in refused["message"]

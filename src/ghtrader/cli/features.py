@@ -85,6 +85,8 @@ def compute(
     in_sample: bool = IN_SAMPLE,
     mapping: Path | None = MAPPING,
     factors: Path | None = FACTORS,
+    peer: Path | None = typer.Option(None, "--peer", help="Ticks of another instrument, for the cross-asset factors."),
+    following: Path | None = typer.Option(None, "--next", help="Ticks of the next main contract, for the calendar spread."),
     as_json: bool = JSON,
 ) -> None:
     """Factors of every row of a tick file. What follows a row never changes it."""
@@ -102,6 +104,8 @@ def compute(
             in_sample=in_sample,
             mapping=mapping,
             factors=factors,
+            peer=peer,
+            following=following,
             progress=progress,
         )
     emit(report, as_json=as_json, render=lambda console: _show_report(console, report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.data.readers import load_mapping, read_tick_batches
 from ghtrader.datasets.factors.engine import compute_day
 from ghtrader.datasets.factors.history import DaySummary
+from ghtrader.pipelines.feature_peers import load_peer, peers_of_day
 from ghtrader.pipelines.feature_session import FeaturePlan, history_of, plan_features
 from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report, require_another_file
 from ghtrader.pipelines.services import Services
@@ -79,7 +81,10 @@ class _Stretches:
             facts = self.live.facts_of_number(self._day)
             ticks = rows.day_ticks(self.plan.symbol, facts)
             history = history_of(self._left, facts.day)
-            found, summary = compute_day(ticks, facts.sessions, self.plan.chosen, params=self._params, history=history)
+            peers = peers_of_day(ticks.trading_day, ticks.ts_ns, peer=self.plan.peer, following=self.plan.following)
+            found, summary = compute_day(
+                ticks, facts.sessions, self.plan.chosen, params=self._params, history=history, peers=peers
+            )
             values[kept] = found
             self._left[facts.day.iso] = summary
         return feature_frame(self.plan, rows.ts_ns, values, rows.code)
@@ -105,9 +110,12 @@ def compute_features(
     in_sample: bool = False,
     mapping: Path | None = None,
     factors: Path | None = None,
+    peer: Path | None = None,
+    following: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> FeaturesReport:
-    """Compute factors of every row of a tick file into a Parquet file. Memory: a few batches and one trading day.
+    """Compute factors of every row of a tick file into a Parquet file. Memory: a few batches and one trading day, and the whole files
+    of ``peer`` and ``following`` (another instrument, the next main contract), which the cross-asset factors read.
 
     Raises DataError for a file that cannot be read, CalendarError for stamps of days that nobody knows.
     """
@@ -115,6 +123,10 @@ def compute_features(
     require_another_file(path, out)
     resolved, batches = read_tick_batches(path, symbol=symbol, mapping=None if mapping is None else load_mapping(mapping))
     plan = plan_features(services, resolved, set_name, params=params, in_sample=in_sample, factors=factors)
+    others = [
+        None if other is None else load_peer(other, resolved, plan.calendar, plan.instruments) for other in (peer, following)
+    ]
+    plan = replace(plan, peer=others[0], following=others[1])
     progress.start("features", 0)
     with FeatureWriter(out, plan, services.tool_version) as writer:
         for frame in feature_frames(plan, batches, until=until):

@@ -24,6 +24,7 @@ from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.factors.engine import FactorStream
 from ghtrader.datasets.factors.history import DaySummary, history_array
 from ghtrader.datasets.factors.parameters import FittedParameters, parameter_array
+from ghtrader.pipelines.feature_peers import PeerFile
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.services import Services
 
@@ -36,7 +37,7 @@ TRADING = int(Phase.CONTINUOUS)
 @dataclass(frozen=True)
 class FeaturePlan:
     """What is computed of which contract. fit: fitted parameters, None for the neutral ones; in_sample: the rows that the
-    parameters were fitted on may be computed too.
+    parameters were fitted on may be computed too. peer, following: ticks of another instrument and of the next main contract.
     """
 
     symbol: str
@@ -45,6 +46,8 @@ class FeaturePlan:
     instruments: InstrumentTable
     fit: FittedParameters | None = None
     in_sample: bool = False
+    peer: PeerFile | None = None
+    following: PeerFile | None = None
 
     @property
     def params(self) -> F64:

@@ -134,5 +134,6 @@ def test_files_of_a_peer_and_of_the_next_contract_give_the_cross_asset_factors(c
     assert np.allclose(known["F100"].to_numpy(), known["F59"].to_numpy() / np.maximum(0.05, known["F68"].to_numpy()))
     assert known["F107"].unique().to_list() == [0.0]
     assert np.allclose(known["F108"].to_numpy(), known["F12"].to_numpy() / known["F1"].to_numpy())
-    refused = cli.json(*asked, "--peer", str(tmp_path / "own.parquet"), code=4)
-    assert "symbol" in refused["message"]
+    shutil.copy(tmp_path / "own.parquet", tmp_path / "SHFE.rb2510.parquet")
+    refused = cli.json(*asked, "--peer", str(tmp_path / "SHFE.rb2510.parquet"), code=2)
+    assert "no peer of its own" in refused["message"]

@@ -445,3 +445,28 @@ def test_a_build_knows_what_earlier_days_left_as_a_file_of_all_days_does(service
     assert (again.reused, again.digest) == (4, report.digest)
     shutil.rmtree(services.paths.artifacts)
     assert build(services, set_name="full", fills=False, overwrite=True).digest == report.digest
+
+
+OWN = """
+from ghtrader.datasets.factors.user import user_factor
+
+
+@user_factor("X_TWO", "twice the spread", "2 s", unit="ticks", lookback="none", flip="even")
+def twice(f, state, bid_px, bid_sz, ask_px, ask_sz):
+    return 2.0 * (ask_px[0] - bid_px[0])
+
+
+SETS = {"mine": ("F1", "X_TWO")}
+"""
+
+
+def test_factors_of_ones_own_are_built_by_workers_too(services: AppServices, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    report = build(services, set_name="mine", factors=str(own), fills=False, workers=2)
+    frame = services.store().features().features(BuildKey(ALIAS, "mine", TradingDay.parse(DAYS[0])))
+    assert np.array_equal(frame["X_TWO"].to_numpy(), 2.0 * frame["F1"].to_numpy(), equal_nan=True)
+    own.write_text(OWN.replace("2.0 *", "3.0 *"))
+    with pytest.raises(ConfigError, match="another configuration"):
+        build(services, set_name="mine", factors=str(own), fills=False)
+    assert build(services, set_name="mine", factors=str(own), fills=False, overwrite=True).digest != report.digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,6 +44,7 @@ def build(
     varieties: list[str] = typer.Option([], "--var", help="Variety, for example rb or SHFE.rb; give it several times."),
     symbols: list[str] = typer.Option([], "--symbol", help="A contract by itself, without a series; several times."),
     set_name: str = typer.Option("", "--set", help="Factor set; default: the key datasets.factor_set."),
+    factors: Path | None = typer.Option(None, "--factors", help="A file with factors and sets of your own."),
     dataset: str = typer.Option("", "--dataset", help="Name under which the days are stored; default: the factor set's."),
     horizons: list[str] = typer.Option([], "--horizon", help="Label horizon, for example 50t or 25s; several times."),
     fills: bool = typer.Option(True, "--fills/--no-fills", help="With fill labels, or without."),
@@ -74,6 +76,7 @@ def build(
         engine=engine,
         workers=workers,
         address=address,
+        factors="" if factors is None else str(factors.absolute()),
     )
     with progress_for(context.obj.clock) as progress:
         report = build_store(context.obj, request, progress)

@@ -47,13 +47,12 @@ def build_config(
 
 
 def day_hashes(
-    services: Services, manifest: DayManifest, config: BuildConfig, history: tuple[float, ...] = ()
+    services: Services, manifest: DayManifest, config: BuildConfig, chosen: FactorSet, history: tuple[float, ...] = ()
 ) -> tuple[str, str, int]:
     """``build_hash``, ``fill_hash`` (empty without fill labels) and number of known gaps (-1: never judged) of a day."""
     gaps = gaps_of_day(services.ledger(), manifest)
     known = [] if gaps is None else gaps.tolist()
     horizons = [parse_horizon(text) for text in config.horizons]
-    chosen = factor_set(config.factor_set)
     schedule_hash = manifest.lineage.get("schedule_hash", "")
     identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history)
     fills = short_id([identity, config.fills]) if config.fills else ""
@@ -108,7 +107,7 @@ class DayBuilder:
             if dataset is None:
                 sessions = sessions_for(task.product, key.trading_day, self._calendar, self._instruments)
                 horizons = [parse_horizon(text) for text in task.config.horizons]
-                chosen = factor_set(task.config.factor_set)
+                chosen = factor_set(task.config.factor_set, task.factor_file)
                 dataset = build_day(ticks, sessions, chosen, horizons, build_hash=task.build_hash, history=task.history)
             if task.fill_hash:
                 fills = fill_frame(ticks, LabelSpec())
@@ -127,7 +126,8 @@ class DayBuilder:
                 hint="run the same command again",
                 retryable=True,
             )
-        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config, task.history)
+        chosen = factor_set(task.config.factor_set, task.factor_file)
+        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config, chosen, task.history)
         if (build_hash, fill_hash) != (task.build_hash, task.fill_hash):
             raise DataError(
                 f"{task.symbol} {task.trading_day}: this worker has other gaps or other code than the command",

@@ -43,7 +43,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     varieties: their main-contract series; symbols: contracts alone. dataset: the name under which the days are stored; default the
     factor set's. workers: 0 takes one a core. overwrite: replace days of another configuration; when there are none, build every
-    day again.
+    day again. factors: a file with factors and sets of one's own.
     """
 
     varieties: tuple[str, ...] = ()
@@ -57,6 +57,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     workers: int | None = None
     address: str = ""
+    factors: str = ""
 
 
 class StoredBuiltDay(BuiltDay, frozen=True, kw_only=True):
@@ -127,14 +128,14 @@ def build_store(services: Services, request: BuildRequest, progress: Progress = 
         raise UsageError("nothing to build", hint="ghtrader build --var rb, or --symbol SHFE.rb2510")
     prepare_store(services.store())
     settings = services.settings()
-    chosen = factor_set(request.set_name or str(settings.get("datasets.factor_set")))
+    chosen = factor_set(request.set_name or str(settings.get("datasets.factor_set")), request.factors)
     dataset = request.dataset or chosen.name
     targets = _targets(services, request, chosen)
     removed: list[tuple[_Target, BuildManifest]] = []
     for target in targets:
-        removed += _compare(services, target, dataset, request)
+        removed += _compare(services, target, dataset, request, chosen)
     _register(services, chosen)
-    tasks = [task for target in targets for task in _tasks(target, dataset)]
+    tasks = [task for target in targets for task in _tasks(target, dataset, chosen.user_file)]
     workers = _workers(services, request, len(tasks))
     progress.start("build", len(tasks))
     run = BuildRun(workers, tasks, progress)
@@ -207,17 +208,18 @@ def _contract(services: Services, symbol: str) -> dict[TradingDay, DayManifest]:
     return {day: manifest for day, manifest in found if manifest is not None}
 
 
-def _compare(services: Services, target: _Target, dataset: str, request: BuildRequest) -> list[tuple[_Target, BuildManifest]]:
+def _compare(
+    services: Services, target: _Target, dataset: str, request: BuildRequest, chosen: FactorSet
+) -> list[tuple[_Target, BuildManifest]]:
     """What is to be built (``target.again``); the stored days of another configuration that no build will replace."""
     stored = services.store().features().manifests(target.symbol, dataset)
     others = [manifest for manifest in stored if manifest.config != target.config]
     if others and not request.overwrite:
         raise _mixed(target, dataset, others)
     target.stored = {manifest.trading_day: manifest for manifest in stored}
-    chosen = factor_set(target.config.factor_set)
     target.histories = day_histories(services, target.config.kind, target.symbol, target.product, target.ticks, chosen)
     target.hashes = {
-        day.iso: day_hashes(services, ticks, target.config, target.histories.get(day.iso, ()))
+        day.iso: day_hashes(services, ticks, target.config, chosen, target.histories.get(day.iso, ()))
         for day, ticks in target.ticks.items()
     }
     everything = request.overwrite and not others
@@ -273,7 +275,7 @@ def _register(services: Services, chosen: FactorSet) -> None:
         tables.replace(REGISTRY, chosen.set_hash, rows)
 
 
-def _tasks(target: _Target, dataset: str) -> list[BuildTask]:
+def _tasks(target: _Target, dataset: str, factor_file: str) -> list[BuildTask]:
     return [
         BuildTask(
             symbol=target.symbol,
@@ -285,6 +287,7 @@ def _tasks(target: _Target, dataset: str) -> list[BuildTask]:
             build_hash=target.hashes[day.iso][0],
             fill_hash=target.hashes[day.iso][1],
             history=target.histories.get(day.iso, ()),
+            factor_file=factor_file,
         )
         for day, ticks in target.ticks.items()
         if day.iso in target.again

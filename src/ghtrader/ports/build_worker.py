@@ -30,7 +30,7 @@ class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
 class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     """Build one day. tick_digest, build_hash, fill_hash: what the caller saw; a worker that sees something else refuses.
 
-    history: what earlier days of the contract left, for sets that read it (1,549 numbers).
+    history: what earlier days of the contract left, for sets that read it (1,549 numbers). factor_file: of sets that a user declares.
     """
 
     symbol: str
@@ -42,6 +42,7 @@ class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     build_hash: str
     fill_hash: str
     history: tuple[float, ...] = ()
+    factor_file: str = ""
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ BOOK1 = ("bid_price1", "bid_volume1", "ask_price1", "ask_volume1")
 SIZES5 = tuple(f"{side}_volume{level}" for side in ("bid", "ask") for level in range(1, 6))
 BOOK5 = (*(f"{side}_price{level}" for side in ("bid", "ask") for level in range(1, 6)), *SIZES5)
 TRADE = (*BOOK1, "volume", "amount", "last_price")
+#: The source of a formula that no single paper owns.
+OWN = "common practice, as this card defines it"
 CKS = "Cont, Kukanov, Stoikov (2014)"
 UNTOUCHED = "NaN without a two-sided book; state untouched"
 
@@ -39,7 +41,7 @@ def card(
     slot: int = -1,
     nan: str = UNTOUCHED,
     partner: str = "",
-    source: str = "",
+    source: str = OWN,
     fitted: tuple[str, ...] = (),
     neutral: str = "",
     needs: Needs = "",

@@ -19,7 +19,7 @@ from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import NEVER_NS, FillArray, OrderArray, simulate_orders, trades_of
 
 sys.path.insert(0, str(Path(__file__).parent))
-import reference
+import plain_fills
 
 LATENCY = 300_000_000
 MODELS = (FillModel.BACK, FillModel.PRO_RATA, FillModel.FRONT)
@@ -60,9 +60,9 @@ def fills_by_order(fills: FillArray, order: int) -> list[tuple[int, int, int, bo
 
 
 def assert_equal_to_reference(ticks: DayTicks, orders: OrderArray, model: FillModel) -> int:
-    day = reference.read_day(ticks)
+    day = plain_fills.read_day(ticks)
     plain = [
-        reference.Order(
+        plain_fills.Order(
             *(
                 int(column[i])
                 for column in (orders.side, orders.price, orders.lots, orders.decision_ns, orders.kind, orders.cancel_ns)
@@ -70,7 +70,7 @@ def assert_equal_to_reference(ticks: DayTicks, orders: OrderArray, model: FillMo
         )
         for i in range(len(orders.side))
     ]
-    expected = reference.run(day, plain, int(model), LATENCY)
+    expected = plain_fills.run(day, plain, int(model), LATENCY)
     found = simulate_orders(ticks, orders, model, latency_ns=LATENCY)
     for index, outcome in enumerate(expected):
         assert fills_by_order(found, index) == outcome.fills, (index, plain[index])

@@ -159,7 +159,10 @@ class QuestdbSchema:
         require_no_drift("questdb", status.drift)
 
     def require_tables(self, *tables: Table) -> None:
-        """Raise SchemaError when one of these tables is absent or differs: asked before every write, in one query."""
+        """Raise SchemaError when one of these tables is absent or differs: asked before every write, in one query.
+
+        StoreError (retryable) when the server did not know a table that is there when it is asked again: it was starting.
+        """
         names = {self._settings.name(table.name): table for table in tables}
         asked = " UNION ALL ".join(
             f'SELECT {quote(name)} AS name, "column", type, "upsertKey" FROM table_columns({quote(name)})' for name in names
@@ -168,9 +171,13 @@ class QuestdbSchema:
         try:
             for name, column, kind, key in self._wire.query(asked):
                 columns[name][column] = (kind, bool(key))
-        except SchemaError:  # one of them does not exist: find out which
+        except SchemaError as error:  # one of them does not exist: find out which
             require_no_drift("questdb", self.drift(tables))
-            raise
+            raise StoreError(
+                f"QuestDB is starting: a moment ago it did not know its tables ({', '.join(names)})",
+                hint="run the same command again",
+                retryable=True,
+            ) from error
         require_no_drift(
             "questdb", [item for name, table in names.items() for item in self._differences(table, name, columns[name])]
         )

@@ -16,10 +16,11 @@ import pytest
 from tests.conftest import SAMPLES, Cli
 
 from ghtrader.core.clock import Deadline
-from ghtrader.core.errors import StoreError
+from ghtrader.core.errors import SchemaError, StoreError
 from ghtrader.core.progress import NO_PROGRESS
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.manifests import compare_with_manifest
+from ghtrader.data.tables import table_named
 from ghtrader.ports.tick_store import DayKey, DayManifest
 from ghtrader.questdb.store import QuestdbStore
 from ghtrader.testing.builders import SYMBOL, day_manifest, tick_frame
@@ -192,6 +193,24 @@ def test_a_refusal_is_not_repeated_and_is_a_failed_write(store: QuestdbStore) ->
 def one_version(day: str, seed: int) -> tuple[pl.DataFrame, DayKey, DayManifest]:
     frame = tick_frame(4000 + 500 * seed, trading_day=day, seed=seed)
     return (frame, *day_manifest(frame, created_ns=seed))
+
+
+def test_a_server_that_does_not_know_its_tables_yet_is_to_be_asked_again(
+    store: QuestdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, asked = store.schema(), iter([True])
+    query = store.wire.query
+
+    def starting(sql: str, *given, **named):
+        if next(asked, False):
+            raise SchemaError("QuestDB: table does not exist")
+        return query(sql, *given, **named)
+
+    monkeypatch.setattr(admin._wire, "query", starting)
+    with pytest.raises(StoreError, match="is starting") as caught:
+        admin.require_tables(table_named("ticks_raw_v2"))
+    assert caught.value.retryable
+    admin.require_tables(table_named("ticks_raw_v2"))
 
 
 @pytest.mark.parametrize("kills", [3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -431,6 +430,13 @@ def _next_commands(workspace: str) -> list[str]:
     ]
 
 
+def _peak_rss_mb() -> float:
+    """Highest resident size of this program, MiB. (`getrusage` would count the process that started it, up to the exec.)"""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return round(int(peak.split()[1]) / 1024, 1)
+
+
 def _joined(
     services: Services, runs: Sequence[SymbolRun], skipped: list[SkippedSymbol], truth: Truth | None, log: StageLog
 ) -> DemoReport:
@@ -452,7 +458,7 @@ def _joined(
         conclusion=words[0] if len(words) == 1 else "mixed",
         config_hash=services.settings().config_hash,
         timings_s=log.timings_s,
-        peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        peak_rss_mb=_peak_rss_mb(),
         trials=TrialLedger(services.ledger(), services.clock).count(),
         reused=log.reused,
         truth=truth,

@@ -106,7 +106,7 @@ def _run_batch(key: str) -> Any:
         for at in range(len(ts)):
             counted += step(
                 f, k, need, unit, at, ts[at], bid_px, bid_sz, ask_px, ask_sz, last[at], volume[at], amount[at], interest[at],
-                broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at], peers,
+                np.int64(broken[at]), continuous[at], np.int64(part[at]), part_start_ns[at], part_end_ns[at], peers,
             )  # fmt: skip
             if in_a_row:
                 for column in range(width):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import SAMPLES, Cli
 
+from ghtrader.app.services import AppServices
+from ghtrader.cli.main import run
 from ghtrader.cli.verbs import VERBS
 
 HEAVY = ("numpy", "pandas", "polars", "pyarrow", "numba", "sklearn", "scipy", "torch", "lightgbm", "duckdb", "matplotlib", "rich")
@@ -171,3 +173,16 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_written(cli: Cli, tmp_path: Pa
 def test_a_full_disk_is_a_store_error(cli: Cli) -> None:
     done = cli.run("market", "generate", "null", "--days", "1", "--out", "/dev/full/x")
     assert done.returncode != 0
+
+
+def test_ctrl_c_inside_compiled_code_is_an_interruption(monkeypatch: pytest.MonkeyPatch, services: AppServices) -> None:
+    def interrupted(**_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    monkeypatch.setattr("ghtrader.pipelines.features.catalogue", lambda *_: interrupted())
+    assert run(services, ["features", "list", "--json"]) == 130
+    monkeypatch.setattr("ghtrader.pipelines.features.catalogue", lambda *_: (_ for _ in ()).throw(SystemError("something else")))
+    assert run(services, ["features", "list", "--json"]) == 1

@@ -103,6 +103,23 @@ def _interrupted(as_json: bool) -> int:
     return EXIT_INTERRUPTED
 
 
+def _unexpected(error: Exception, as_json: bool) -> int:
+    """What nobody foresaw, as a message and an exit code."""
+    if isinstance(error, SystemError) and isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+        return _interrupted(as_json)  # Ctrl-C while compiled code ran: numba hands it on as the cause
+    if getattr(error, "exit_code", None) == 2 and hasattr(error, "show"):
+        if as_json:
+            print_error(UsageError(str(error), hint="the same command with --help"), as_json=True)
+        else:
+            error.show()
+        return 2
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+    hint = f"set {DEBUG_VARIABLE}=1 to see where, and report it"
+    print_error(GhtraderError(f"internal error: {type(error).__name__}: {error}", hint=hint), as_json=as_json)
+    return exit_code_of(error)
+
+
 def run(services: Services, arguments: list[str]) -> int:
     """Run one command; returns the process exit code. Errors go to stderr, with ``--json`` also to stdout as JSON."""
     as_json = "--json" in arguments
@@ -123,14 +140,4 @@ def run(services: Services, arguments: list[str]) -> int:
         print_error(error, as_json=as_json)
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: message, hint and exit code 1
-        if getattr(error, "exit_code", None) == 2 and hasattr(error, "show"):
-            if as_json:
-                print_error(UsageError(str(error), hint="the same command with --help"), as_json=True)
-            else:
-                error.show()
-            return 2
-        if os.environ.get(DEBUG_VARIABLE):
-            traceback.print_exc()
-        hint = f"set {DEBUG_VARIABLE}=1 to see where, and report it"
-        print_error(GhtraderError(f"internal error: {type(error).__name__}: {error}", hint=hint), as_json=as_json)
-        return exit_code_of(error)
+        return _unexpected(error, as_json)

@@ -40,7 +40,7 @@ demo: $(VENV)/.core ## the whole loop on the sample days
 	GHTRADER_DATA_DIR=$(DATA)/store GHTRADER_RUNS_DIR=$(DATA)/runs GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader demo
 
 test: $(VENV)/.test ## every test; nothing is skipped silently
-	@bash scripts/system_packages.sh chromium java mvn
+	@bash scripts/system_packages.sh chromium java mvn redis-server
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 questdb: $(VENV)/.test ## a real QuestDB server on free loopback ports; prints its environment as shell exports

@@ -1,0 +1,1 @@
+"""The trading runtime: gateway, risk, kill switch, journal, execution, strategy runner. Pure cores, one thread owns each state."""

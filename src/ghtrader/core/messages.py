@@ -94,6 +94,7 @@ class Style(StrEnum):
     TAKER = "taker"  # one FAK at the touch of the decision
     SWEEP = "sweep"  # one FAK up to the price limit: whatever the five levels show
     TWAP = "twap"  # equal slices over a duration, each as PASSIVE, the rest as TAKER at its end
+    STOP = "stop"  # cancel what works and keep what is held; the lots of the target are not looked at
 
 
 class ExecutionStyle(msgspec.Struct, frozen=True, array_like=True):

@@ -149,6 +149,8 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     """What the strategy may know of the account, per contract: signed position, signed lots that still work, mode.
 
     target: the last target the gateway took. accepts: whether a new target would be taken; reason: why not.
+    target_session, target_seq: the strategy's last target message that the gateway has dealt with, taken or refused (its session and
+    number); until that is the last one sent, working and position do not show that target yet.
     """
 
     version: int
@@ -162,6 +164,8 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     mode: str
     accepts: bool
     reason: str = ""
+    target_session: str = ""
+    target_seq: int = 0
 
 
 class TickDone(msgspec.Struct, frozen=True, array_like=True, tag="done"):

@@ -33,6 +33,11 @@ def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
         if key.kind != "bool":
             assert key.minimum is not None
             RiskLimits.from_values({key.name: int(key.minimum) if key.kind == "int" else key.minimum})
+    assert {key.name for key in KEYS if key.maximum is not None} == {
+        "trading.risk.min_available_share",
+        "trading.risk.warn_share",
+    }
+    assert {key.maximum for key in KEYS} == {None, 1.0}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""What the journal records: `Record`, and what the body of each kind holds.
+
+Bodies are plain mappings of what MessagePack knows; a `msgspec.Struct` put into one comes back as what `msgspec.to_builtins` makes of it
+(a mapping, or a list where the struct is ``array_like``: read it with `msgspec.convert`).
+
+| kind | body |
+|---|---|
+| start | mode, pid, version, config_hash, recovered |
+| command, answer | command; answer |
+| target | target (`core.messages.Target`, with tick, factors and score) |
+| verdict | approved, reason, message, client_order_id, near |
+| order_intent | client_order_id, intent |
+| order_sent, cancel_sent | client_order_id, and why |
+| order_update | order (`ports.broker.BrokerOrder`) |
+| fill | fill (`ports.broker.BrokerFill`) |
+| kill, kill_reset | record (`trading.kill.record.KillRecord`), late |
+| mode, halt, strategy, equity, near_miss, note, roll, reconcile, difference | what happened, in plain fields |
+| revision | revision |
+| day | trading_day: the first record of a segment of its own |
+| state | a snapshot of everything: replay starts at the newest one |
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+__all__ = ["Body", "Record", "RecordKind", "order_id_of"]
+
+#: Fields of a record, by name; values are what MessagePack knows, or structs on the way in.
+Body = dict[str, Any]
+
+
+class RecordKind(StrEnum):
+    """What a record is about."""
+
+    START = "start"
+    COMMAND = "command"
+    ANSWER = "answer"
+    TARGET = "target"
+    VERDICT = "verdict"
+    ORDER_INTENT = "order_intent"
+    ORDER_SENT = "order_sent"
+    ORDER_UPDATE = "order_update"
+    FILL = "fill"
+    CANCEL_SENT = "cancel_sent"
+    KILL = "kill"
+    KILL_RESET = "kill_reset"
+    MODE = "mode"
+    REVISION = "revision"
+    RECONCILE = "reconcile"
+    DIFFERENCE = "difference"
+    DAY = "day"
+    ROLL = "roll"
+    STATE = "state"
+    NOTE = "note"
+    NEAR_MISS = "near_miss"
+    EQUITY = "equity"
+    HALT = "halt"
+    STRATEGY = "strategy"
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One entry. seq: ascends by one from 1 over the journal; cause: seq of the record that led to it, 0: none; ts_ns: when (UTC)."""
+
+    seq: int
+    cause: int
+    ts_ns: int
+    kind: RecordKind
+    body: Body
+
+
+def order_id_of(record: Record) -> str:
+    """The client order id that a record is about; empty when it is about none.
+
+    >>> order_id_of(Record(1, 0, 0, RecordKind.ORDER_UPDATE, {"order": {"request": {"client_order_id": "a"}}}))
+    'a'
+    """
+    body = record.body
+    for holder in (body, body.get("fill"), body.get("order")):
+        if not isinstance(holder, dict):
+            continue
+        request = holder.get("request")
+        found = holder.get("client_order_id") or (request.get("client_order_id") if isinstance(request, dict) else None)
+        if isinstance(found, str):
+            return found
+    return ""

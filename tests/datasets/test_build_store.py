@@ -26,6 +26,9 @@ from ghtrader.core.errors import ConfigError, DataError, SchemaError, StaleFeatu
 from ghtrader.core.progress import NO_PROGRESS
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.datasets.factors.catalogue import factor_set
+from ghtrader.datasets.labels.day_labels import direction_columns, fill_columns
+from ghtrader.datasets.labels.fills import FillEnd
+from ghtrader.datasets.labels.spec import LabelSpec
 from ghtrader.datasets.online import OnlineFeatures
 from ghtrader.datasets.point_in_time import features_as_of
 from ghtrader.pipelines.build import build_datasets
@@ -33,9 +36,11 @@ from ghtrader.pipelines.build_run import ATTEMPTS, BuildRun, InlineWorkers
 from ghtrader.pipelines.build_store import BuildRequest, StoreBuild, build_store
 from ghtrader.pipelines.feature_files import compute_features
 from ghtrader.pipelines.ingest import import_files
+from ghtrader.pipelines.known_gaps import stored_ticks
 from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.ports.build_worker import BuildOutcome, BuildTask, EngineChoice
 from ghtrader.ports.feature_store import BuildKey
+from ghtrader.ports.tick_store import DayKey
 
 FILES = sorted(SAMPLES.glob("*.parquet"))
 ALIAS, CONTRACT = "KQ.m@SHFE.rb", "SHFE.rb2510"
@@ -102,13 +107,37 @@ def test_the_store_holds_what_training_reads(services: AppServices) -> None:
         for index, horizon in enumerate(dataset.horizons):
             assert np.array_equal(labels[f"y_{horizon}"].to_numpy(), dataset.y[:, index], equal_nan=True)
             assert np.array_equal(labels[f"void_{horizon}"].to_numpy(), dataset.void[:, index])
-        fills = features.fills(key)
-        assert set(fills["side"].unique()) == {"ask", "bid"}
-        assert not fills.filter(pl.col("filled") & pl.col("censored")).height
-        assert fills["time_to_fill_ns"].min() >= 0  # type: ignore[operator]
         assert day.build_hash == dataset.build_hash
     registry = services.tables().rows("feature_registry_v2", report.set_hash)
     assert [row["factor_id"] for row in registry] == list(datasets[0].factor_names)
+
+
+def test_the_store_holds_every_label_that_labels_compute_writes(services: AppServices) -> None:
+    report = build(services)
+    key = BuildKey(ALIAS, "minimal16", TradingDay.parse(DAYS[1]))
+    ticks, spec = stored_ticks(services, DayKey("main_l5", ALIAS, key.trading_day)), LabelSpec()
+    labels, fills = (read(key) for read in (services.store().features().labels, services.store().features().fills))
+    for name, values in direction_columns(ticks, spec).items():
+        assert np.array_equal(labels[name].to_numpy(), values, equal_nan=values.dtype.kind == "f"), name
+    assert labels.columns[1:] == list(direction_columns(ticks, spec))
+    columns = fill_columns(ticks, spec)
+    for (side, model), orders in fills.partition_by("side", "fill_model", as_dict=True).items():
+        name = f"{side}_{model}"
+        rows = np.searchsorted(ticks.ts_ns, orders["datetime"].to_numpy())
+        for kind in ("cost", "adverse"):
+            assert np.array_equal(orders[kind].to_numpy(), columns[f"{kind}_{name}"][rows], equal_nan=True), name
+        if model == "taker":
+            assert np.array_equal(rows, np.flatnonzero(~np.isnan(columns[f"cost_{name}"])))
+            assert orders.select((pl.col("filled") & ~pl.col("censored")).all()).item()
+            continue
+        end = columns[f"fill_{name}_end"]
+        assert np.array_equal(rows, np.flatnonzero(end))
+        assert np.array_equal(orders["filled"].to_numpy(), end[rows] == FillEnd.FILLED)
+        assert np.array_equal(orders["censored"].to_numpy(), end[rows] >= FillEnd.BREAK)
+        assert np.array_equal(orders["time_to_fill_ns"].to_numpy() / 1e9, columns[f"fill_{name}_seconds"][rows])
+    assert set(fills["fill_model"].unique()) == {"back", "pro_rata", "front", "taker"}
+    assert fills.select(pl.col("time_to_fill_ns").min()).item() >= 0
+    assert report.days[1].rows == len(labels)
 
 
 def test_every_engine_and_order_gives_the_same_digest_and_a_second_build_reuses_it(services: AppServices, folder: Path) -> None:

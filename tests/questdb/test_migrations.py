@@ -29,7 +29,7 @@ def test_a_fresh_server_is_virgin_and_a_dry_run_leaves_it_so(root) -> None:
     plan = schema.migrate(dry_run=True)
     assert plan.dry_run
     assert [step.step for step in plan.steps][:2] == ["create ticks_raw_v2", "create ticks_main_l5_v2"]
-    assert all("CREATE" in step.sql for step in plan.steps)
+    assert all(("CREATE" if step.step.startswith("create") else "ADD COLUMN") in step.sql for step in plan.steps)
     assert schema.virgin
     with pytest.raises(SchemaError) as caught:
         schema.require_current()
@@ -184,7 +184,7 @@ def test_a_later_migration_adds_columns_and_tables_and_is_resumed_where_it_was_k
         questdb.schema().status()
 
 
-@pytest.mark.parametrize("killed_after", [0, 1, 5, 15, 16])
+@pytest.mark.parametrize("killed_after", [0, 1, 5, 15, 16, 18])
 def test_a_migration_killed_at_any_step_is_finished_by_the_next_run(
     root, killed_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +206,7 @@ def test_a_migration_killed_at_any_step_is_finished_by_the_next_run(
     assert len(fresh.schema().migrate().steps) == STEPS - killed_after
     fresh.schema().require_current()
     steps = [step.step for step in fresh.schema().status().steps]
-    assert len(steps) == len(set(steps)) == len(TABLES) + len(VIEWS)
+    assert len(steps) == len(set(steps)) == STEPS
     drop_tables(fresh)
     for item in (store, fresh):
         item.close()

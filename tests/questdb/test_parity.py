@@ -16,6 +16,7 @@ from ghtrader.app.services import AppServices
 from ghtrader.core.errors import ConfigError, DataError, StoreError, UsageError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.day_cache import CachedDays
+from ghtrader.data.tables import LATEST_SCHEMA
 from ghtrader.datasets.point_in_time import features_as_of
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.build_store import BuildRequest, build_store
@@ -257,7 +258,7 @@ def test_the_command_line_from_import_to_drift(tmp_path: Path, server_environmen
         "restore ticks_main_l5_v2.ask_volume4"
     ]
     status = cli.json("db", "status", **environment)
-    assert (status["version"], status["drift"]) == (1, [])
+    assert (status["version"], status["drift"]) == (LATEST_SCHEMA, [])
     cli.json("main-l5", "--var", "rb", "--full", **served)
     assert cli.json("data", "verify", **served)["ok"]
     for verb in (

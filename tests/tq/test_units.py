@@ -15,11 +15,11 @@ from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.data.schema import MARKET_COLUMNS
 from ghtrader.ports.broker import BrokerPosition, OrderRequest, OrderState, split_close
 from ghtrader.ports.live_feed import FeedEvent, FeedState, RecyclePolicy, feed_step
+from ghtrader.ports.order_checks import QuoteFacts, check_order
 from ghtrader.testing.fakes import FakeClock
 from ghtrader.tq.library import SCRUBBED, scrub
 from ghtrader.tq.links import LinkWatch
 from ghtrader.tq.live import TqLiveFeed
-from ghtrader.tq.order_checks import QuoteFacts, check_order
 from ghtrader.tq.order_words import insert_arguments, is_unanswered, order_of, position_of, request_of
 from ghtrader.tq.pace import RebuildPace
 from ghtrader.tq.session import Credentials, as_provider_error

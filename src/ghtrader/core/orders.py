@@ -52,3 +52,4 @@ class RejectReason(IntEnum):
     NOT_FILLABLE = 3  # FOK without enough displayed size
     AFTER_DATA = 4  # it would arrive after the last snapshot of the day
     LIMIT = 5  # price outside the day's price limits
+    WOULD_TAKE = 6  # screening only: a passive order that would take on arrival is given up

@@ -11,18 +11,20 @@ from ghtrader.ports.feature_store import BuildKey, BuildManifest, StoredDay
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FILL_COLUMNS", "check_day", "label_columns", "not_built", "wanted_factors", "without_fills"]
+__all__ = ["FILL_COLUMNS", "LABEL_KINDS", "check_day", "label_columns", "not_built", "wanted_factors", "without_fills"]
 
-FILL_COLUMNS = ("datetime", "side", "fill_model", "filled", "censored", "time_to_fill_ns")
+FILL_COLUMNS = ("datetime", "side", "fill_model", "filled", "censored", "time_to_fill_ns", "cost", "adverse")
+#: Of each horizon.
+LABEL_KINDS = ("y", "void", "weight", "taker_long", "taker_short", "taker_class", "taker_void")
 
 
 def label_columns(horizons: Sequence[str]) -> list[str]:
     """Columns of the labels' frame.
 
-    >>> label_columns(["50t"])
-    ['datetime', 'y_50t', 'void_50t']
+    >>> label_columns(["50t"])[:4]
+    ['datetime', 'y_50t', 'void_50t', 'weight_50t']
     """
-    return ["datetime", *(f"{kind}_{horizon}" for horizon in horizons for kind in ("y", "void"))]
+    return ["datetime", *(f"{kind}_{horizon}" for horizon in horizons for kind in LABEL_KINDS)]
 
 
 def _require(frame: pl.DataFrame, columns: Sequence[str], rows: int, what: str, manifest: BuildManifest) -> None:

@@ -20,7 +20,7 @@ __all__ = ["Migration", "Step", "migrations", "pending_steps", "require_no_drift
 
 MIGRATE = "ghtrader db migrate"
 #: What each migration is for.
-NAMES = {1: "initial tables", 2: "verdicts in layers, holes with and without evidence"}
+NAMES = {1: "initial tables", 2: "executable labels, execution cost, uniqueness weights"}
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Number of the newest migration.
-LATEST_SCHEMA = 1
+LATEST_SCHEMA = 2
 
 Partition = Literal["ticks", "DAY", "MONTH", "YEAR"]
 
@@ -81,10 +81,12 @@ class DailyView(msgspec.Struct, frozen=True, kw_only=True):
 SYMBOL_CAPACITY = {"symbol": 4096, "trading_day": 8192, "underlying_symbol": 4096, "schedule_hash": 1024}
 
 
-def _columns(spec: str) -> tuple[Column, ...]:
+def _columns(spec: str, since: int = 1) -> tuple[Column, ...]:
     """``"name:type name:type"`` as columns."""
     pairs = (item.split(":") for item in spec.split())
-    return tuple(Column(name, _TYPES[kind], 1, SYMBOL_CAPACITY.get(name, 256 if kind == "sym" else 0)) for name, kind in pairs)
+    return tuple(
+        Column(name, _TYPES[kind], since, SYMBOL_CAPACITY.get(name, 256 if kind == "sym" else 0)) for name, kind in pairs
+    )
 
 
 _TYPES: dict[str, ColumnType] = {
@@ -152,15 +154,22 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         name="labels_v2",
-        doc="Direction labels by tick and horizon: y is the mid change in half ticks; void carries the reason where there is none.",
-        columns=_columns(_DAY + "build_hash:sym horizon:sym y:i64 void:i64"),
+        doc="Labels by tick and horizon: y is the mid change in half ticks; void and taker_void carry the reason where there is none.",
+        columns=(
+            *_columns(_DAY + "build_hash:sym horizon:sym y:i64 void:i64"),
+            *_columns("weight:f64 taker_long:f64 taker_short:f64 taker_class:i64 taker_void:i64", since=2),
+        ),
         partition="ticks",
         keys=("datetime", "symbol", "build_hash", "horizon"),
     ),
     Table(
         name="fill_labels_v2",
-        doc="Fill outcomes by tick, side and fill model; censored where observation ended first. No row without an order.",
-        columns=_columns(_DAY + "build_hash:sym side:sym fill_model:sym filled:bool censored:bool time_to_fill_ns:i64"),
+        doc="Fill outcomes and costs by tick, side and fill model (or taker); censored where observation ended first. No row without "
+        "an order.",
+        columns=(
+            *_columns(_DAY + "build_hash:sym side:sym fill_model:sym filled:bool censored:bool time_to_fill_ns:i64"),
+            *_columns("cost:f64 adverse:f64", since=2),
+        ),
         partition="ticks",
         keys=("datetime", "symbol", "build_hash", "side", "fill_model"),
     ),

@@ -12,8 +12,10 @@ from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.ids import canonical_json
 from ghtrader.data.day_ticks import DayTicks
 from ghtrader.datasets.day_dataset import DayDataset
-from ghtrader.datasets.labels.fills import FILL_MODELS, FillEnd, fill_labels
-from ghtrader.datasets.labels.runs import runs_of
+from ghtrader.datasets.labels.cost import ExecutionCost, passive_cost, taker_cost
+from ghtrader.datasets.labels.day_labels import direction_columns
+from ghtrader.datasets.labels.fills import FILL_MODELS, FillEnd, FillLabels, fill_labels
+from ghtrader.datasets.labels.runs import Runs
 from ghtrader.datasets.labels.spec import LabelSpec
 from ghtrader.datasets.labels.trades import step_trades
 from ghtrader.ports.feature_store import StoredDay
@@ -21,32 +23,35 @@ from ghtrader.ports.feature_store import StoredDay
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["content_digest", "fill_frame", "stored_day"]
+__all__ = ["content_digest", "fill_frame", "label_frame", "stored_day"]
 
 NS_PER_MS = 1_000_000
 SIDES: tuple[Literal["ask", "bid"], ...] = ("ask", "bid")
-WORDS = {word: code for code, word in enumerate((*SIDES, *(model.name.lower() for model in FILL_MODELS)))}
+TAKER = "taker"
+WORDS = {word: code for code, word in enumerate((*SIDES, *(model.name.lower() for model in FILL_MODELS), TAKER))}
 
 
-def stored_day(dataset: DayDataset, fills: pl.DataFrame | None = None) -> StoredDay:
+def stored_day(dataset: DayDataset, labels: pl.DataFrame, fills: pl.DataFrame | None = None) -> StoredDay:
     """The frames of a dataset, with fill labels when there are any."""
     import polars as pl
 
-    stamps = pl.Series("datetime", dataset.ts_ns)
     columns = {name: np.ascontiguousarray(dataset.factors[:, index]) for index, name in enumerate(dataset.factor_names)}
-    features = pl.DataFrame({"datetime": stamps, **columns, "eligible": dataset.eligible})
-    labels: dict[str, object] = {"datetime": stamps}
-    for index, horizon in enumerate(dataset.horizons):
-        labels[f"y_{horizon}"] = np.ascontiguousarray(dataset.y[:, index])
-        labels[f"void_{horizon}"] = np.ascontiguousarray(dataset.void[:, index])
-    return StoredDay(features=features, labels=pl.DataFrame(labels), fills=fills)
+    features = pl.DataFrame({"datetime": dataset.ts_ns, **columns, "eligible": dataset.eligible})
+    return StoredDay(features=features, labels=labels, fills=fills)
 
 
-def fill_frame(ticks: DayTicks, spec: LabelSpec) -> pl.DataFrame:
-    """Fill labels of every order that a day's rows could have placed, both sides and all queue models; void rows have none."""
+def label_frame(ticks: DayTicks, spec: LabelSpec, runs: Runs) -> pl.DataFrame:
+    """Every label of every horizon, a row per tick, as `ports.feature_store` names the columns."""
     import polars as pl
 
-    runs = runs_of(ticks)
+    columns = {name: np.ascontiguousarray(values) for name, values in direction_columns(ticks, spec, runs=runs).items()}
+    return pl.DataFrame({"datetime": ticks.ts_ns, **columns})
+
+
+def fill_frame(ticks: DayTicks, spec: LabelSpec, runs: Runs) -> pl.DataFrame:
+    """Every order that a day's rows could have placed, both sides, all queue models and the taker, with its cost; void rows have none."""
+    import polars as pl
+
     trades = step_trades(ticks, runs.continuous & ~runs.locked & ~np.isnan(runs.mid))
     parts = []
     for side in SIDES:
@@ -59,42 +64,76 @@ def fill_frame(ticks: DayTicks, spec: LabelSpec) -> pl.DataFrame:
             runs=runs,
             trades=trades,
         )
-        for index, model in enumerate(FILL_MODELS):
-            end, row = found.end[:, index], found.row[:, index]
-            placed = np.flatnonzero(end != FillEnd.VOID)
-            parts.append(
-                pl.DataFrame(
-                    {
-                        "datetime": ticks.ts_ns[placed],
-                        "side": pl.repeat(side, len(placed), eager=True, dtype=pl.String),
-                        "fill_model": pl.repeat(model.name.lower(), len(placed), eager=True, dtype=pl.String),
-                        "filled": end[placed] == FillEnd.FILLED,
-                        "censored": end[placed] >= FillEnd.BREAK,
-                        "time_to_fill_ns": ticks.ts_ns[row[placed]] - ticks.ts_ns[placed],
-                    }
-                )
-            )
+        buys = side == "bid"
+        parts += _passive(ticks, found, passive_cost(found, runs, spec.after, buys=buys), side)
+        cost = taker_cost(ticks, found, runs, spec.after, buys=buys)
+        placed = np.flatnonzero(~np.isnan(cost.cost))
+        parts.append(_orders(ticks, side, TAKER, placed, found.arrival[placed], cost.cost, cost.adverse))
     return pl.concat(parts).sort("datetime", "side", "fill_model")
 
 
-def content_digest(dataset: DayDataset, fills: pl.DataFrame | None = None) -> str:
-    """SHA-256 over every array of a day, by name, in a fixed byte order; NaN is one value, whatever bits it has."""
+def _passive(ticks: DayTicks, found: FillLabels, cost: ExecutionCost, side: str) -> list[pl.DataFrame]:
+    """Orders of one side, a frame per queue model."""
     import polars as pl
 
+    parts = []
+    for index, model in enumerate(FILL_MODELS):
+        end, row = found.end[:, index], found.row[:, index]
+        placed = np.flatnonzero(end != FillEnd.VOID)
+        frame = _orders(ticks, side, model.name.lower(), placed, row[placed], cost.cost[:, index], cost.adverse[:, index])
+        ends = pl.Series("filled", end[placed] == FillEnd.FILLED), pl.Series("censored", end[placed] >= FillEnd.BREAK)
+        parts.append(frame.with_columns(*ends))
+    return parts
+
+
+def _orders(
+    ticks: DayTicks,
+    side: str,
+    fill_model: str,
+    placed: npt.NDArray[np.int64],
+    seen: npt.NDArray[np.int64],
+    cost: npt.NDArray[np.float64],
+    adverse: npt.NDArray[np.float64],
+) -> pl.DataFrame:
+    """Orders decided at the rows ``placed`` and filled, or last seen, at the rows ``seen``."""
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "datetime": ticks.ts_ns[placed],
+            "side": pl.repeat(side, len(placed), eager=True, dtype=pl.String),
+            "fill_model": pl.repeat(fill_model, len(placed), eager=True, dtype=pl.String),
+            "filled": pl.repeat(True, len(placed), eager=True),
+            "censored": pl.repeat(False, len(placed), eager=True),
+            "time_to_fill_ns": ticks.ts_ns[seen] - ticks.ts_ns[placed],
+            "cost": cost[placed],
+            "adverse": adverse[placed],
+        }
+    )
+
+
+def content_digest(dataset: DayDataset, labels: pl.DataFrame, fills: pl.DataFrame | None = None) -> str:
+    """SHA-256 over every array of a day, by name, in a fixed byte order; NaN is one value, whatever bits it has."""
     digest = hashlib.sha256()
     digest.update(canonical_json([dataset.symbol, dataset.trading_day.iso, dataset.factor_names]))
     digest.update(canonical_json([str(horizon) for horizon in dataset.horizons]))
-    for name in ("ts_ns", "part", "break_before", "mid_ticks", "factors", "y", "void", "eligible"):
+    for name in ("ts_ns", "part", "break_before", "mid_ticks", "factors", "eligible"):
         digest.update(name.encode())
         _feed(digest, getattr(dataset, name))
-    for column in () if fills is None else fills.iter_columns():
-        digest.update(column.name.encode())
-        # texts by their place in the vocabulary: two sides, three queue models
-        _feed(
-            digest,
-            column.replace_strict(WORDS, return_dtype=pl.Int8).to_numpy() if column.dtype == pl.String else column.to_numpy(),
-        )
+    for frame in (labels, fills):
+        if frame is not None:
+            _feed_frame(digest, frame)
     return digest.hexdigest()
+
+
+def _feed_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
+    """Column by column; texts by their place in the vocabulary: two sides, three queue models, the taker."""
+    import polars as pl
+
+    for column in frame.iter_columns():
+        digest.update(column.name.encode())
+        coded = column.replace_strict(WORDS, return_dtype=pl.Int8) if column.dtype == pl.String else column
+        _feed(digest, coded.to_numpy())
 
 
 def _feed(digest: hashlib._Hash, values: npt.NDArray[np.generic]) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from ghtrader.core.clock import elapsed_s
 from ghtrader.core.errors import DataError, GhtraderError
 from ghtrader.core.ids import content_hash, short_id
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
+from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.build import LABEL_VERSION, DatasetStore, build_day, build_identity
 from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.declaration import FactorSet
+from ghtrader.datasets.labels.runs import runs_of
 from ghtrader.datasets.labels.spec import LabelSpec, parse_horizon
-from ghtrader.datasets.stored_day import content_digest, fill_frame, stored_day
+from ghtrader.datasets.stored_day import content_digest, fill_frame, label_frame, stored_day
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.known_gaps import gaps_of_day, stored_ticks
 from ghtrader.pipelines.services import Services
@@ -25,10 +28,23 @@ from ghtrader.ports.build_worker import BuildOutcome, BuildTask
 from ghtrader.ports.feature_store import BuildConfig, BuildManifest
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
-if TYPE_CHECKING:
-    import polars as pl
+__all__ = ["DayBuilder", "DayHashes", "build_config", "day_hashes", "failed"]
 
-__all__ = ["DayBuilder", "build_config", "day_hashes", "failed"]
+
+class DayHashes(NamedTuple):
+    """Identities of a day's features and direction labels, of all its labels, of its fill labels ("" without them); known gaps, -1
+    where nobody judged the rows.
+    """
+
+    build: str
+    labels: str
+    fills: str
+    gaps: int
+
+
+def _spec(horizons: Sequence[str]) -> LabelSpec:
+    """Parameters of a dataset's labels."""
+    return LabelSpec(horizons=tuple(parse_horizon(text) for text in horizons))
 
 
 def build_config(
@@ -40,7 +56,7 @@ def build_config(
         factor_set=chosen.name,
         set_hash=chosen.set_hash,
         horizons=horizons,
-        labels=content_hash([LABEL_VERSION, horizons]),
+        labels=content_hash([LABEL_VERSION, _spec(horizons).spec_hash]),
         fills=LabelSpec().spec_hash if with_fills else "",
         row_hash_version=row_hash_version,
     )
@@ -48,15 +64,15 @@ def build_config(
 
 def day_hashes(
     services: Services, manifest: DayManifest, config: BuildConfig, chosen: FactorSet, history: tuple[float, ...] = ()
-) -> tuple[str, str, int]:
-    """``build_hash``, ``fill_hash`` (empty without fill labels) and number of known gaps (-1: never judged) of a day."""
+) -> DayHashes:
+    """What a day of this configuration is known by."""
     gaps = gaps_of_day(services.ledger(), manifest)
     known = [] if gaps is None else gaps.tolist()
     horizons = [parse_horizon(text) for text in config.horizons]
     schedule_hash = manifest.lineage.get("schedule_hash", "")
     identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history)
     fills = short_id([identity, config.fills]) if config.fills else ""
-    return identity, fills, -1 if gaps is None else len(known)
+    return DayHashes(identity, short_id([identity, config.labels]), fills, -1 if gaps is None else len(known))
 
 
 def failed(task: BuildTask, error: GhtraderError, node: str = "local") -> BuildOutcome:
@@ -100,22 +116,24 @@ class DayBuilder:
         """Compute a day and store it. Raises DataError when data, code or gaps are not those that the task names."""
         key = DayKey(task.config.kind, task.symbol, TradingDay.parse(task.trading_day))
         ticks_manifest, gaps = self._seen(task, key)
-        dataset = self._cache.load(task.symbol, key.trading_day, task.build_hash)
-        fills = None
-        if dataset is None or task.fill_hash:
-            ticks = stored_ticks(self._services, key)
-            if dataset is None:
-                sessions = sessions_for(task.product, key.trading_day, self._calendar, self._instruments)
-                horizons = [parse_horizon(text) for text in task.config.horizons]
-                chosen = factor_set(task.config.factor_set, task.factor_file)
-                dataset = build_day(ticks, sessions, chosen, horizons, build_hash=task.build_hash, history=task.history)
-            if task.fill_hash:
-                fills = fill_frame(ticks, LabelSpec())
-            self._seen(task, key)
+        ticks, spec = stored_ticks(self._services, key), _spec(task.config.horizons)
+        kept = self._cache.load(task.symbol, key.trading_day, task.build_hash)
+        dataset = self._computed(task, ticks, spec) if kept is None else kept
+        runs = runs_of(ticks)
+        labels = label_frame(ticks, spec, runs)
+        fills = fill_frame(ticks, spec, runs) if task.fill_hash else None
+        self._seen(task, key)
+        if kept is None:
             self._cache.save(dataset)
-        manifest = self._manifest(task, ticks_manifest, dataset, fills, gaps)
-        self._services.store().features().write(manifest, stored_day(dataset, fills))
+        digest, fill_rows = content_digest(dataset, labels, fills), 0 if fills is None else len(fills)
+        manifest = self._manifest(task, ticks_manifest, dataset, digest, fill_rows, gaps)
+        self._services.store().features().write(manifest, stored_day(dataset, labels, fills))
         return manifest
+
+    def _computed(self, task: BuildTask, ticks: DayTicks, spec: LabelSpec) -> DayDataset:
+        sessions = sessions_for(task.product, ticks.trading_day, self._calendar, self._instruments)
+        chosen = factor_set(task.config.factor_set, task.factor_file)
+        return build_day(ticks, sessions, chosen, spec.horizons, build_hash=task.build_hash, history=task.history)
 
     def _seen(self, task: BuildTask, key: DayKey) -> tuple[DayManifest, int]:
         """The ticks' manifest and number of gaps, when they are still those of the task."""
@@ -127,18 +145,18 @@ class DayBuilder:
                 retryable=True,
             )
         chosen = factor_set(task.config.factor_set, task.factor_file)
-        build_hash, fill_hash, gaps = day_hashes(self._services, manifest, task.config, chosen, task.history)
-        if (build_hash, fill_hash) != (task.build_hash, task.fill_hash):
+        found = day_hashes(self._services, manifest, task.config, chosen, task.history)
+        if found[:3] != (task.build_hash, task.label_hash, task.fill_hash):
             raise DataError(
                 f"{task.symbol} {task.trading_day}: this worker has other gaps or other code than the command",
                 hint="run the same command again; on a cluster: install the same version on every node",
                 symbol=task.symbol,
                 day=task.trading_day,
             )
-        return manifest, gaps
+        return manifest, found.gaps
 
     def _manifest(
-        self, task: BuildTask, ticks: DayManifest, dataset: DayDataset, fills: pl.DataFrame | None, gaps: int
+        self, task: BuildTask, ticks: DayManifest, dataset: DayDataset, digest: str, fill_rows: int, gaps: int
     ) -> BuildManifest:
         known = (dataset.void == 0).mean(axis=0)
         return BuildManifest(
@@ -147,13 +165,14 @@ class DayBuilder:
             trading_day=task.trading_day,
             config=task.config,
             build_hash=task.build_hash,
+            label_hash=task.label_hash,
             fill_hash=task.fill_hash,
-            content_digest=content_digest(dataset, fills),
+            content_digest=digest,
             tick_digest=ticks.digest,
             factors=dataset.factor_names,
             rows=len(dataset),
             eligible=int(dataset.eligible.sum()),
-            fill_rows=0 if fills is None else len(fills),
+            fill_rows=fill_rows,
             gaps=gaps,
             labelled={str(h): round(float(share), 6) for h, share in zip(dataset.horizons, known, strict=True)},
             schedule_hash=dataset.schedule_hash,

@@ -19,7 +19,7 @@ from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS
 from ghtrader.datasets.labels.spec import parse_horizon
 from ghtrader.pipelines.build import BuildReport, BuiltDay, clean_series, require_unchanged
-from ghtrader.pipelines.build_day import build_config, day_hashes
+from ghtrader.pipelines.build_day import DayHashes, build_config, day_hashes
 from ghtrader.pipelines.build_run import BuildRun, InlineWorkers
 from ghtrader.pipelines.day_history import day_histories
 from ghtrader.pipelines.main_series import current_schedule
@@ -106,7 +106,7 @@ class _Target(msgspec.Struct, kw_only=True):
     ticks: dict[TradingDay, DayManifest]
     left_out: list[str]
     stored: dict[str, BuildManifest] = {}
-    hashes: dict[str, tuple[str, str, int]] = {}
+    hashes: dict[str, DayHashes] = {}
     again: set[str] = set()
     histories: dict[str, tuple[float, ...]] = {}
 
@@ -164,7 +164,7 @@ def build_store(services: Services, request: BuildRequest, progress: Progress = 
         retries=run.retries,
         left_out=[f"{t.symbol} {day}" if several else day for t in targets for day in t.left_out],
         unvalidated_days=[
-            f"{t.symbol} {day}" if several else day for t in targets for day, hashes in t.hashes.items() if hashes[2] < 0
+            f"{t.symbol} {day}" if several else day for t in targets for day, hashes in t.hashes.items() if hashes.gaps < 0
         ],
         removed=[f"{manifest.symbol} {manifest.trading_day}" for _, manifest in removed],
         seconds=round(elapsed_s(services.clock, started), 3),
@@ -223,10 +223,10 @@ def _compare(
         for day, ticks in target.ticks.items()
     }
     everything = request.overwrite and not others
-    for day, (build_hash, fill_hash, gaps) in target.hashes.items():
+    for day, hashes in target.hashes.items():
         kept = target.stored.get(day)
-        same = kept is not None and (kept.config, kept.build_hash, kept.fill_hash, kept.gaps) == (
-            target.config, build_hash, fill_hash, gaps,
+        same = kept is not None and (kept.config, kept.build_hash, kept.label_hash, kept.fill_hash, kept.gaps) == (
+            target.config, *hashes,
         )  # fmt: skip
         if everything or not same:
             target.again = {*target.again, day}
@@ -284,8 +284,9 @@ def _tasks(target: _Target, dataset: str, factor_file: str) -> list[BuildTask]:
             product=target.product,
             config=target.config,
             tick_digest=ticks.digest,
-            build_hash=target.hashes[day.iso][0],
-            fill_hash=target.hashes[day.iso][1],
+            build_hash=target.hashes[day.iso].build,
+            label_hash=target.hashes[day.iso].labels,
+            fill_hash=target.hashes[day.iso].fills,
             history=target.histories.get(day.iso, ()),
             factor_file=factor_file,
         )
@@ -317,7 +318,7 @@ def _workers(services: Services, request: BuildRequest, tasks: int) -> BuildWork
 
 def _days(target: _Target, run: BuildRun) -> list[StoredBuiltDay]:
     found = []
-    for day, (build_hash, _, gaps) in target.hashes.items():
+    for day, hashes in target.hashes.items():
         built = run.built.get((target.symbol, day))
         manifest = built or target.stored[day]
         found.append(
@@ -327,9 +328,9 @@ def _days(target: _Target, run: BuildRun) -> list[StoredBuiltDay]:
                 rows=manifest.rows,
                 eligible=manifest.eligible,
                 labelled=manifest.labelled,
-                build_hash=build_hash,
+                build_hash=hashes.build,
                 reused=built is None,
-                gaps=max(gaps, 0),
+                gaps=max(hashes.gaps, 0),
                 content_digest=manifest.content_digest,
             )
         )

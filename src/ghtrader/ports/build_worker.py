@@ -28,7 +28,7 @@ class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Build one day. tick_digest, build_hash, fill_hash: what the caller saw; a worker that sees something else refuses.
+    """Build one day. tick_digest and hashes: what the caller saw; a worker that sees something else refuses.
 
     history: what earlier days of the contract left, for sets that read it (1,549 numbers). factor_file: of sets that a user declares.
     """
@@ -40,6 +40,7 @@ class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     config: BuildConfig
     tick_digest: str
     build_hash: str
+    label_hash: str
     fill_hash: str
     history: tuple[float, ...] = ()
     factor_file: str = ""

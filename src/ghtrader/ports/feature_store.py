@@ -7,9 +7,11 @@ or the new one, never half of one, whatever is killed when. Writing the same bui
 Frames (polars), rows in time order:
 
 - ``features``: ``datetime`` (int64 ns), one float64 column per factor id (NaN where undefined), ``eligible`` (bool).
-- ``labels``: ``datetime``, ``y_H`` (float64, mid change in ticks, whole or half, NaN where void) and ``void_H`` (uint8) by horizon.
-- ``fills``: ``datetime``, ``side``, ``fill_model`` (text), ``filled``, ``censored`` (bool), ``time_to_fill_ns`` (int64: to the fill, or
-  to the last sight of the order); sorted by these; a row without an order has none.
+- ``labels``: ``datetime`` and by horizon ``y_H`` (float64, mid change in ticks, whole or half), ``void_H`` (uint8), ``weight_H``,
+  ``taker_long_H``, ``taker_short_H`` (float64), ``taker_class_H`` (int8), ``taker_void_H`` (uint8). Where void: NaN, and class -1.
+- ``fills``: ``datetime``, ``side``, ``fill_model`` (text, ``taker`` for the order that crosses), ``filled``, ``censored`` (bool),
+  ``time_to_fill_ns`` (int64: to the fill, or to the last sight of the order), ``cost``, ``adverse`` (float64, ticks, NaN without a
+  fill); sorted by the first three; a row without an order has none.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class BuildKey(msgspec.Struct, frozen=True, order=True):
 class BuildConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all days of a dataset share; two of them in one dataset are never mixed.
 
-    set_hash: factor declarations and kernel source. labels: hash of horizons and label code. fills: hash of the fill labels'
-    parameters and code, empty without them.
+    set_hash: factor declarations and kernel source. labels: hash of the labels' horizons, parameters and code. fills: of the fill
+    labels' parameters and code, empty without them.
     """
 
     kind: str
@@ -61,7 +63,8 @@ class BuildConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class BuildManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Build metadata of a day.
 
-    build_hash: identity of what went into features and labels; fill_hash: of what went into fill labels, empty without them.
+    build_hash: identity of what went into features and direction labels; label_hash: of what went into all labels of a horizon;
+    fill_hash: of what went into fill labels, empty without them.
     content_digest: SHA-256 over every array of the day. tick_digest: digest of the ticks it was built of. gaps: known gaps; -1 when
     nobody judged the rows. labelled: share of labelled rows by horizon.
     """
@@ -80,6 +83,7 @@ class BuildManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     fill_rows: int
     gaps: int
     labelled: dict[str, float]
+    label_hash: str = ""
     schedule_hash: str = ""
     segment_ids: tuple[int, ...] = ()
     tool_version: str = ""

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ghtrader.core.errors import StoreError
-from ghtrader.data.build_frames import FILL_COLUMNS, check_day, label_columns, not_built, wanted_factors, without_fills
+from ghtrader.data.build_frames import (
+    FILL_COLUMNS,
+    LABEL_KINDS,
+    check_day,
+    label_columns,
+    not_built,
+    wanted_factors,
+    without_fills,
+)
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.tables import table_named
 from ghtrader.ports.feature_store import BuildKey, BuildManifest, StoredDay
@@ -69,7 +77,7 @@ class QuestdbFeatures:
         names = [FEATURES, LABELS, *([FILLS] if day.fills is not None else [])]
         self._schema.require_tables(*(table_named(name) for name in names))
         self._put(FEATURES, _feature_rows(manifest, day.features), manifest, manifest.build_hash)
-        self._put(LABELS, _label_rows(manifest, day.labels), manifest, manifest.build_hash)
+        self._put(LABELS, _label_rows(manifest, day.labels), manifest, manifest.label_hash)
         if day.fills is not None:
             self._put(FILLS, day.fills, manifest, manifest.fill_hash)
         self._ledger.put(BUILDS, _document(manifest.key), msgspec.to_builtins(manifest))
@@ -142,16 +150,19 @@ class QuestdbFeatures:
         manifest = self._required(key)
         horizons = manifest.config.horizons
         rows = manifest.rows * len(horizons)
-        long = self._rows(LABELS, ["datetime", "horizon", "y", "void"], key, manifest.build_hash, rows)
-        long = long.with_columns(pl.col("datetime").cast(pl.Int64), pl.col("horizon").cast(pl.String))
+        long = self._rows(LABELS, ["datetime", "horizon", *LABEL_KINDS], key, manifest.label_hash, rows)
+        y = pl.when(pl.col("y") == NO_LABEL).then(float("nan")).otherwise(pl.col("y") / HALF_TICKS)
+        floats = pl.col("weight", "taker_long", "taker_short").fill_null(float("nan"))
+        codes = pl.col("void", "taker_void").cast(pl.UInt8), pl.col("taker_class").cast(pl.Int8)
+        long = long.with_columns(
+            pl.col("datetime").cast(pl.Int64), pl.col("horizon").cast(pl.String), y.alias("y"), floats, *codes
+        )
         parts = long.partition_by("horizon", as_dict=True, include_key=False)
         columns: dict[str, pl.Series] = {}
         for horizon in horizons:
             part = parts[(horizon,)]
             columns["datetime"] = part["datetime"]
-            y = pl.when(part["y"] == NO_LABEL).then(float("nan")).otherwise(part["y"] / HALF_TICKS)
-            columns[f"y_{horizon}"] = pl.select(y).to_series()
-            columns[f"void_{horizon}"] = part["void"].cast(pl.UInt8)
+            columns |= {f"{kind}_{horizon}": part[kind] for kind in LABEL_KINDS}
         return pl.DataFrame(columns).select(label_columns(horizons))
 
     def fills(self, key: BuildKey) -> pl.DataFrame:
@@ -162,7 +173,8 @@ class QuestdbFeatures:
         if not manifest.fill_hash:
             raise without_fills(key)
         frame = self._rows(FILLS, FILL_COLUMNS, key, manifest.fill_hash, manifest.fill_rows)
-        frame = frame.with_columns(pl.col("datetime").cast(pl.Int64), pl.col("side", "fill_model").cast(pl.String))
+        costs = pl.col("cost", "adverse").fill_null(float("nan"))
+        frame = frame.with_columns(pl.col("datetime").cast(pl.Int64), pl.col("side", "fill_model").cast(pl.String), costs)
         return frame.sort("datetime", "side", "fill_model")
 
 
@@ -180,6 +192,7 @@ def _label_rows(manifest: BuildManifest, labels: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for horizon in manifest.config.horizons:
         y = (pl.col(f"y_{horizon}") * HALF_TICKS).fill_nan(NO_LABEL).cast(pl.Int64)
-        void = pl.col(f"void_{horizon}").cast(pl.Int64)
-        parts.append(labels.select("datetime", pl.lit(horizon).alias("horizon"), y.alias("y"), void.alias("void")))
+        codes = [pl.col(f"{kind}_{horizon}").cast(pl.Int64).alias(kind) for kind in ("void", "taker_class", "taker_void")]
+        floats = [pl.col(f"{kind}_{horizon}").alias(kind) for kind in ("weight", "taker_long", "taker_short")]
+        parts.append(labels.select("datetime", pl.lit(horizon).alias("horizon"), y.alias("y"), *codes, *floats))
     return pl.concat(parts)

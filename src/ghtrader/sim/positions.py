@@ -39,7 +39,7 @@ class PositionBook:
     """Positions of one contract. Closing takes the oldest lots first; long and short never net."""
 
     def __init__(self, costs: SimCosts) -> None:
-        self._costs = costs
+        self.costs = costs
         self._sides = {Side.BUY: _Lots(), Side.SELL: _Lots()}
         self._realised = self._fees = 0.0
 
@@ -47,6 +47,32 @@ class PositionBook:
         """(today, history) lots held on a side, frozen ones included."""
         held = self._sides[side]
         return sum(n for n, _ in held.today), sum(n for n, _ in held.history)
+
+    def frozen(self, side: Side) -> tuple[int, int]:
+        """(today, history) lots that working close orders reserved."""
+        held = self._sides[side]
+        return held.frozen_today, held.frozen_history
+
+    @property
+    def realised_cny(self) -> float:
+        """Realised by closing since the last settlement."""
+        return self._realised
+
+    @property
+    def fees_cny(self) -> float:
+        """Fees since the last settlement."""
+        return self._fees
+
+    def cost_cny(self, side: Side) -> float:
+        """Value of the lots held on a side at their prices: opening price today, last settlement for history."""
+        held = self._sides[side]
+        return sum(price * n for n, price in [*held.history, *held.today]) * self.costs.tick_value_cny
+
+    def holding_cny(self, mark_ticks: float) -> float:
+        """What the lots held have gained since they were opened or last settled, marked to a price in ticks."""
+        lots = sum(int(side) * sum(self.lots(side)) for side in Side)
+        cost = sum(int(side) * self.cost_cny(side) for side in Side)
+        return lots * mark_ticks * self.costs.tick_value_cny - cost
 
     def free(self, side: Side, offset: Offset) -> int:
         """Lots that a new close order of this instruction may still ask for."""
@@ -59,7 +85,7 @@ class PositionBook:
         today, history = self.free(side, Offset.CLOSE_TODAY), self.free(side, Offset.CLOSE)
         if not today or not history:
             return Offset.CLOSE_TODAY if today else Offset.CLOSE
-        fees = {offset: self._costs.fee_cny(offset, price_ticks, 1) for offset in (Offset.CLOSE_TODAY, Offset.CLOSE)}
+        fees = {offset: self.costs.fee_cny(offset, price_ticks, 1) for offset in (Offset.CLOSE_TODAY, Offset.CLOSE)}
         return min(fees, key=lambda offset: fees[offset])
 
     def freeze(self, side: Side, offset: Offset, lots: int) -> None:
@@ -96,7 +122,7 @@ class PositionBook:
         while left:
             count, price = stack[0]
             take = min(count, left)
-            self._realised += int(side) * (price_ticks - price) * take * self._costs.tick_value_cny
+            self._realised += int(side) * (price_ticks - price) * take * self.costs.tick_value_cny
             left -= take
             if take == count:
                 stack.pop(0)
@@ -105,7 +131,7 @@ class PositionBook:
         return self._charge(offset, price_ticks, lots)
 
     def _charge(self, offset: Offset, price_ticks: float, lots: int) -> float:
-        fee = self._costs.fee_cny(offset, price_ticks, lots)
+        fee = self.costs.fee_cny(offset, price_ticks, lots)
         self._fees += fee
         return fee
 
@@ -114,7 +140,7 @@ class PositionBook:
         holding = 0.0
         for side, held in self._sides.items():
             open_lots = [*held.history, *held.today]
-            holding += sum(int(side) * (settlement_ticks - price) * n for n, price in open_lots) * self._costs.tick_value_cny
+            holding += sum(int(side) * (settlement_ticks - price) * n for n, price in open_lots) * self.costs.tick_value_cny
             held.history = [(n, settlement_ticks) for n, _ in open_lots]
             held.today, held.frozen_today, held.frozen_history = [], 0, 0
         day = DayPnl(self._realised, holding, self._fees)

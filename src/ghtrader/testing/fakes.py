@@ -20,7 +20,7 @@ from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerP
 from ghtrader.ports.day_worker import DayOutcome, DayTask
 from ghtrader.ports.live_feed import FeedEvent, FeedState, FeedStatus, LiveTick, feed_step
 from ghtrader.ports.market_data import HistoryChunk
-from ghtrader.tq.order_checks import QuoteFacts, check_order
+from ghtrader.ports.order_checks import QuoteFacts, check_order
 
 if TYPE_CHECKING:
     import polars as pl

@@ -26,10 +26,10 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.ports.live_feed import FeedEvent
+from ghtrader.ports.order_checks import QuoteFacts, check_order
 from ghtrader.tq.accounts import TradingAccount
 from ghtrader.tq.library import load_tqsdk
 from ghtrader.tq.links import LinkWatch
-from ghtrader.tq.order_checks import QuoteFacts, check_order
 from ghtrader.tq.order_words import fill_of, insert_arguments, is_unanswered, order_of, position_of, request_of
 from ghtrader.tq.pace import RebuildPace
 from ghtrader.tq.session import OPENING_S, Credentials, as_provider_error, open_api, quiet

@@ -26,25 +26,27 @@ CONFIG = BuildConfig(
 def example_build(
     seed: int = 1, *, rows: int = 40, day: str = "2025-06-05", symbol: str = SYMBOL, with_fills: bool = True, **values: Any
 ) -> tuple[BuildManifest, StoredDay]:
-    """A small build: NaN, minus zero, half ticks, voids, and rows without an order."""
+    """A small build: NaN, minus zero, half ticks, voids, costs, and rows without an order."""
     random = np.random.default_rng(seed)
     shift = (TradingDay.parse(day).stamp_ns - TradingDay.parse("2025-06-05").stamp_ns) if day != "2025-06-05" else 0
     stamps = pl.Series("datetime", FIRST_NS + shift + np.arange(rows) * 500_000_000)
     factors = random.normal(size=(rows, 3))
     factors[0], factors[1, 1], factors[2, 2] = np.nan, -0.0, 1e300
-    y = np.where(random.random((rows, 2)) < 0.3, np.nan, random.integers(-9, 9, (rows, 2)) / 2)
-    void = np.where(np.isnan(y), 5, 0).astype(np.uint8)
     features = pl.DataFrame({"datetime": stamps, "A": factors[:, 0], "B": factors[:, 1], "C": factors[:, 2]})
     features = features.with_columns(pl.Series("eligible", random.random(rows) < 0.8))
-    labels = pl.DataFrame({"datetime": stamps, "y_50t": y[:, 0], "void_50t": void[:, 0], "y_5s": y[:, 1], "void_5s": void[:, 1]})
+    labels = pl.DataFrame({"datetime": stamps, **_labels(random, rows, "50t"), **_labels(random, rows, "5s")})
+    filled = random.random(rows - 5) < 0.5
+    cost = np.where(filled, random.normal(size=rows - 5), np.nan)
     fills = pl.DataFrame(
         {
             "datetime": stamps[5:],
             "side": pl.repeat("bid", rows - 5, eager=True),
             "fill_model": pl.repeat("back", rows - 5, eager=True),
-            "filled": random.random(rows - 5) < 0.5,
+            "filled": filled,
             "censored": random.random(rows - 5) < 0.1,
             "time_to_fill_ns": random.integers(0, 10**10, rows - 5),
+            "cost": cost,
+            "adverse": np.where(random.random(rows - 5) < 0.5, cost / 3, np.nan),
         }
     )
     manifest = BuildManifest(
@@ -53,6 +55,7 @@ def example_build(
         trading_day=day,
         config=CONFIG if with_fills else BuildConfig(**{**_fields(CONFIG), "fills": ""}),
         build_hash=f"b{seed}",
+        label_hash=f"l{seed}",
         fill_hash=f"f{seed}" if with_fills else "",
         content_digest=f"c{seed}",
         tick_digest="t",
@@ -66,6 +69,21 @@ def example_build(
         **values,
     )
     return manifest, StoredDay(features=features, labels=labels, fills=fills if with_fills else None)
+
+
+def _labels(random: np.random.Generator, rows: int, horizon: str) -> dict[str, Any]:
+    """Labels of one horizon; what is void differs between direction and taker."""
+    void, late = random.random((2, rows)) < 0.3
+    long, short = random.normal(size=(2, rows))
+    return {
+        f"y_{horizon}": np.where(void, np.nan, random.integers(-9, 9, rows) / 2),
+        f"void_{horizon}": np.where(void, 5, 0).astype(np.uint8),
+        f"weight_{horizon}": np.where(void, np.nan, random.random(rows)),
+        f"taker_long_{horizon}": np.where(late, np.nan, long),
+        f"taker_short_{horizon}": np.where(late, np.nan, short),
+        f"taker_class_{horizon}": np.where(late, -1, random.integers(0, 3, rows)).astype(np.int8),
+        f"taker_void_{horizon}": np.where(late, 9, 0).astype(np.uint8),
+    }
 
 
 def _fields(config: BuildConfig) -> dict[str, Any]:
@@ -144,7 +162,8 @@ class FeatureStoreContract:
         wrong = [
             StoredDay(features=day.features[1:], labels=day.labels, fills=day.fills),
             StoredDay(features=day.features.drop("B"), labels=day.labels, fills=day.fills),
-            StoredDay(features=day.features, labels=day.labels.drop("void_5s"), fills=day.fills),
+            StoredDay(features=day.features, labels=day.labels.drop("taker_long_5s"), fills=day.fills),
+            StoredDay(features=day.features, labels=day.labels, fills=None if day.fills is None else day.fills.drop("cost")),
             StoredDay(features=day.features, labels=day.labels, fills=None),
         ]
         for rows in wrong:

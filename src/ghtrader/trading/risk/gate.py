@@ -1,0 +1,136 @@
+"""The risk gate: nothing leaves that it has not approved, and nothing else can make an approved order."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from typing import NoReturn
+
+import msgspec
+
+from ghtrader.ports.broker import OrderRequest
+from ghtrader.trading.risk.case import Case
+from ghtrader.trading.risk.context import RiskContext
+from ghtrader.trading.risk.limits import RiskLimits
+from ghtrader.trading.risk.memory import RiskState, within_second
+from ghtrader.trading.risk.meters import ExchangeMeters
+from ghtrader.trading.risk.reasons import NearMiss, RiskReason
+from ghtrader.trading.risk.rules import CLOSING, KILLS_OWN, RULES
+from ghtrader.trading.words import OrderIntent, Origin
+
+__all__ = ["ApprovedOrder", "CancelVerdict", "RiskContext", "Verdict", "check_cancel", "check_order"]
+
+_TOKEN = object()
+#: Prices are rounded to so many decimals: 28001 ticks of 0.02 are 560.02.
+_DECIMALS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedOrder:
+    """An order that the gate approved; only `check_order` makes one, and it does not leave the process.
+
+    limit_price in CNY. approved_seq: number of the journal record that carries the verdict. Raises TypeError for anybody else.
+    """
+
+    client_order_id: str
+    intent: OrderIntent
+    limit_price: float
+    approved_seq: int
+    token: InitVar[object]
+
+    def __post_init__(self, token: object) -> None:
+        if token is not _TOKEN:
+            raise TypeError("an approved order is made by the risk gate only (check_order)")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an approval does not leave the process that gave it")
+
+    def request(self) -> OrderRequest:
+        """What the broker is asked for."""
+        intent = self.intent
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            symbol=intent.symbol,
+            side=intent.side,
+            offset=intent.offset,
+            lots=intent.lots,
+            limit_price=self.limit_price,
+            kind=intent.kind,
+        )
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate says of an order: approved, or the first rule that refuses it; near: rules that held with little room."""
+
+    approved: ApprovedOrder | None
+    reason: RiskReason = RiskReason.PASSED
+    message: str = ""
+    near: tuple[NearMiss, ...] = ()
+
+
+class CancelVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate says of a cancel."""
+
+    allowed: bool
+    reason: RiskReason = RiskReason.PASSED
+    message: str = ""
+    near: tuple[NearMiss, ...] = ()
+
+
+def check_order(
+    state: RiskState,
+    limits: RiskLimits,
+    meters: ExchangeMeters,
+    intent: OrderIntent,
+    context: RiskContext,
+    client_order_id: str,
+) -> Verdict:
+    """Ask the rules in their order (`ghtrader.trading.risk.rules.RULES`); pure: the same input gives the same verdict.
+
+    Opening orders pass all of them, closing ones those for every order, the kill's own only those that the kill obeys as well.
+    Whoever sends the approved order tells `observe_order`.
+    """
+    case = Case(state, limits, meters.levels(intent.symbol, context.trading_day, limits), intent, context)
+    for rule in RULES if case.opening else KILLS_OWN if intent.origin == Origin.KILL else CLOSING:
+        message = rule.check(case)
+        if message is not None:
+            return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
+    approved = ApprovedOrder(
+        client_order_id=client_order_id,
+        intent=intent,
+        limit_price=round(intent.price_ticks * context.price_tick, _DECIMALS),
+        approved_seq=context.seq,
+        token=_TOKEN,
+    )
+    return Verdict(approved=approved, near=tuple(case.near))
+
+
+def check_cancel(
+    state: RiskState,
+    limits: RiskLimits,
+    meters: ExchangeMeters,
+    now_ns: int,
+    symbol: str,
+    *,
+    killed: bool = False,
+    flattening: bool = False,
+) -> CancelVerdict:
+    """Whether a cancel may leave now: rate per second and cancels per contract and day, neither while killed or flattening.
+
+    Whoever sends the cancel tells `observe_cancel`.
+    """
+    if killed or flattening:
+        return CancelVerdict(allowed=True)
+    recent = within_second(state.cancels_at, now_ns) + 1
+    if recent > limits.cancels_per_s:
+        words = f"cancels within a second would be {recent}, at most {limits.cancels_per_s}"
+        return CancelVerdict(allowed=False, reason=RiskReason.CANCEL_RATE, message=words)
+    level = meters.levels(symbol, state.trading_day, limits).cancels
+    used = state.meters_of(symbol).cancels + 1
+    near: tuple[NearMiss, ...] = ()
+    if level is not None and used > level.stop:
+        words = f"cancels of the day would be {used}, at most {level.stop}"
+        return CancelVerdict(allowed=False, reason=RiskReason.CANCELS, message=words)
+    if level is not None and used >= level.warn:
+        words = f"cancels of the day: {used} of at most {level.stop}"
+        near = (NearMiss(reason=RiskReason.CANCELS, used=used, limit=level.stop, message=words, symbol=symbol),)
+    return CancelVerdict(allowed=True, near=near)

@@ -1,0 +1,85 @@
+"""Limits of an account, its own choice. What the exchange counts stands in `meters`."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import msgspec
+
+from ghtrader.core.config_keys import ConfigValue
+from ghtrader.core.errors import ConfigError
+
+__all__ = ["SECOND_NS", "RiskLimits"]
+
+SECOND_NS = 1_000_000_000
+
+
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one account; the defaults suit a small one. An order at a limit passes, beyond it is refused; a loss at a limit breaches.
+
+    Lots: max_position_lots per contract and side, in flight included; max_order_lots of one opening. Rates per sliding second.
+    max_notional_cny: of all that is held or opening. price_band_ticks: an opening's distance from the touch, on either side.
+    stale_feed_ns: age of the newest tick by receive and by exchange time. Losses in CNY: of the trading day, below the highest
+    equity (drawdown), of a contract in the trading day; max_consecutive_losses counts round trips of the trading day.
+    bad_equity_readings: that many in one session kill. reject_streak: rejects in a row that halt openings. min_available_share:
+    of equity, free after the order's margin. limit_proximity_ticks: openings keep this far from the day's price limits.
+    end_guard_ns: no opening this close to the end of a session part. delivery_month_opening: open in the delivery month.
+    max_cancels, max_messages: per contract and trading day, below whatever the exchange's table says. warn_share: from this
+    share of a limit on a use is a near-miss. Raises ConfigError for values that make no sense.
+    """
+
+    max_position_lots: int = 10
+    max_order_lots: int = 5
+    orders_per_s: int = 4
+    cancels_per_s: int = 4
+    max_notional_cny: float = 2_000_000.0
+    price_band_ticks: int = 20
+    stale_feed_ns: int = 5 * SECOND_NS
+    max_daily_loss_cny: float = 20_000.0
+    max_drawdown_cny: float = 50_000.0
+    max_symbol_loss_cny: float = 10_000.0
+    max_consecutive_losses: int = 20
+    bad_equity_readings: int = 5
+    reject_streak: int = 5
+    min_available_share: float = 0.2
+    limit_proximity_ticks: int = 10
+    end_guard_ns: int = 30 * SECOND_NS
+    delivery_month_opening: bool = False
+    max_cancels: int = 400
+    max_messages: int = 3500
+    warn_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        positive = {"stale_feed_ns", "bad_equity_readings", "reject_streak", "max_consecutive_losses"}
+        positive |= {"max_daily_loss_cny", "max_drawdown_cny", "max_symbol_loss_cny"}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if math.isnan(value) or value < 0 or (value == 0 and name in positive):
+                raise ConfigError(f"the risk limit {name} cannot be {value}", hint="ghtrader config show trading.risk", key=name)
+        for name in ("min_available_share", "warn_share"):
+            if getattr(self, name) > 1:
+                raise ConfigError(
+                    f"the risk limit {name} is a share: at most 1", hint="ghtrader config show trading.risk", key=name
+                )
+
+    @classmethod
+    def from_values(cls, values: dict[str, ConfigValue]) -> Self:
+        """From the values of the keys ``trading.risk.*`` (seconds become ns); keys that are missing keep their default.
+
+        >>> RiskLimits.from_values({"trading.risk.max_position_lots": 3, "trading.risk.stale_feed_s": 1.5}).stale_feed_ns
+        1500000000
+        """
+        fields: dict[str, ConfigValue] = {}
+        for key, value in values.items():
+            if not key.startswith("trading.risk."):
+                continue
+            name = key.removeprefix("trading.risk.")
+            if name in {"stale_feed_s", "end_guard_s"}:
+                fields[name.removesuffix("_s") + "_ns"] = round(float(value) * SECOND_NS)  # type: ignore[arg-type]
+            else:
+                fields[name] = value
+        try:
+            return msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"risk limits: {error}", hint="ghtrader config show trading.risk") from error

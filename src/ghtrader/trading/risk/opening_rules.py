@@ -1,0 +1,210 @@
+"""Rules for orders that open, in the order in which they are asked: closing orders within what is held pass them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ghtrader.core.instruments import parse_symbol
+from ghtrader.core.orders import Side
+from ghtrader.trading.risk.case import Case, Rule
+from ghtrader.trading.risk.memory import is_equity
+from ghtrader.trading.risk.reasons import Blocks, RiskReason
+from ghtrader.trading.words import Mode
+
+__all__ = ["OPENING_RULES", "delivery_month"]
+
+
+def _openings_halted(case: Case) -> str | None:
+    reasons = case.context.opening_halts
+    return f"openings are halted: {', '.join(reasons)}" if reasons else None
+
+
+def _equity_unknown(case: Case) -> str | None:
+    if not case.state.equity_known or not is_equity(case.context.equity_cny):
+        return "the account's equity is not known"
+    return None
+
+
+def _daily_loss(case: Case) -> str | None:
+    loss, most = case.state.daily_loss_cny(case.context.equity_cny), case.limits.max_daily_loss_cny
+    return f"the trading day lost {loss:g} of {most:g} CNY" if loss >= most else None
+
+
+def _drawdown(case: Case) -> str | None:
+    loss, most = case.state.drawdown_cny(case.context.equity_cny), case.limits.max_drawdown_cny
+    return f"equity is {loss:g} of {most:g} CNY below its highest" if loss >= most else None
+
+
+def _symbol_loss(case: Case) -> str | None:
+    symbol, most = case.intent.symbol, case.limits.max_symbol_loss_cny
+    if symbol in case.state.pnl_unknown:
+        return "the contract's result of the day is not known"
+    loss = -case.state.worst_pnl_cny.get(symbol, 0.0)
+    return f"the contract lost {loss:g} of {most:g} CNY in this trading day" if loss >= most else None
+
+
+def _consecutive_losses(case: Case) -> str | None:
+    count, most = case.state.losses_in_row, case.limits.max_consecutive_losses
+    return f"{count} round trips lost in a row, openings end at {most}" if count >= most else None
+
+
+def _reject_streak(case: Case) -> str | None:
+    count, most = case.state.rejects_in_row, case.limits.reject_streak
+    return f"{count} orders refused in a row, openings end at {most}" if count >= most else None
+
+
+@lru_cache(maxsize=256)
+def delivery_month(symbol: str, near_year: int) -> str:
+    """Delivery month as YYYY-MM ("" when the symbol names none); one-digit years are the nearest to ``near_year``.
+
+    >>> delivery_month("SHFE.rb2510", 2025), delivery_month("CZCE.TA001", 2029)
+    ('2025-10', '2030-01')
+    """
+    month = parse_symbol(symbol).month
+    if not month:
+        return ""
+    digits, span = int(month[:-2]), 10 ** len(month[:-2])
+    year = min((near_year // span * span + digits + shift for shift in (-span, 0, span)), key=lambda year: abs(year - near_year))
+    return f"{year:04d}-{month[-2:]}"
+
+
+def _delivery_month(case: Case) -> str | None:
+    day = case.context.trading_day
+    month = delivery_month(case.intent.symbol, int(day[:4]))
+    if month and month <= day[:7] and not case.limits.delivery_month_opening:
+        return f"the contract delivers in {month}"
+    return None
+
+
+def _session_end(case: Case) -> str | None:
+    market = case.market
+    left = market.part_end_ns - case.context.now_ns
+    return case.at_least(RiskReason.SESSION_END, left, case.limits.end_guard_ns, "the time to the end of the session part in ns")
+
+
+def _no_limits(case: Case) -> str | None:
+    market = case.market
+    if case.context.mode == Mode.LIVE_TRADE and (market.upper is None or market.lower is None):
+        return "the price limits of the day are not known"
+    return None
+
+
+def _limit_proximity(case: Case) -> str | None:
+    market = case.market
+    prices = [price for price in (case.intent.price_ticks, market.bid, market.ask, market.last) if price is not None]
+    rooms = []
+    if market.upper is not None:
+        rooms.append(market.upper - max(prices))
+    if market.lower is not None:
+        rooms.append(min(prices) - market.lower)
+    if not rooms:
+        return None
+    return case.at_least(
+        RiskReason.LIMIT_PROXIMITY, min(rooms), case.limits.limit_proximity_ticks, "ticks to a price limit of the day"
+    )
+
+
+def _price_band(case: Case) -> str | None:
+    market, price = case.market, case.intent.price_ticks
+    low = next((value for value in (market.bid, market.ask, market.last) if value is not None), None)
+    high = next((value for value in (market.ask, market.bid, market.last) if value is not None), None)
+    if low is None or high is None:
+        return "neither a touch nor a last price is known"
+    return case.at_most(
+        RiskReason.PRICE_BAND, max(0, price - high, low - price), case.limits.price_band_ticks, "ticks from the touch"
+    )
+
+
+def _max_order_lots(case: Case) -> str | None:
+    return case.at_most(RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order")
+
+
+def _max_position(case: Case) -> str | None:
+    used = case.held_lots + case.opening_lots + case.intent.lots
+    return case.at_most(
+        RiskReason.MAX_POSITION, used, case.limits.max_position_lots, "lots of this side, all that is in flight included"
+    )
+
+
+def _max_notional(case: Case) -> str | None:
+    held, context = case.context.held, case.context
+    flying = case.opening_lots + (context.in_flight_sell if case.intent.side == Side.BUY else context.in_flight_buy)
+    value = (held.lots + flying + case.intent.lots) * case.price * context.multiplier + context.other_notional_cny
+    return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
+
+
+def _available_margin(case: Case) -> str | None:
+    context = case.context
+    if not context.margin_rate > 0:
+        return f"the contract's margin rate is {context.margin_rate:g}"
+    needed = (case.intent.lots + case.opening_lots) * case.price * context.multiplier * context.margin_rate
+    share = (context.available_cny - needed) / context.equity_cny
+    return case.at_least(
+        RiskReason.AVAILABLE_MARGIN, share, case.limits.min_available_share, "the share of equity that stays available"
+    )
+
+
+def _large_cancels(case: Case) -> str | None:
+    if not 0 < case.levels.large_lots <= case.intent.lots:
+        return None
+    used = case.state.meters_of(case.intent.symbol).large_cancels + 1
+    return case.meter(RiskReason.LARGE_CANCELS, used, case.levels.large_cancels, "large cancels of the day, its own included")
+
+
+def _self_trades(case: Case) -> str | None:
+    used = case.state.meters_of(case.intent.symbol).self_trades + 1
+    return case.meter(
+        RiskReason.SELF_TRADES, used, case.levels.self_trades, "suspected self-trades of the day, one more included"
+    )
+
+
+def _open_limit(case: Case) -> str | None:
+    level, said = case.levels.opened_lots, case.context.open_limit_lots
+    context = case.context
+    flying = sum(
+        lots if opening is None else opening
+        for lots, opening in (
+            (context.in_flight_buy, context.opening_buy),
+            (context.in_flight_sell, context.opening_sell),
+        )
+    )
+    used = case.state.meters_of(case.intent.symbol).opened_lots + flying + case.intent.lots
+    if 0 < said < used:
+        return f"lots opened in the day would be {used}, the exchange lets {said}"
+    return case.meter(RiskReason.OPEN_LIMIT, used, level, "lots opened in the day, all that is in flight included")
+
+
+OPENING_RULES = tuple(
+    Rule(reason, Blocks.OPENINGS, check, asks, keys)
+    for reason, check, asks, keys in (
+        (RiskReason.OPENINGS_HALTED, _openings_halted, "nothing halts openings (strategy link, roll, operator)", ()),
+        (RiskReason.EQUITY_UNKNOWN, _equity_unknown, "the newest equity is a number above 0", ("bad_equity_readings",)),
+        (RiskReason.DAILY_LOSS, _daily_loss, "loss of the trading day below its limit", ("max_daily_loss_cny",)),
+        (RiskReason.DRAWDOWN, _drawdown, "distance to the highest equity below its limit", ("max_drawdown_cny",)),
+        (
+            RiskReason.SYMBOL_LOSS,
+            _symbol_loss,
+            "worst result of the contract in the trading day above its limit",
+            ("max_symbol_loss_cny",),
+        ),
+        (RiskReason.CONSECUTIVE_LOSSES, _consecutive_losses, "round trips lost in a row", ("max_consecutive_losses",)),
+        (RiskReason.REJECT_STREAK, _reject_streak, "orders refused in a row", ("reject_streak",)),
+        (RiskReason.DELIVERY_MONTH, _delivery_month, "before the contract's delivery month", ("delivery_month_opening",)),
+        (RiskReason.SESSION_END, _session_end, "time left in the session part", ("end_guard_s",)),
+        (RiskReason.NO_LIMITS, _no_limits, "in live_trade: the day's price limits are known", ()),
+        (
+            RiskReason.LIMIT_PROXIMITY,
+            _limit_proximity,
+            "order and market keep clear of the day's limits",
+            ("limit_proximity_ticks",),
+        ),
+        (RiskReason.PRICE_BAND, _price_band, "price near the touch, on either side", ("price_band_ticks",)),
+        (RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order", ("max_order_lots",)),
+        (RiskReason.MAX_POSITION, _max_position, "lots of its side, held and in flight", ("max_position_lots",)),
+        (RiskReason.MAX_NOTIONAL, _max_notional, "value of all that is held and in flight", ("max_notional_cny",)),
+        (RiskReason.AVAILABLE_MARGIN, _available_margin, "share of equity that stays available", ("min_available_share",)),
+        (RiskReason.LARGE_CANCELS, _large_cancels, "cancels of large orders per contract and day", ()),
+        (RiskReason.SELF_TRADES, _self_trades, "suspected self-trades per contract and day", ()),
+        (RiskReason.OPEN_LIMIT, _open_limit, "lots opened per contract and day", ()),
+    )
+)

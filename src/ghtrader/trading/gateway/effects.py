@@ -9,7 +9,7 @@ import msgspec
 
 from ghtrader.core.messages import AccountView, CommandAnswer
 from ghtrader.trading.journal.records import Record
-from ghtrader.trading.kill.machine import KillRecord
+from ghtrader.trading.kill.events import WriteKill as KillWrite
 from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.state.revision import StateDocument
 
@@ -44,9 +44,9 @@ class Sync(Effect, frozen=True, kw_only=True):
 
 
 class WriteKill(Effect, frozen=True, kw_only=True):
-    """Write the kill record, atomic and synced; answered by `events.KillWritten`."""
+    """Write the kill file as the kill switch says, atomic and synced; answered by `events.KillWritten`."""
 
-    record: KillRecord
+    write: KillWrite
 
 
 class SubmitOrder(Effect, frozen=True, kw_only=True):

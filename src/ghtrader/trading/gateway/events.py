@@ -19,7 +19,7 @@ __all__ = [
     "FeedLinkChanged",
     "FillArrived",
     "FundsArrived",
-    "JournalFailed",
+    "KillSeen",
     "KillWritten",
     "OrderChanged",
     "PreflightDone",
@@ -145,10 +145,10 @@ class KillWritten(Event, frozen=True, kw_only=True):
     message: str = ""
 
 
-class JournalFailed(Event, frozen=True, kw_only=True):
-    """The journal could not be written: what stood behind it in the same turn was not done."""
+class KillSeen(Event, frozen=True, kw_only=True):
+    """The kill file as it stands on the disk: ``b""`` when it cannot be read, None when there is none."""
 
-    message: str
+    content: bytes | None
 
 
 class SinksReported(Event, frozen=True, kw_only=True):

@@ -1,0 +1,304 @@
+"""One contract's executor: from the wanted position to orders, one at a time.
+
+`step_executor` knows the orders only through the view, which must hold what was placed at the event before (or `PlaceRefused` says that
+the gate let it not pass). Laws: an order is placed only while nothing of the contract is in flight, so there are never two, and never for
+more lots than are missing; what is unknown or not ours blocks; a new target cancels what works and waits for its end; a reversal closes
+before it opens. Orders are placed on a target or a tick, never on an order's end or a timer: what the venue did at a tick is known
+before anything is decided on it, as in the screening backtester.
+
+Styles: TAKER, SWEEP and PASSIVE send one order a piece (close, close today, open); one that ends short ends the goal, and the
+strategy may set the target again. CHASE and TWAP go on until the target is reached, or three orders in a row were refused.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from ghtrader.core.messages import Style
+from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.trading.execution.goals import (
+    CancelWorking,
+    Done,
+    DoneReason,
+    Effect,
+    Event,
+    ExecView,
+    Goal,
+    OrderDone,
+    Place,
+    PlaceRefused,
+    Stop,
+    TargetChanged,
+    Tick,
+)
+from ghtrader.trading.execution.styles import Wish, wanted_change, wish_of
+from ghtrader.trading.orders.machine import OrderPhase, OrderRecord
+from ghtrader.trading.orders.positions import split_intents
+from ghtrader.trading.words import OrderIntent
+
+__all__ = ["EXECUTOR_STEPS", "MOST_REFUSED", "RETRY_NS", "ExecPhase", "ExecSignal", "ExecutorState", "step_executor"]
+
+#: Orders of a persistent style that the venue or the gate may refuse in a row before it gives up, and the pause after each.
+MOST_REFUSED = 3
+RETRY_NS = 1_000_000_000
+ONE_SHOT = frozenset({Style.TAKER, Style.SWEEP, Style.PASSIVE})
+
+
+class ExecPhase(StrEnum):
+    """Where an executor stands.
+
+    IDLE: nothing to do. READY: an order is wanted at the next tick that allows it. PLACED: one is out. CANCELLING: its cancel
+    was asked for.
+    """
+
+    IDLE = "idle"
+    READY = "ready"
+    PLACED = "placed"
+    CANCELLING = "cancelling"
+
+
+class ExecSignal(StrEnum):
+    """What moves an executor."""
+
+    WISH = "wish"
+    PLACE = "place"
+    ASK_CANCEL = "ask_cancel"
+    ENDED = "ended"
+    DONE = "done"
+
+
+#: Every legal step; `_move` raises KeyError for any other, which no sequence of events reaches.
+EXECUTOR_STEPS: dict[tuple[ExecPhase, ExecSignal], ExecPhase] = {
+    (ExecPhase.IDLE, ExecSignal.WISH): ExecPhase.READY,
+    (ExecPhase.READY, ExecSignal.WISH): ExecPhase.READY,
+    (ExecPhase.READY, ExecSignal.PLACE): ExecPhase.PLACED,
+    (ExecPhase.READY, ExecSignal.DONE): ExecPhase.IDLE,
+    (ExecPhase.PLACED, ExecSignal.WISH): ExecPhase.PLACED,
+    (ExecPhase.PLACED, ExecSignal.ASK_CANCEL): ExecPhase.CANCELLING,
+    (ExecPhase.PLACED, ExecSignal.ENDED): ExecPhase.READY,
+    (ExecPhase.CANCELLING, ExecSignal.WISH): ExecPhase.CANCELLING,
+    (ExecPhase.CANCELLING, ExecSignal.ASK_CANCEL): ExecPhase.CANCELLING,
+    (ExecPhase.CANCELLING, ExecSignal.ENDED): ExecPhase.READY,
+}
+
+
+class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an executor remembers; the orders themselves are the book's.
+
+    goal: None when there is none (and after a stop). wake_ns: when it wants a `Timer`, 0 for never. placed_*: of its last order;
+    order_id: of the one that is out, once the view showed it. slice: of a TWAP, the last one that got an order. not_before_ns: the
+    pause after a refusal. cancelled_unseen: the cancel was asked for before the venue had the order.
+    """
+
+    symbol: str
+    phase: ExecPhase = ExecPhase.IDLE
+    goal: Goal | None = None
+    wake_ns: int = 0
+    order_id: str = ""
+    placed_lots: int = 0
+    placed_side: int = 0
+    placed_price: int = 0
+    placed_position: int = 0
+    placed_kind: int = 0
+    slice: int = -1
+    not_before_ns: int = 0
+    cancelled_unseen: bool = False
+
+    @property
+    def is_superseded(self) -> bool:
+        """The order that is out was not sent for the present goal."""
+        return self.goal is None or self.goal.pieces == 0
+
+
+def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    """The executor after an event, and what it asks for, in order."""
+    if isinstance(event, PlaceRefused):
+        return _refused(state, view, DoneReason.REFUSED) if state.phase is ExecPhase.PLACED else (state, ())
+    phase = event.phase if isinstance(event, OrderDone) else None
+    state, effects = _after_end(state, view, phase)
+    if isinstance(event, TargetChanged):
+        state, more = _take_target(state, event, view)
+    elif isinstance(event, Stop):
+        state, more = _stop(state, view)
+    elif isinstance(event, OrderDone):
+        more = ()
+    elif state.phase is ExecPhase.READY:
+        state, more = _act(state, view) if isinstance(event, Tick) else (state, ())
+    else:
+        state, more = _watch(state, view)
+    return state, (*effects, *more)
+
+
+def _move(state: ExecutorState, signal: ExecSignal, **changes: object) -> ExecutorState:
+    return msgspec.structs.replace(state, phase=EXECUTOR_STEPS[(state.phase, signal)], **changes)
+
+
+def _own(state: ExecutorState, view: ExecView) -> OrderRecord | None:
+    """The order that is out. Before it was seen: the newest of the contract that is ours, for nothing was in flight when it was placed."""
+    if state.order_id:
+        return next((order for order in view.working if order.client_order_id == state.order_id), None)
+    return max((order for order in view.working if not order.adopted), key=lambda order: order.created_ns, default=None)
+
+
+def _finish(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    missing = 0 if state.goal is None else state.goal.lots - view.position
+    done = Done(symbol=state.symbol, reason=reason, missing=missing)
+    return _move(state, ExecSignal.DONE, goal=None, wake_ns=0, not_before_ns=0), (done,)
+
+
+# --- an order's end -----------------------------------------------------------------------------------------------------------
+def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    """Notice that the order is no longer there, by the view: whether or not anybody said so."""
+    if state.phase not in {ExecPhase.PLACED, ExecPhase.CANCELLING}:
+        return state, ()
+    order = _own(state, view)
+    if order is not None:
+        return msgspec.structs.replace(state, order_id=order.client_order_id), ()
+    filled = (view.position - state.placed_position) * state.placed_side
+    superseded, goal = state.is_superseded, state.goal
+    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="", cancelled_unseen=False)
+    if goal is None:
+        return _finish(state, view, DoneReason.STOPPED)
+    if goal.lots == view.position:
+        return _finish(state, view, DoneReason.REACHED)
+    if superseded:
+        return state, ()
+    if phase in {OrderPhase.REJECTED, OrderPhase.LOST}:
+        return _count_refusal(state, view, DoneReason.REJECTED)
+    complete = filled >= state.placed_lots
+    last_of_twap = goal.style is Style.TWAP and state.placed_kind == OrderKind.FAK
+    if not complete and (goal.style in ONE_SHOT or last_of_twap):
+        return _finish(state, view, DoneReason.GIVEN_UP)
+    kept = msgspec.structs.replace(goal, refused=0)
+    return msgspec.structs.replace(state, goal=kept, slice=state.slice - 1 if complete else state.slice), ()
+
+
+def _refused(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="")
+    return _count_refusal(state, view, reason)
+
+
+def _count_refusal(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    goal = state.goal
+    if goal is None or goal.style in ONE_SHOT or goal.refused + 1 >= MOST_REFUSED:
+        return _finish(state, view, reason)
+    counted = msgspec.structs.replace(goal, refused=goal.refused + 1)
+    return msgspec.structs.replace(state, goal=counted, not_before_ns=view.now_ns + RETRY_NS, slice=state.slice - 1), ()
+
+
+# --- what is wanted -----------------------------------------------------------------------------------------------------------
+def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    goal = state.goal
+    same = goal is not None and (goal.lots, goal.execution, goal.origin) == (event.lots, event.execution, event.origin)
+    ends_anyway = state.phase is ExecPhase.CANCELLING and goal is not None and goal.style in ONE_SHOT
+    if not same or ends_anyway:
+        wanted = Goal(
+            lots=event.lots,
+            execution=event.execution,
+            origin=event.origin,
+            cause=event.cause,
+            note=event.note,
+            started_ns=view.now_ns,
+            started_lots=view.position,
+        )
+        state = _move(state, ExecSignal.WISH, goal=wanted, wake_ns=0, slice=-1, not_before_ns=0)
+    return _act(state, view) if state.phase is ExecPhase.READY else _watch(state, view)
+
+
+def _stop(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    if state.phase is ExecPhase.READY:
+        return _finish(state, view, DoneReason.STOPPED)
+    order = _own(state, view)
+    stopped = msgspec.structs.replace(state, goal=None, wake_ns=0)
+    if state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
+        return _cancel(stopped, order, "stopped")
+    return stopped, ()
+
+
+def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    """Place the next order of the goal, if it may be placed now."""
+    goal = state.goal
+    assert goal is not None, "an executor is READY for a goal only"
+    if view.working or view.now_ns < state.not_before_ns:
+        return state, ()
+    if goal.lots == view.position:
+        return _finish(state, view, DoneReason.REACHED)
+    change, part = wanted_change(goal, view.position, view.now_ns, state.slice)
+    if change == 0:
+        return state, ()
+    wish = wish_of(goal, Side.BUY if change > 0 else Side.SELL, view)
+    if wish is None:
+        return _finish(state, view, DoneReason.NOT_TRADABLE) if goal.style in {Style.TAKER, Style.PASSIVE} else (state, ())
+    intent = _first_piece(state.symbol, goal, change, wish, view)
+    if intent is None:
+        return _finish(state, view, DoneReason.FROZEN)
+    state = _move(
+        state,
+        ExecSignal.PLACE,
+        goal=msgspec.structs.replace(goal, pieces=goal.pieces + 1),
+        wake_ns=wish.cancel_ns,
+        order_id="",
+        placed_lots=intent.lots,
+        placed_side=int(intent.side),
+        placed_price=intent.price_ticks,
+        placed_position=view.position,
+        placed_kind=int(intent.kind),
+        slice=part,
+        cancelled_unseen=False,
+    )
+    return state, (Place(intent=intent),)
+
+
+def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecView) -> OrderIntent | None:
+    like = OrderIntent(
+        symbol=symbol,
+        side=Side.BUY,
+        offset=Offset.OPEN,
+        lots=1,
+        price_ticks=wish.price_ticks,
+        kind=wish.kind,
+        origin=goal.origin,
+        cause=goal.cause,
+        note=goal.note,
+    )
+    pieces = split_intents(view.held, change, like)
+    if not pieces:
+        return None
+    first = pieces[0]
+    return first if not view.most_lots else msgspec.structs.replace(first, lots=min(first.lots, view.most_lots))
+
+
+# --- what is out --------------------------------------------------------------------------------------------------------------
+def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    """Cancel the order that is out when it is no longer wanted."""
+    order = _own(state, view)
+    if order is None or order.intent.kind is not OrderKind.GFD:
+        return state, ()
+    if state.phase is ExecPhase.CANCELLING:
+        return _cancel(state, order, "acknowledged late") if state.cancelled_unseen and order.acked else (state, ())
+    if state.phase is not ExecPhase.PLACED:
+        return state, ()
+    seen = order.acked or order.phase is OrderPhase.UNKNOWN
+    if state.is_superseded:
+        return _cancel(state, order, "target changed") if seen else (state, ())
+    if state.wake_ns and view.now_ns >= state.wake_ns:
+        return _cancel(state, order, "patience is over")
+    if seen and _moved_away(state, view):
+        return _cancel(state, order, "the touch moved away")
+    return state, ()
+
+
+def _moved_away(state: ExecutorState, view: ExecView) -> bool:
+    """Whether a chasing order stands behind the touch."""
+    market = view.market
+    if state.goal is None or state.goal.style is not Style.CHASE or market is None or not market.continuous:
+        return False
+    touch = market.bid if state.placed_side == Side.BUY else market.ask
+    return touch is not None and (touch - state.placed_price) * state.placed_side > 0
+
+
+def _cancel(state: ExecutorState, order: OrderRecord, reason: str) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    state = _move(state, ExecSignal.ASK_CANCEL, wake_ns=0, cancelled_unseen=not order.acked)
+    return state, (CancelWorking(client_order_id=order.client_order_id, reason=reason),)

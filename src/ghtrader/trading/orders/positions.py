@@ -1,0 +1,357 @@
+"""Positions of one account from its trades: long and short apart, each split into today and history, and the money of the day.
+
+Lots close in the order of the exchange: on SHFE and INE CLOSE takes history and CLOSE_TODAY today's lots, elsewhere CLOSE takes history
+first; within one kind the oldest go first. A trade always counts: one that closes more than is held leaves a negative number of lots, which
+reconciliation finds. Prices in CNY, lots whole; what closing orders freeze is not kept but taken from the orders that work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ghtrader.core.instruments import FeeRule
+from ghtrader.core.orders import Offset, Side
+from ghtrader.ports.broker import BrokerFill, BrokerPosition, split_close, tells_today_apart
+from ghtrader.trading.orders.machine import OrderRecord
+from ghtrader.trading.words import OrderIntent
+
+__all__ = ["ContractTerms", "DayMoney", "LotBatch", "PositionLedger", "held_after_working", "split_intents"]
+
+
+class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What turns prices into money: units per lot and fees."""
+
+    multiplier: float = 1.0
+    fee: FeeRule = FeeRule()
+
+    def fee_cny(self, offset: Offset, price: float, lots: int) -> float:
+        """Fee of one trade.
+
+        >>> ContractTerms(multiplier=10.0, fee=FeeRule(open_rate=1e-4)).fee_cny(Offset.OPEN, 3000.0, 2)
+        6.0
+        """
+        rule = self.fee
+        rate, cny = {
+            Offset.OPEN: (rule.open_rate, rule.open_cny),
+            Offset.CLOSE: (rule.close_rate, rule.close_cny),
+            Offset.CLOSE_TODAY: (rule.close_today_rate, rule.close_today_cny),
+        }[offset]
+        return rate * price * self.multiplier * lots + cny * lots
+
+
+class DayMoney(msgspec.Struct, frozen=True, kw_only=True):
+    """A contract's trading day in CNY: realised by closing, holding at a mark (NaN without one), fees (positive).
+
+    estimated: no settlement price was known; lots were carried at what they cost.
+    """
+
+    realised_cny: float = 0.0
+    holding_cny: float = 0.0
+    fees_cny: float = 0.0
+    estimated: bool = False
+
+    @property
+    def net_cny(self) -> float:
+        """Realised plus holding minus fees."""
+        return self.realised_cny + self.holding_cny - self.fees_cny
+
+
+class LotBatch(msgspec.Struct, frozen=True, array_like=True):
+    """Lots that were opened (or settled) at one price; negative where more was closed than was known."""
+
+    lots: int
+    price: float
+
+
+class _Legs(msgspec.Struct, frozen=True, kw_only=True):
+    """One contract in a document."""
+
+    long_today: tuple[LotBatch, ...] = ()
+    long_history: tuple[LotBatch, ...] = ()
+    short_today: tuple[LotBatch, ...] = ()
+    short_history: tuple[LotBatch, ...] = ()
+    realised_cny: float = 0.0
+    fees_cny: float = 0.0
+    terms: ContractTerms = ContractTerms()
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    trading_day: str
+    based: bool
+    contracts: dict[str, _Legs]
+
+
+@dataclass
+class _Contract:
+    """One contract: batches by side, today's and history's, oldest first."""
+
+    terms: ContractTerms = field(default_factory=ContractTerms)
+    today: dict[Side, list[LotBatch]] = field(default_factory=lambda: {Side.BUY: [], Side.SELL: []})
+    history: dict[Side, list[LotBatch]] = field(default_factory=lambda: {Side.BUY: [], Side.SELL: []})
+    realised_cny: float = 0.0
+    fees_cny: float = 0.0
+
+    def counts(self, side: Side) -> tuple[int, int]:
+        """(today, history) lots of a side."""
+        return sum(batch.lots for batch in self.today[side]), sum(batch.lots for batch in self.history[side])
+
+    @property
+    def is_empty(self) -> bool:
+        return not any((*self.today.values(), *self.history.values())) and not self.realised_cny and not self.fees_cny
+
+
+class PositionLedger:
+    """Owned by one thread. trading_day: ISO date that today's lots belong to; based: whether the venue's positions were ever taken over.
+
+    >>> ledger = PositionLedger("2025-06-05")
+    >>> trade = BrokerFill(client_order_id="a", trade_id="1", symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2,
+    ...                    price=3000.0, ts_ns=1)
+    >>> ledger.apply_fill(trade)
+    >>> ledger.net("SHFE.rb2510"), ledger.position("SHFE.rb2510").long_today
+    (2, 2)
+    """
+
+    def __init__(self, trading_day: str, terms: Mapping[str, ContractTerms] | None = None) -> None:
+        self.trading_day = trading_day
+        self.based = False
+        self._contracts: dict[str, _Contract] = {}
+        for symbol, known in (terms or {}).items():
+            self.set_terms(symbol, known)
+
+    def set_terms(self, symbol: str, terms: ContractTerms) -> None:
+        """Multiplier and fees of a contract from now on; without them a lot is one unit and trading is free."""
+        self._contract(symbol).terms = terms
+
+    def _contract(self, symbol: str) -> _Contract:
+        return self._contracts.setdefault(symbol, _Contract())
+
+    # --- what happens ---------------------------------------------------------------------------------------------------
+    def apply_fill(self, fill: BrokerFill) -> None:
+        """Take a trade. Whether it was taken before is the order book's to know."""
+        contract = self._contract(fill.symbol)
+        contract.fees_cny += contract.terms.fee_cny(fill.offset, fill.price, fill.lots)
+        if fill.offset is Offset.OPEN:
+            contract.today[fill.side].append(LotBatch(fill.lots, fill.price))
+            return
+        held = Side(-fill.side)
+        batches = (contract.history[held], contract.today[held])
+        if fill.offset is Offset.CLOSE_TODAY:
+            batches = (contract.today[held], contract.history[held])
+        left = fill.lots
+        for stack in batches:
+            left -= self._close(contract, stack, held, left, fill.price)
+        if left:  # more than was known to be held: history of SHFE's CLOSE, today's of CLOSE_TODAY is short of it
+            batches[0].append(LotBatch(-left, fill.price))
+
+    @staticmethod
+    def _close(contract: _Contract, stack: list[LotBatch], held: Side, lots: int, price: float) -> int:
+        """Close up to so many lots of a stack, oldest first; returns how many."""
+        closed = 0
+        while stack and stack[0].lots > 0 and closed < lots:
+            batch = stack[0]
+            count = min(batch.lots, lots - closed)
+            contract.realised_cny += held * (price - batch.price) * count * contract.terms.multiplier
+            closed += count
+            if count == batch.lots:
+                stack.pop(0)
+            else:
+                stack[0] = LotBatch(batch.lots - count, batch.price)
+        return closed
+
+    def begin_day(self, trading_day: str, settlements: Mapping[str, float] | None = None) -> dict[str, DayMoney]:
+        """The next trading day: marks to settlement, today's lots become history at that price. Returns the old day's money by contract.
+
+        settlements: price in CNY by contract; a contract without one is carried at what its lots cost, and marked as estimated.
+        The same day again changes nothing.
+        """
+        if trading_day <= self.trading_day:
+            return {}
+        known = settlements or {}
+        money = {symbol: self.day_money(symbol, known.get(symbol)) for symbol in sorted(self._contracts)}
+        for symbol in sorted(self._contracts):
+            contract, mark = self._contracts[symbol], known.get(symbol)
+            for side in Side:
+                batches = [*contract.history[side], *contract.today[side]]
+                if mark is not None:
+                    lots = sum(batch.lots for batch in batches)
+                    batches = [LotBatch(lots, mark)] if lots else []
+                contract.history[side], contract.today[side] = batches, []
+            contract.realised_cny = contract.fees_cny = 0.0
+        self.trading_day = trading_day
+        return {symbol: day for symbol, day in money.items() if day != DayMoney() and day != DayMoney(estimated=True)}
+
+    def take_over(self, held: BrokerPosition) -> None:
+        """Believe the venue: its lots by side and kind, at the prices that are known, the others at the mean of the side."""
+        contract = self._contract(held.symbol)
+        wanted = {
+            (Side.BUY, True): held.long_today,
+            (Side.BUY, False): held.long_history,
+            (Side.SELL, True): held.short_today,
+            (Side.SELL, False): held.short_history,
+        }
+        for side in Side:
+            price = self.average_price(held.symbol, side)
+            pool = [batch for batch in (*contract.history[side], *contract.today[side]) if batch.lots > 0]
+            history, pool = _draw(pool, wanted[side, False], price)
+            today, pool = _draw(pool, wanted[side, True], price)
+            contract.history[side], contract.today[side] = history, today
+
+    # --- what stands ----------------------------------------------------------------------------------------------------
+    def symbols(self) -> tuple[str, ...]:
+        """Contracts with lots, sorted."""
+        return tuple(symbol for symbol in sorted(self._contracts) if any(self._lots(symbol)))
+
+    def _lots(self, symbol: str) -> tuple[int, int, int, int]:
+        contract = self._contracts.get(symbol)
+        return (0, 0, 0, 0) if contract is None else (*contract.counts(Side.BUY), *contract.counts(Side.SELL))
+
+    def net(self, symbol: str) -> int:
+        """Signed lots: long minus short."""
+        long_today, long_history, short_today, short_history = self._lots(symbol)
+        return long_today + long_history - short_today - short_history
+
+    def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
+        """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
+        long_today, long_history, short_today, short_history = self._lots(symbol)
+        held = BrokerPosition(
+            symbol=symbol, long_today=long_today, long_history=long_history, short_today=short_today, short_history=short_history
+        )
+        return held_after_working(held, working)
+
+    def average_price(self, symbol: str, side: Side) -> float:
+        """Mean price of a side's lots in CNY (history at its settlement); NaN without lots."""
+        contract = self._contracts.get(symbol)
+        batches = [] if contract is None else [b for b in (*contract.history[side], *contract.today[side]) if b.lots > 0]
+        lots = sum(batch.lots for batch in batches)
+        return sum(batch.lots * batch.price for batch in batches) / lots if lots else float("nan")
+
+    def day_money(self, symbol: str, mark: float | None) -> DayMoney:
+        """The running day of a contract, holding at a price in CNY; without one holding is 0 and the day estimated."""
+        contract = self._contracts.get(symbol)
+        if contract is None:
+            return DayMoney()
+        holding = 0.0
+        if mark is not None:
+            for side in Side:
+                batches = (*contract.history[side], *contract.today[side])
+                holding += sum(side * (mark - batch.price) * batch.lots for batch in batches) * contract.terms.multiplier
+        has_lots = any((*contract.today.values(), *contract.history.values()))
+        return DayMoney(
+            realised_cny=contract.realised_cny,
+            holding_cny=holding,
+            fees_cny=contract.fees_cny,
+            estimated=mark is None and has_lots,
+        )
+
+    # --- documents ------------------------------------------------------------------------------------------------------
+    def to_document(self) -> dict[str, Any]:
+        """Everything, JSON-ready."""
+        contracts = {
+            symbol: _Legs(
+                long_today=tuple(contract.today[Side.BUY]),
+                long_history=tuple(contract.history[Side.BUY]),
+                short_today=tuple(contract.today[Side.SELL]),
+                short_history=tuple(contract.history[Side.SELL]),
+                realised_cny=contract.realised_cny,
+                fees_cny=contract.fees_cny,
+                terms=contract.terms,
+            )
+            for symbol, contract in sorted(self._contracts.items())
+        }
+        document: dict[str, Any] = msgspec.to_builtins(
+            _Document(trading_day=self.trading_day, based=self.based, contracts=contracts)
+        )
+        return document
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> PositionLedger:
+        """The ledger of `to_document`. Raises `msgspec.ValidationError` for anything else."""
+        known = msgspec.convert(document, _Document)
+        ledger = cls(known.trading_day)
+        ledger.based = known.based
+        for symbol, legs in known.contracts.items():
+            ledger._contracts[symbol] = _Contract(
+                terms=legs.terms,
+                today={Side.BUY: list(legs.long_today), Side.SELL: list(legs.short_today)},
+                history={Side.BUY: list(legs.long_history), Side.SELL: list(legs.short_history)},
+                realised_cny=legs.realised_cny,
+                fees_cny=legs.fees_cny,
+            )
+        return ledger
+
+    def copy(self) -> PositionLedger:
+        """A ledger of its own with the same content."""
+        return PositionLedger.from_document(self.to_document())
+
+
+def _draw(pool: list[LotBatch], lots: int, price: float) -> tuple[list[LotBatch], list[LotBatch]]:
+    """(so many lots from the front of a pool, what is left of it); lots that the pool lacks come at ``price``."""
+    taken: list[LotBatch] = []
+    rest = list(pool)
+    while lots > 0 and rest:
+        batch = rest.pop(0)
+        count = min(batch.lots, lots)
+        taken.append(LotBatch(count, batch.price))
+        lots -= count
+        if count < batch.lots:
+            rest.insert(0, LotBatch(batch.lots - count, batch.price))
+    if lots > 0:
+        taken.append(LotBatch(lots, price if price == price else 0.0))  # noqa: PLR0124 - NaN
+    return taken, rest
+
+
+def held_after_working(held: BrokerPosition, working: Iterable[OrderRecord]) -> BrokerPosition:
+    """A position with what closing orders freeze of it, at most what is there; elsewhere than on SHFE and INE history goes first."""
+    counts = {
+        (Side.BUY, True): held.long_today,
+        (Side.BUY, False): held.long_history,
+        (Side.SELL, True): held.short_today,
+        (Side.SELL, False): held.short_history,
+    }
+    frozen = dict.fromkeys(counts, 0)
+    for order in working:
+        if order.symbol != held.symbol or order.intent.offset is Offset.OPEN:
+            continue
+        side, lots = Side(-order.side), order.in_flight
+        kinds = [order.intent.offset is Offset.CLOSE_TODAY]
+        if not tells_today_apart(held.symbol):
+            kinds = [False, True]
+        for today in kinds:
+            count = min(lots, max(0, counts[side, today] - frozen[side, today]))
+            frozen[side, today] += count
+            lots -= count
+    return msgspec.structs.replace(
+        held,
+        long_today_frozen=frozen[Side.BUY, True],
+        long_history_frozen=frozen[Side.BUY, False],
+        short_today_frozen=frozen[Side.SELL, True],
+        short_history_frozen=frozen[Side.SELL, False],
+    )
+
+
+def split_intents(held: BrokerPosition, delta: int, like: OrderIntent) -> tuple[OrderIntent, ...]:
+    """A wanted change of a position as orders, in the order in which they must be sent: what closes first, then what opens.
+
+    held: with what is frozen. delta: signed lots. like: everything but side, offset and lots is taken from it. Lots that other closing
+    orders freeze are not closed again, and to open instead of them would be to hold both sides: they are left out.
+
+    >>> from ghtrader.core.orders import OrderKind
+    >>> from ghtrader.trading.words import Origin
+    >>> held = BrokerPosition(symbol="SHFE.rb2510", long_today=0, long_history=0, short_today=1, short_history=2)
+    >>> like = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=1, price_ticks=3000, kind=OrderKind.FAK,
+    ...                    origin=Origin.STRATEGY)
+    >>> [(order.offset.value, order.lots) for order in split_intents(held, 5, like)]
+    [('close', 2), ('close_today', 1), ('open', 2)]
+    """
+    if delta == 0:
+        return ()
+    side, wanted = (Side.BUY if delta > 0 else Side.SELL), abs(delta)
+    opposite = held.short_today + held.short_history if side is Side.BUY else held.long_today + held.long_history
+    pieces = split_close(held, side, min(wanted, max(0, opposite)))
+    if wanted > opposite:
+        pieces.append((Offset.OPEN, wanted - max(0, opposite)))
+    return tuple(msgspec.structs.replace(like, side=side, offset=offset, lots=lots) for offset, lots in pieces)

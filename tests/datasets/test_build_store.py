@@ -21,6 +21,7 @@ from tests.conftest import SAMPLES, Cli, environment_of
 from ghtrader.app.build_workers import BuildProcesses, died
 from ghtrader.app.paths import resolve_paths
 from ghtrader.app.services import AppServices
+from ghtrader.cli.main import run
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import ConfigError, DataError, SchemaError, StaleFeatureError, StoreError, UsageError
 from ghtrader.core.progress import NO_PROGRESS
@@ -30,7 +31,7 @@ from ghtrader.datasets.labels.day_labels import direction_columns, fill_columns
 from ghtrader.datasets.labels.fills import FillEnd
 from ghtrader.datasets.labels.spec import LabelSpec
 from ghtrader.datasets.online import OnlineFeatures
-from ghtrader.datasets.point_in_time import features_as_of
+from ghtrader.datasets.point_in_time import features_as_of, row_as_of
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.build_run import ATTEMPTS, BuildRun, InlineWorkers
 from ghtrader.pipelines.build_store import BuildRequest, StoreBuild, build_store
@@ -299,6 +300,52 @@ def test_a_moment_sees_what_was_known_then(services: AppServices) -> None:
     assert middle["trading_day"].unique(maintain_order=True).to_list() == DAYS[1:3]
     with pytest.raises(DataError, match="no day"):
         features_as_of(store, ALIAS, "minimal16", 1 << 62, first=TradingDay.parse("2025-06-11"))
+
+
+def test_one_moment_on_the_command_line_is_the_last_row_before_it_or_stale(
+    services: AppServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(services, fills=False)
+    store = services.store().features()
+    whole = features_as_of(store, ALIAS, "minimal16", 1 << 62)
+    names = factor_set("minimal16").ids
+    first = whole.filter(pl.col("trading_day") == DAYS[2])
+    moments = [
+        (first["datetime"][500], 0),
+        (first["datetime"][500], 1),
+        (first["datetime"][0], -1),
+        (first["datetime"][-1], 10**9),
+    ]
+    for stamp, shift in moments:
+        row = whole.filter(pl.col("datetime") <= stamp + shift).row(-1, named=True)
+        found = row_as_of(store, ALIAS, "minimal16", stamp + shift)
+        assert (found.datetime_ns, found.build.trading_day, found.eligible) == (
+            row["datetime"],
+            row["trading_day"],
+            row["eligible"],
+        )
+        assert found.age_s == (stamp + shift - row["datetime"]) / 1e9
+        assert [np.float64(found.values[name]).tobytes() for name in names] == [np.float64(row[name]).tobytes() for name in names]
+
+    def say(code: int, *arguments: str) -> Any:
+        given = ["features", "at", "--var", "rb", "--set", "minimal16", *arguments, "--json"]
+        assert run(services, given) == code
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    told = say(0, "--at", "2025-06-06T09:30:00.000000001", "--factor", "F31", "--max-age", "1")
+    assert (told["symbol"], told["at_ns"], told["trading_day"]) == (ALIAS, 1_749_173_400_000_000_001, DAYS[1])
+    assert told["age_s"] < 1
+    assert told["values"] == {"F31": row_as_of(store, ALIAS, "minimal16", told["at_ns"]).values["F31"]}
+    at_noon = ("--at", "2025-06-06T12:00:00")
+    assert say(0, *at_noon)["age_s"] > 1700
+    stale = say(4, *at_noon, "--max-age", "1700")
+    assert (stale["error"], stale["retryable"]) == ("StaleFeatureError", False)
+    assert "1700 s are allowed" in stale["message"]
+    assert "at or before" in say(4, "--at", "2025-06-01T12:00:00")["message"]
+    assert say(4, *at_noon, "--factor", "F999")["error"] == "SchemaError"
+    assert say(2, *at_noon, "--symbol", CONTRACT)["error"] == "UsageError"
+    assert run(services, ["features", "at", "--symbol", ALIAS, "--set", "minimal16", *at_noon]) == 0
+    assert "a model may not predict here" not in capsys.readouterr().out
 
 
 def test_the_online_store_forgets_nothing_and_answers_nothing_stale() -> None:

@@ -96,7 +96,7 @@ def test_model_cards_carry_the_certificate(services: AppServices, recorded: Path
     found = parity.certify(services, set_name="minimal16", path=recorded)
     assert parity.certificate_of_series(services, "KQ.m@SHFE.rb", "minimal16", "2025-06-05") == found.certificate
     bad = msgspec.structs.replace(found, mismatches=3)
-    monkeypatch.setattr(parity, "standing_certificate", lambda services, set_hash: None)
+    monkeypatch.setattr(parity, "standing_certificate", lambda *arguments: None)
     monkeypatch.setattr(parity, "certify", lambda services, **options: bad)
     with pytest.raises(DataError, match="come out differently live"):
         parity.certificate_of_series(services, "KQ.m@SHFE.rb", "minimal16", "2025-06-05")

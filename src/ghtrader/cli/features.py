@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ghtrader.cli import feature_fit, feature_report
+from ghtrader.cli import feature_at, feature_fit, feature_report
 from ghtrader.cli.progress import progress_for
 from ghtrader.cli.render import emit, table
 from ghtrader.core.errors import UsageError
@@ -209,3 +209,4 @@ def parity(
 
 feature_report.attach(features_app)
 feature_fit.attach(features_app)
+feature_at.attach(features_app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +23,7 @@ DATA_ERROR = 4
 JSON = typer.Option(False, "--json", help="One JSON object on the last line.")
 VARIETY = typer.Option(..., "--var", help="Variety, for example rb or SHFE.rb.")
 FACTOR_SET = typer.Option(None, "--set", help="Factor set; default: the key datasets.factor_set.")
+FACTORS = typer.Option(None, "--factors", help="A file with factors and sets of your own.")
 MODELS = typer.Option(None, "--models", help="Comma-separated; the last one trades. Default: the key research.models.")
 HORIZONS = typer.Option(None, "--horizons", help="Comma-separated, 50t or 25s; the first is the headline.")
 NON_STRICT = typer.Option(False, "--non-strict", help="Leave out days without provenance instead of refusing.")
@@ -48,20 +50,26 @@ def _run(context: typer.Context, variety: str, options: dict[str, Any], *, with_
 
 
 @train_app.command(
-    epilog="Examples:  ghtrader train --var rb  |  ghtrader train --var rb --models logistic --horizons 25s --json"
+    epilog="Examples:  ghtrader train --var rb  |  ghtrader train --var rb --models logistic --horizons 25s --json  |  "
+    "ghtrader train --var rb --factors my_factors.py --set mine"
 )
 def train(
     context: typer.Context,
     variety: str = VARIETY,
     set_name: str | None = FACTOR_SET,
+    factors: Path | None = FACTORS,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
     non_strict: bool = NON_STRICT,
     as_json: bool = JSON,
 ) -> None:
-    """Train and judge models on the main-contract series, walk-forward by trading day with purge and embargo."""
+    """Train and judge models on the main-contract series, walk-forward by trading day with purge and embargo.
+
+    Factors with fitted parts are fitted anew on each fold's training days.
+    """
     options = {
         "set_name": set_name,
+        "factors": None if factors is None else factors.absolute(),
         "models": _names(models),
         "horizons": _names(horizons),
         "strict": False if non_strict else None,
@@ -84,8 +92,19 @@ def _show_metrics(console: Console, report: JobReport) -> None:
     ]
     table(console, report.alias, ("model", "horizon", "metric", "value", "95 % interval", "rows"), rows, numbers=3)
     console.print(report.evaluation.split_note)
+    _show_fits(console, report)
     show_days(console, report.left_out, report.unvalidated_days)
     console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
+
+
+def _show_fits(console: Console, report: JobReport) -> None:
+    """On which days each fold's factors were fitted; nothing for a set without fitted parts."""
+    for fit in report.evaluation.fits:
+        days = fit.fitted.days
+        console.print(
+            f"fold {fit.fold}: {', '.join(fit.factors)} fitted on {days[0]} to {days[-1]}, {fit.fitted.rows:,} rows until "
+            f"{iso_utc(fit.fitted.last_ns)[:19]} UTC"
+        )
 
 
 def _number(value: float | None) -> str:
@@ -97,6 +116,7 @@ def backtest(
     context: typer.Context,
     variety: str = VARIETY,
     set_name: str | None = FACTOR_SET,
+    factors: Path | None = FACTORS,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
     non_strict: bool = NON_STRICT,
@@ -105,6 +125,7 @@ def backtest(
     """Simulate the declared policies on out-of-fold scores, under every fill model, and conclude."""
     options = {
         "set_name": set_name,
+        "factors": None if factors is None else factors.absolute(),
         "models": _names(models),
         "horizons": _names(horizons),
         "strict": False if non_strict else None,
@@ -130,6 +151,7 @@ def _show_fills(console: Console, report: JobReport) -> None:
     columns = ("policy", "fill model", "PnL CNY", "fills", "passive", "round trips", "net ticks per trade")
     table(console, report.alias, columns, rows, numbers=5)
     console.print(f"{report.simulation.verdict.conclusion}: {' '.join(report.simulation.verdict.text)}")
+    _show_fits(console, report)
     show_days(console, report.left_out, report.unvalidated_days)
     console.print(f"reused: {', '.join(report.reused) or 'nothing'}; trials so far: {report.trials}")
 

@@ -102,12 +102,21 @@ def series_ticks(services: Services, schedule: MainSchedule, day: TradingDay) ->
 
 
 def build_datasets(
-    services: Services, variety: str, *, set_name: str, strict: bool = True, progress: Progress = NO_PROGRESS
+    services: Services,
+    variety: str,
+    *,
+    set_name: str,
+    strict: bool = True,
+    factors: str = "",
+    progress: Progress = NO_PROGRESS,
 ) -> tuple[list[DayDataset], BuildReport]:
-    """Datasets of every clean day of the series, built or reused, and the report on them."""
+    """Datasets of every clean day of the series, built or reused, and the report on them.
+
+    factors: the file that declares factors and sets of one's own.
+    """
     started = services.clock.monotonic_ns()
     prepare_store(services.store())
-    schedule, chosen = current_schedule(services, variety), factor_set(set_name)
+    schedule, chosen = current_schedule(services, variety), factor_set(set_name, factors)
     calendar, instruments = calendar_of(services), InstrumentTable.vendored()
     manifests, left_out = clean_series(services, schedule, strict)
     days = list(manifests)

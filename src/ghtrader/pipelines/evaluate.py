@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from ghtrader.core.ids import short_id
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.day_dataset import DayDataset, Horizon, present_factors
+from ghtrader.datasets.factors.parameters import FittedParameters
 from ghtrader.datasets.labels.spec import parse_horizon
 from ghtrader.datasets.leaks import FitKind, describe_job, refuse_leaks
 from ghtrader.datasets.provenance import require_trainable
+from ghtrader.datasets.refit import FoldRefit
 from ghtrader.datasets.splits import Fold, split_note, walk_forward
-from ghtrader.pipelines.services import Settings
+from ghtrader.pipelines.judge_settings import JudgeSettings
+from ghtrader.pipelines.model_cards import CODE_ROOMS, ModelCard, store_model
 from ghtrader.pipelines.stages import code_hash
 from ghtrader.research.evaluation import (
     Decay,
@@ -31,6 +34,7 @@ from ghtrader.research.evaluation import (
     Reliability,
     decay,
     edges,
+    joined,
     judge,
     predict_out_of_fold,
 )
@@ -38,74 +42,26 @@ from ghtrader.research.models.factory import model_family
 from ghtrader.research.training import FittedFold, fit_fold, score_of
 from ghtrader.research.trials import TrialLedger
 
-__all__ = ["Evaluation", "JudgeSettings", "Scores", "evaluate", "evaluation_inputs", "parse_horizon"]
+__all__ = ["Evaluation", "FoldFit", "JudgeSettings", "ModelCard", "Scores", "evaluate", "evaluation_inputs", "parse_horizon"]
 
 #: What `fit_fold` fixes on the training rows.
 FITTED: tuple[FitKind, ...] = ("theta", "trade_threshold", "model")
-CODE_ROOMS = ("data", "datasets", "inference", "research")
 
 
-class JudgeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is trained and judged. The first horizon is the headline; the last model trades."""
+class FoldFit(msgspec.Struct, frozen=True, kw_only=True):
+    """What was fitted for a fold's factors: on which days and rows, with which numbers; ``factors`` depend on them."""
 
-    models: tuple[str, ...]
-    horizons: tuple[str, ...]
-    seed: int
-    replicates: int
-    trade_quantile: float
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> JudgeSettings:
-        """Settings from the keys ``research.*``; the prior is always fitted, it is what skill is measured from."""
-        models = settings.get("research.models")
-        horizons = settings.get("research.horizons")
-        assert isinstance(models, list)
-        assert isinstance(horizons, list)
-        names = tuple(dict.fromkeys(["prior", *(str(name) for name in models)]))
-        return cls(
-            models=names,
-            horizons=tuple(str(name) for name in horizons),
-            seed=int(str(settings.get("research.seed"))),
-            replicates=int(str(settings.get("research.bootstrap_replicates"))),
-            trade_quantile=float(str(settings.get("research.trade_quantile"))),
-        )
-
-
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One fitted fold's identity: family, horizon, fold, theta and where it came from, rows, artefact hash.
-
-    parity_certificate: hash of the certificate that the factors come out live as they were trained on ("" where nothing is stored).
-    """
-
-    model: str
-    horizon: str
     fold: int
-    train_days: list[str]
-    test_days: list[str]
-    theta_ticks: float
-    train_rows: int
-    trade_threshold: float
-    artefact: str
-    theta_from: str = ""
-    parity_certificate: str = ""
-
-
-class StoredCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies beside an artefact: the fold's card, the data it saw, settings, code, and how its model was judged."""
-
-    card: ModelCard
-    symbol: str
-    factor_names: list[str]
-    builds: dict[str, str]
-    settings: JudgeSettings
-    code: str
-    metrics: list[Metric]
+    params_hash: str
+    factors: list[str]
+    fitted: FittedParameters
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything judged. ``scores_id`` names the stored out-of-fold scores of the trading model at the headline horizon.
 
-    left_out: days without clean provenance, which nothing was trained or judged on (non-strict only).
+    left_out: days without clean provenance, which nothing was trained or judged on (non-strict only). fits: parameters of fitted
+    factors by fold; empty where no factor has a fitted part.
     """
 
     metrics: list[Metric]
@@ -120,6 +76,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     trading_model: str
     scores_id: str
     left_out: list[str] = []
+    fits: list[FoldFit] = []
 
 
 @dataclass(frozen=True)
@@ -130,13 +87,60 @@ class Scores:
     threshold: dict[str, float]
 
 
-def evaluation_inputs(datasets: Sequence[DayDataset], settings: JudgeSettings) -> dict[str, Any]:
-    """What names an evaluation: builds, settings, folds and code."""
+@dataclass(frozen=True)
+class _Job:
+    """What every horizon shares. fits, certificates: by fold number."""
+
+    datasets: Sequence[DayDataset]
+    folds: Sequence[Fold]
+    settings: JudgeSettings
+    threads: int
+    progress: Progress
+    refit: FoldRefit | None
+    fits: Mapping[int, FittedParameters]
+    certificates: Mapping[int, str]
+
+    def days(self, fold: Fold) -> Sequence[DayDataset]:
+        """The days as a fold sees them."""
+        return self.datasets if self.refit is None else self.refit.datasets(self.datasets, fold, self.fits[fold.number])
+
+
+@dataclass
+class _Findings:
+    """What was found so far. strongest and scores: of the trading model at the headline horizon."""
+
+    metrics: list[Metric] = field(default_factory=list)
+    curves: list[Reliability] = field(default_factory=list)
+    points: list[Decay] = field(default_factory=list)
+    strongest: list[Edge] = field(default_factory=list)
+    cards: list[ModelCard] = field(default_factory=list)
+    thetas: dict[str, float] = field(default_factory=dict)
+    scores: Scores = field(default_factory=lambda: Scores({}, {}))
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """One model at one horizon, fold by fold."""
+
+    fitted: list[FittedFold]
+    predicted: list[OutOfFold]
+    scores: Scores
+
+
+def evaluation_inputs(datasets: Sequence[DayDataset], settings: JudgeSettings, refit: FoldRefit | None = None) -> dict[str, Any]:
+    """What names an evaluation: builds, settings, folds and code, and the factors that are refitted where there are any."""
+    refitted = {} if refit is None else {"refitted": list(refit.part.ids)}
     return {
         "builds": [(dataset.symbol, dataset.trading_day.iso, dataset.build_hash) for dataset in datasets],
         "settings": msgspec.to_builtins(settings),
         "code": code_hash(*CODE_ROOMS),
+        **refitted,
     }
+
+
+def _uncertified(fitted: FittedParameters | None) -> str:
+    del fitted
+    return ""
 
 
 def evaluate(
@@ -147,175 +151,163 @@ def evaluate(
     trials: TrialLedger | None,
     threads: int | None = None,
     strict: bool = True,
-    certificate: str = "",
+    certify: Callable[[FittedParameters | None], str] = _uncertified,
+    refit: FoldRefit | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> tuple[Evaluation, Scores]:
     """Fit and judge every model and horizon, walk-forward; one trial each. Raises DataError when the rows that were used leak.
 
     artifacts: where model bytes and scores are stored (None: nowhere). threads: for tree training; default all cores.
     strict: refuse days of a series without clean provenance (ProvenanceError lists them) instead of leaving them out.
+    refit: fits the factors with fitted parts anew for each fold; None leaves what ``datasets`` hold. certify: the parity certificate
+    of the factors with these parameters, before anything is trained.
     """
     trainable, left_out = require_trainable(datasets, strict=strict)
     datasets = present_factors(trainable)
-    cores = threads or os.cpu_count() or 1
     folds = walk_forward([dataset.trading_day for dataset in datasets])
+    fits, certificates = _fits(refit, folds, certify, progress)
+    job = _Job(datasets, folds, settings, threads or os.cpu_count() or 1, progress, refit, fits, certificates)
     progress.start("train", len(folds) * len(settings.horizons) * len(settings.models))
-    metrics: list[Metric] = []
-    curves: list[Reliability] = []
-    points: list[Decay] = []
-    strongest: list[Edge] = []
-    cards: list[ModelCard] = []
-    thetas: dict[str, float] = {}
-    scores = Scores({}, {})
+    found = _Findings()
     for number, name in enumerate(settings.horizons):
-        horizon, headline = parse_horizon(name), number == 0
-        prior: OutOfFold | None = None
-        for model in settings.models:
-            fitted = _fit(datasets, folds, horizon, model, settings, cores, progress)
-            oof = predict_out_of_fold(datasets, fitted)
-            prior = oof if model == "prior" else prior
-            assert prior is not None
-            found, reliability = judge(oof, prior, replicates=settings.replicates, seed=settings.seed)
-            metrics += found
-            thetas[name] = fitted[-1].theta
-            cards += [_stored_card(artifacts, item, certificate, datasets, settings, found) for item in fitted]
-            if model == "prior":
-                continue
-            if headline:
-                curves += reliability
-                points += decay(oof, datasets, replicates=settings.replicates, seed=settings.seed)
-            if headline and model == settings.models[-1]:
-                strongest = edges(oof, replicates=settings.replicates, seed=settings.seed)
-                scores = _scores(datasets, fitted)
-            if trials is not None:
-                _record_trial(trials, datasets, settings, fitted, found)
+        _judge(job, name, found, artifacts, trials, headline=number == 0)
     progress.finish(f"{len(settings.models)} models, {len(settings.horizons)} horizons, {len(folds)} folds")
-    scores_id = short_id([[card.artefact for card in cards], [dataset.build_hash for dataset in datasets]])
+    scores_id = _scores_id(found.cards, datasets, fits)
     if artifacts is not None:
-        save_scores(artifacts, scores_id, scores)
+        save_scores(artifacts, scores_id, found.scores)
     evaluation = Evaluation(
-        metrics=metrics,
-        reliability=curves,
-        decay=points,
-        edges=strongest,
-        cards=cards,
+        metrics=found.metrics,
+        reliability=found.curves,
+        decay=found.points,
+        edges=found.strongest,
+        cards=found.cards,
         folds=folds,
         split_note=split_note(folds),
-        theta_ticks=thetas,
+        theta_ticks=found.thetas,
         headline_horizon=settings.horizons[0],
         trading_model=settings.models[-1],
         scores_id=scores_id,
         left_out=left_out,
+        fits=_fold_fits(refit, fits),
     )
-    return evaluation, scores
+    return evaluation, found.scores
 
 
-def _record_trial(
-    trials: TrialLedger,
-    datasets: Sequence[DayDataset],
-    settings: JudgeSettings,
-    fitted: Sequence[FittedFold],
-    found: Sequence[Metric],
-) -> None:
-    """What was tried, on what, with which thresholds of classes, and how it went."""
-    spec = {
+def _judge(job: _Job, name: str, into: _Findings, artifacts: Path | None, trials: TrialLedger | None, *, headline: bool) -> None:
+    """Train and judge every model at one horizon."""
+    settings, datasets = job.settings, job.datasets
+    trained = _train(job, parse_horizon(name), headline=headline)
+    prior = joined(trained["prior"].predicted)
+    for model, run in trained.items():
+        oof = joined(run.predicted)
+        found, reliability = judge(oof, prior, replicates=settings.replicates, seed=settings.seed)
+        into.metrics += found
+        into.thetas[name] = run.fitted[-1].theta
+        into.cards += [
+            store_model(artifacts, item, job.certificates[item.fold.number], datasets, settings, found) for item in run.fitted
+        ]
+        if model == "prior":
+            continue
+        if headline:
+            into.curves += reliability
+            into.points += decay(oof, datasets, replicates=settings.replicates, seed=settings.seed)
+        if headline and model == settings.models[-1]:
+            into.strongest = edges(oof, replicates=settings.replicates, seed=settings.seed)
+            into.scores = run.scores
+        if trials is not None:
+            _record_trial(trials, job, run.fitted, found)
+
+
+def _fits(
+    refit: FoldRefit | None, folds: Sequence[Fold], certify: Callable[[FittedParameters | None], str], progress: Progress
+) -> tuple[dict[int, FittedParameters], dict[int, str]]:
+    """Parameters of every fold's factors (none without fitted parts), and the certificate of the factors with them."""
+    if refit is None:
+        return {}, dict.fromkeys((fold.number for fold in folds), certify(None))
+    fits: dict[int, FittedParameters] = {}
+    certificates: dict[int, str] = {}
+    progress.start("fit", len(folds))
+    for fold in folds:
+        fits[fold.number] = refit.parameters(fold)
+        certificates[fold.number] = certify(fits[fold.number])
+        progress.advance(note=f"fold {fold.number}, {fold.train_days[0]} to {fold.train_days[-1]}")
+    progress.finish(f"{', '.join(refit.part.ids)}, {len(folds)} folds")
+    return fits, certificates
+
+
+def _fold_fits(refit: FoldRefit | None, fits: Mapping[int, FittedParameters]) -> list[FoldFit]:
+    factors = [] if refit is None else list(refit.part.ids)
+    return [
+        FoldFit(fold=number, params_hash=fitted.params_hash, factors=factors, fitted=fitted) for number, fitted in fits.items()
+    ]
+
+
+def _scores_id(cards: Sequence[ModelCard], datasets: Sequence[DayDataset], fits: Mapping[int, FittedParameters]) -> str:
+    named = [[card.artefact for card in cards], [dataset.build_hash for dataset in datasets]]
+    return short_id([*named, [fitted.params_hash for fitted in fits.values()]] if fits else named)
+
+
+def _record_trial(trials: TrialLedger, job: _Job, fitted: Sequence[FittedFold], found: Sequence[Metric]) -> None:
+    """What was tried, on what, with which thresholds of classes and fitted parameters, and how it went."""
+    spec: dict[str, Any] = {
         "model": fitted[0].family,
         "horizon": str(fitted[0].horizon),
-        "factors": list(datasets[0].factor_names),
-        "seed": settings.seed,
+        "factors": list(job.datasets[0].factor_names),
+        "seed": job.settings.seed,
     }
     theta = [{"fold": item.fold.number, "ticks": item.theta, "from": item.theta_from} for item in fitted]
-    data = {"symbol": datasets[0].symbol, "builds": [dataset.build_hash for dataset in datasets], "theta": theta}
+    builds = [dataset.build_hash for dataset in job.datasets]
+    data: dict[str, Any] = {"symbol": job.datasets[0].symbol, "builds": builds, "theta": theta}
+    if job.refit is not None:
+        spec["refitted"] = list(job.refit.part.ids)
+        data["fits"] = [{"fold": number, "params_hash": fit.params_hash, "days": fit.days} for number, fit in job.fits.items()]
     trials.record("evaluation", spec=spec, data=data, result={metric.metric: metric.value for metric in found})
 
 
-def _fit(
-    datasets: Sequence[DayDataset],
-    folds: Sequence[Fold],
-    horizon: Horizon,
-    model: str,
-    settings: JudgeSettings,
-    threads: int,
-    progress: Progress,
-) -> list[FittedFold]:
-    fitted: list[FittedFold] = []
-    for fold in folds:
-        fitted.append(
-            fit_fold(
-                datasets,
-                fold,
-                horizon,
-                model_family(model),
-                seed=settings.seed,
-                threads=threads,
-                trade_quantile=settings.trade_quantile,
-            )
+def _train(job: _Job, horizon: Horizon, *, headline: bool) -> dict[str, _Trained]:
+    """Every model on every fold, by model. Raises DataError for a leak."""
+    runs = {model: _Trained([], [], Scores({}, {})) for model in job.settings.models}
+    for fold in job.folds:
+        _train_fold(job, fold, horizon, runs, headline=headline)
+    in_time = sorted(job.datasets, key=lambda dataset: dataset.trading_day)
+    ranges = {number: (fit.first_ns, fit.last_ns) for number, fit in job.fits.items()}
+    for run in runs.values():
+        rows = [(item.fold, item.masks) for item in run.fitted]
+        refuse_leaks(describe_job(in_time, rows, horizon, fitted=FITTED, factor_ranges=ranges))
+    return runs
+
+
+def _train_fold(job: _Job, fold: Fold, horizon: Horizon, runs: Mapping[str, _Trained], *, headline: bool) -> None:
+    """Fit and predict every model on one fold; its refitted columns are in memory for so long only."""
+    days, settings = job.days(fold), job.settings
+    for model, run in runs.items():
+        fitted = fit_fold(
+            days,
+            fold,
+            horizon,
+            model_family(model),
+            seed=settings.seed,
+            threads=job.threads,
+            trade_quantile=settings.trade_quantile,
+            parameters=job.fits.get(fold.number),
         )
-        progress.advance(note=f"{model} {horizon} fold {fold.number}")
-    rows = [(item.fold, item.masks) for item in fitted]
-    in_time = sorted(datasets, key=lambda dataset: dataset.trading_day)
-    refuse_leaks(describe_job(in_time, rows, horizon, fitted=FITTED))
-    return fitted
+        run.fitted.append(fitted)
+        run.predicted.append(predict_out_of_fold(days, [fitted]))
+        if headline and model == settings.models[-1]:
+            _score(run.scores, days, fitted)
+        job.progress.advance(note=f"{model} {horizon} fold {fold.number}")
 
 
-def _card(fitted: FittedFold, certificate: str) -> ModelCard:
-    return ModelCard(
-        model=fitted.family,
-        horizon=str(fitted.horizon),
-        fold=fitted.fold.number,
-        train_days=list(fitted.fold.train_days),
-        test_days=list(fitted.fold.test_days),
-        theta_ticks=fitted.theta,
-        train_rows=fitted.rows,
-        trade_threshold=fitted.trade_threshold,
-        artefact=fitted.predictor.artefact_hash,
-        theta_from=fitted.theta_from,
-        parity_certificate=certificate,
-    )
-
-
-def _stored_card(
-    artifacts: Path | None,
-    fitted: FittedFold,
-    certificate: str,
-    datasets: Sequence[DayDataset],
-    settings: JudgeSettings,
-    metrics: Sequence[Metric],
-) -> ModelCard:
-    """The fold's card; in ``artifacts/models/HASH/`` the artefact once, its card as of the latest evaluation (None: nowhere)."""
-    card = _card(fitted, certificate)
-    if artifacts is None:
-        return card
-    used = {*fitted.fold.train_days, *fitted.fold.test_days}
-    stored = StoredCard(
-        card=card,
-        symbol=datasets[0].symbol,
-        factor_names=list(fitted.predictor.factor_names),
-        builds={d.trading_day.iso: d.build_hash for d in datasets if d.trading_day.iso in used},
-        settings=settings,
-        code=code_hash(*CODE_ROOMS),
-        metrics=list(metrics),
-    )
-    folder = artifacts / "models" / card.artefact[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "model.bin").exists():
-        write_atomically(folder / "model.bin", fitted.predictor.to_bytes())
-    write_atomically(folder / "card.json", msgspec.json.format(msgspec.json.encode(stored), indent=1))
-    return card
-
-
-def _scores(datasets: Sequence[DayDataset], fitted: Sequence[FittedFold]) -> Scores:
+def _score(scores: Scores, datasets: Sequence[DayDataset], fitted: FittedFold) -> None:
+    """Add the fold's test days."""
     by_day = {dataset.trading_day.iso: dataset for dataset in datasets}
-    scores = Scores({}, {})
-    for item in fitted:
-        for day in item.fold.test_days:
-            dataset = by_day[day]
-            values = np.full(len(dataset), np.nan)
-            rows = np.flatnonzero(dataset.eligible)
-            values[rows] = score_of(item.predictor.predict_proba(dataset.factors[rows]))
-            scores.score[day] = values
-            scores.threshold[day] = item.trade_threshold
-    return scores
+    for day in fitted.fold.test_days:
+        dataset = by_day[day]
+        values = np.full(len(dataset), np.nan)
+        rows = np.flatnonzero(dataset.eligible)
+        values[rows] = score_of(fitted.predictor.predict_proba(dataset.factors[rows]))
+        scores.score[day] = values
+        scores.threshold[day] = fitted.trade_threshold
 
 
 def _scores_path(artifacts: Path, scores_id: str) -> Path:

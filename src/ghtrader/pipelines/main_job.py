@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,6 +14,8 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.day_dataset import DayDataset
+from ghtrader.datasets.factors.catalogue import factor_set
+from ghtrader.datasets.factors.parameters import FittedParameters
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.pipelines.backtest import DayMarket, Simulation, policies_of, simulate
 from ghtrader.pipelines.build import BuildReport, build_datasets, series_ticks
@@ -20,6 +23,7 @@ from ghtrader.pipelines.evaluate import Evaluation, JudgeSettings, Scores, evalu
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.parity import certificate_of_series
+from ghtrader.pipelines.refit import refit_of_series
 from ghtrader.pipelines.runs import write_result
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore, code_hash
@@ -55,24 +59,31 @@ def run_evaluation(
     *,
     built: BuildReport,
     strict: bool = True,
+    factors: Path | None = None,
 ) -> tuple[Evaluation, Scores]:
     """Evaluation and scores, read back when the same builds were judged with the same settings and code.
 
-    built: what the datasets come from. Before anything is trained, parity of its factors is certified on its last day.
+    built: what the datasets come from. Factors with fitted parts are fitted on each fold's training days. Before anything is trained,
+    parity of the factors is certified on the last day. factors: the file of one's own factors.
     """
     require_trainable(datasets, strict=strict)
     artifacts = services.paths.artifacts
     fresh: list[Scores] = []
+    refit = refit_of_series(services, built.alias, factor_set(built.factor_set, _file(factors)), datasets, stages)
+
+    def certify(fitted: FittedParameters | None) -> str:
+        day = built.days[-1].trading_day
+        return certificate_of_series(services, built.alias, built.factor_set, day, fit=fitted, factors=factors)
 
     def train(ledger: TrialLedger | None) -> tuple[Evaluation, Scores]:
-        certificate = certificate_of_series(services, built.alias, built.factor_set, built.days[-1].trading_day)
         return evaluate(
             datasets,
             settings,
             artifacts=artifacts,
             trials=ledger,
             strict=strict,
-            certificate=certificate,
+            certify=certify,
+            refit=refit,
             progress=progress,
         )
 
@@ -81,11 +92,15 @@ def run_evaluation(
         fresh.append(scores)
         return evaluation
 
-    evaluation = stages.run("train", evaluation_inputs(datasets, settings), Evaluation, compute)
+    evaluation = stages.run("train", evaluation_inputs(datasets, settings, refit), Evaluation, compute)
     scores = fresh[0] if fresh else load_scores(artifacts, evaluation.scores_id)
     if scores is None:
         evaluation, scores = train(None)
     return evaluation, scores
+
+
+def _file(factors: Path | None) -> str:
+    return "" if factors is None else str(factors)
 
 
 def market_of_series(services: Services, variety: str, datasets: Sequence[DayDataset]) -> Callable[[str], DayMarket]:
@@ -153,11 +168,13 @@ def run_variety(
     horizons: Sequence[str] | None,
     with_simulation: bool,
     strict: bool | None = None,
+    factors: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> JobReport:
     """Build what is missing, train and judge, and simulate on request, for the stored series of a variety.
 
     strict: refuse days without clean provenance instead of leaving them out; default the key ``datasets.strict_provenance``.
+    factors: a file that declares factors and sets of one's own.
     """
     config = services.settings()
     gate = bool(config.get("datasets.strict_provenance")) if strict is None else strict
@@ -175,9 +192,12 @@ def run_variety(
             variety,
             set_name=set_name or str(config.get("datasets.factor_set")),
             strict=gate,
+            factors=_file(factors),
             progress=progress,
         )
-    evaluation, scores = run_evaluation(services, datasets, settings, stages, trials, progress, built=built, strict=gate)
+    evaluation, scores = run_evaluation(
+        services, datasets, settings, stages, trials, progress, built=built, strict=gate, factors=factors
+    )
     simulation = None
     if with_simulation:
         simulation = run_simulation(services, variety, datasets, evaluation, scores, settings, stages, trials, progress)

@@ -7,6 +7,7 @@ is never run on factors that nobody compared.
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from ghtrader.data.atomic import write_atomically
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.readers import read_tick_batches, symbol_of_name
 from ghtrader.datasets.factors.catalogue import factor_set, kernel_hash
+from ghtrader.datasets.factors.parameters import FittedParameters
 from ghtrader.pipelines.feature_session import FeaturePlan, plan_features
 from ghtrader.pipelines.feature_table import CODE_ROOMS
 from ghtrader.pipelines.parity_compare import Compared, Mismatch, compare_file, compare_stored
@@ -30,7 +32,7 @@ from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import code_hash
 from ghtrader.ports.tick_store import DayKey
 
-__all__ = ["Certificate", "certificate_of_series", "certify", "standing_certificate"]
+__all__ = ["Certificate", "certificate_named", "certificate_of_series", "certify", "standing_certificate"]
 
 FOLDER = "parity"
 #: What a certificate's hash does not cover.
@@ -101,17 +103,30 @@ def _certificate(services: Services, plan: FeaturePlan, compared: list[Compared]
     document = msgspec.json.format(msgspec.json.encode(found), indent=1)
     write_atomically(folder / f"{name}.json", document)
     if not found.mismatches:
-        write_atomically(_standing(services, found.set_hash), document)
+        write_atomically(_standing(services, found.set_hash, plan.fit), document)
     return found
 
 
-def _standing(services: Services, set_hash: str) -> Path:
-    return services.paths.artifacts / FOLDER / f"set-{set_hash}.json"
+def _standing(services: Services, set_hash: str, fit: FittedParameters | None) -> Path:
+    name = f"set-{set_hash}" if fit is None else f"set-{set_hash}-{fit.params_hash}"
+    return services.paths.artifacts / FOLDER / f"{name}.json"
 
 
-def standing_certificate(services: Services, set_hash: str) -> Certificate | None:
-    """The newest certificate without a mismatch of a factor set (its ``set_hash`` covers kernels), or None."""
-    path = _standing(services, set_hash)
+def certificate_named(services: Services, name: str) -> Certificate:
+    """A certificate by its hash; DataError when it is not there, or cannot be read."""
+    path = services.paths.artifacts / FOLDER / f"{name}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    except (FileNotFoundError, msgspec.DecodeError) as error:
+        raise DataError(f"no parity certificate {name or 'named'} is stored", hint="ghtrader features parity") from error
+
+
+def standing_certificate(services: Services, set_hash: str, fit: FittedParameters | None = None) -> Certificate | None:
+    """The newest certificate without a mismatch of a factor set (its ``set_hash`` covers kernels) with these parameters, or None.
+
+    fit: fitted parameters; None for the neutral ones.
+    """
+    path = _standing(services, set_hash, fit)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Certificate)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -173,17 +188,19 @@ def certify(
     symbol: str | None = None,
     day: str | None = None,
     params: Path | None = None,
+    fit: FittedParameters | None = None,
     factors: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Certificate:
     """Compare the two paths on a recorded file, or on stored days of a series or a contract, and write the certificate.
 
     Without a source: the stored series, else a stored contract, else the sample days. Raises UsageError for contradictory
-    sources, DataError when nothing is stored. Parameters may be in sample: nothing is judged here but equality.
+    sources, DataError when nothing is stored. Parameters (a file, or a ``fit``) may be in sample: nothing is judged here but equality.
     """
     started = services.clock.monotonic_ns()
     source = _source(services, path, variety, symbol, day)
     plan = plan_features(services, source.symbol, set_name, params=params, in_sample=True, factors=factors)
+    plan = plan if fit is None else replace(plan, fit=fit)
     progress.start("parity", len(source.files) or len(source.keys))
     compared: list[Compared] = []
     for file in source.files:
@@ -195,15 +212,25 @@ def certify(
     return found
 
 
-def certificate_of_series(services: Services, alias: str, set_name: str, day: str) -> str:
+def certificate_of_series(
+    services: Services,
+    alias: str,
+    set_name: str,
+    day: str,
+    *,
+    fit: FittedParameters | None = None,
+    factors: Path | None = None,
+) -> str:
     """The hash for a model's card: of the standing certificate of this factor set and code, else shown on one day of the series.
 
-    Raises DataError when the live path gives other numbers than the batch path: no model is trained on those.
+    fit: fitted parameters; None for the neutral ones. factors: the file of one's own factors. Raises DataError when the live path
+    gives other numbers than the batch path: no model is trained on those.
     """
-    standing = standing_certificate(services, factor_set(set_name).set_hash)
+    chosen = factor_set(set_name, "" if factors is None else str(factors))
+    standing = standing_certificate(services, chosen.set_hash, fit)
     if standing is not None and standing.code == code_hash(*CODE_ROOMS, "pipelines"):
         return standing.certificate
-    found = certify(services, set_name=set_name, variety=alias, day=day)
+    found = certify(services, set_name=set_name, variety=alias, day=day, fit=fit, factors=factors)
     if found.mismatches:
         raise DataError(
             f"{found.mismatches} factor values of {alias} on {day} come out differently live",

@@ -18,6 +18,7 @@ from ghtrader.data.atomic import write_atomically
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.build import build_day
 from ghtrader.datasets.factors.catalogue import factor_set
+from ghtrader.datasets.refit import refit_of
 from ghtrader.pipelines.backtest import DayMarket, policies_of, simulate
 from ghtrader.pipelines.evaluate import JudgeSettings, evaluate
 from ghtrader.pipelines.runs import write_result
@@ -137,7 +138,8 @@ def _verdict(days: Sequence[GeneratedDay], task: SeedTask) -> str:
     settings = msgspec.structs.replace(
         task.settings, models=("prior", task.settings.models[-1]), horizons=(task.settings.horizons[0],)
     )
-    evaluation, scores = evaluate(datasets, settings, artifacts=None, trials=None, threads=1)
+    refit = refit_of(datasets[0].symbol, chosen, lambda name: (day_ticks(by_day[name]), by_day[name].sessions, ()))
+    evaluation, scores = evaluate(datasets, settings, artifacts=None, trials=None, threads=1, refit=refit)
 
     def market(name: str) -> DayMarket:
         day = by_day[name]

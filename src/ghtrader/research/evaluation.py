@@ -23,6 +23,7 @@ __all__ = [
     "Reliability",
     "decay",
     "edges",
+    "joined",
     "judge",
     "predict_out_of_fold",
 ]
@@ -112,6 +113,18 @@ def predict_out_of_fold(datasets: Sequence[DayDataset], fitted: Sequence[FittedF
             out.probabilities.append(fold.predictor.predict_proba(dataset.factors[rows]))
             out.y.append(y)
             out.classes.append(classes(y, fold.theta))
+    return out
+
+
+def joined(parts: Sequence[OutOfFold]) -> OutOfFold:
+    """Predictions of one model and horizon, folds one after the other."""
+    out = OutOfFold(parts[0].model, parts[0].horizon, tuple(day for part in parts for day in part.days), [], [], [], [], [])
+    for part in parts:
+        out.index.extend(part.index)
+        out.ts_ns.extend(part.ts_ns)
+        out.probabilities.extend(part.probabilities)
+        out.y.extend(part.y)
+        out.classes.extend(part.classes)
     return out
 
 

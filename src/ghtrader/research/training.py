@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ghtrader.core.errors import DataError
 from ghtrader.datasets.day_dataset import DayDataset, Horizon
+from ghtrader.datasets.factors.parameters import FittedParameters
 from ghtrader.datasets.labels.classes import classes, theta_from_train
 from ghtrader.datasets.provenance import require_trainable
 from ghtrader.datasets.splits import Fold, RowMasks, row_masks
@@ -24,7 +25,10 @@ MIN_TRAINING_ROWS = 500
 
 @dataclass(frozen=True)
 class FittedFold:
-    """A fitted predictor with what was fixed on its training rows; ``masks``: those rows, and the ones it is tested on."""
+    """A fitted predictor with what was fixed on its training rows; ``masks``: those rows, and the ones it is tested on.
+
+    parameters: of fitted factors, from the fold's training days; None where no factor has a fitted part, or they are neutral.
+    """
 
     fold: Fold
     horizon: Horizon
@@ -34,6 +38,7 @@ class FittedFold:
     rows: int
     trade_threshold: float
     masks: RowMasks
+    parameters: FittedParameters | None = None
 
     @property
     def theta_from(self) -> str:
@@ -70,11 +75,13 @@ def fit_fold(
     seed: int,
     threads: int,
     trade_quantile: float,
+    parameters: FittedParameters | None = None,
 ) -> FittedFold:
     """Fit one family on one fold. Raises DataError when too few rows are left to train on, ProvenanceError when days of a series
     do not say where they belong.
 
-    trade_quantile: the policy's score threshold is this quantile of |score| over the training rows.
+    trade_quantile: the policy's score threshold is this quantile of |score| over the training rows. parameters: what the fitted
+    factors of ``datasets`` were computed with (`datasets.refit`).
     """
     used = {*fold.train_days, *fold.test_days}
     require_trainable([dataset for dataset in datasets if dataset.trading_day.iso in used], strict=True)
@@ -90,4 +97,4 @@ def fit_fold(
     names = next(d.factor_names for d in datasets)
     predictor = family.fit(factors, classes(y, theta), factor_names=names, seed=seed, threads=threads)
     threshold = float(np.quantile(np.abs(score_of(predictor.predict_proba(factors))), trade_quantile))
-    return FittedFold(fold, horizon, family.name, theta, predictor, len(y), threshold, masks)
+    return FittedFold(fold, horizon, family.name, theta, predictor, len(y), threshold, masks, parameters)

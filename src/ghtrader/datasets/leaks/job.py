@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -157,18 +157,24 @@ def describe_job(
     fitted: Sequence[FitKind],
     scheme: Scheme = "walk_forward",
     memory_ns: int = 0,
+    factor_ranges: Mapping[int, tuple[int, int]] | None = None,
 ) -> TrainingJob:
     """The description of a job that purges for ``horizon`` and fits everything on its training rows.
 
     datasets: every day of the job, in order. folds: with the rows that each one used. fitted: what was fitted. memory_ns: of
-    label-informed factors.
+    label-informed factors. factor_ranges: by fold number, first and last stamp of the rows that parameters of factors were fitted on.
     """
+    days = {dataset.trading_day.iso: job_day(dataset, horizon) for dataset in datasets}
+    ranges = factor_ranges or {}
+    described = []
+    for fold, rows in folds:
+        fits = [Fit(kind, dict(rows.train)) for kind in fitted]
+        if fold.number in ranges:
+            fits.append(Fit.of_range("factor_parameters", days, *ranges[fold.number]))
+        described.append(JobFold(fold.number, dict(rows.train), dict(rows.test), tuple(fits)))
     return TrainingJob(
-        days={dataset.trading_day.iso: job_day(dataset, horizon) for dataset in datasets},
-        folds=tuple(
-            JobFold(fold.number, dict(rows.train), dict(rows.test), tuple(Fit(kind, dict(rows.train)) for kind in fitted))
-            for fold, rows in folds
-        ),
+        days=days,
+        folds=tuple(described),
         horizon=horizon,
         scheme=scheme,
         purge=horizon,

@@ -27,14 +27,14 @@ __all__ = [
 
 
 class Rehydrated(msgspec.Struct, frozen=True, kw_only=True):
-    """At the start: the kill file's bytes, whether there is a journal, and the epoch of its last ``kill`` or ``kill_reset`` record.
+    """At the start: the kill file's bytes, whether there is a journal, and its last ``kill`` or ``kill_reset`` record (None: it has none).
 
     A file that is there and cannot be read is ``b""``.
     """
 
     content: bytes | None
     had_journal: bool
-    journaled: int = 0
+    journaled: KillRecord | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@
 
 The order is the promise: `WriteKill` comes first, and only when the store has said `Persisted` follow the journal (`JournalKill`) and
 the kill's own orders (`Enforce`). While the write fails (a full disk) working orders are cancelled all the same, positions stay, and
-every `Retry` writes again until it stands. A gateway begins in START, killed, until `Rehydrated` says what the file holds; a new account
-gets its first file (FOUNDING) before it gets a journal.
+every `Retry` writes again until it stands. A gateway begins in START, where all is forbidden and nothing counts, until `Rehydrated` says
+what the file holds; a new account gets its first file (FOUNDING) before it gets a journal.
 
 Clearing compares before it replaces, so a kill that another process wrote in the meantime wins. What stands in the file and not in the
-journal (``ghtrader kill`` beside a dead gateway, a crash between the two) is journaled when it is found. A file older than the journal
-counts as unreadable. `table.KILL_TABLE` is the whole behaviour.
+journal (``ghtrader kill`` beside a dead gateway, a crash between the two) is journaled when it is found. A clear file that is older than
+the journal, or that replaces an unreadable one without a reset, counts as unreadable. `table.KILL_TABLE` is the whole behaviour.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ RESET_CONFIRMATION = "RESET_RISK_KILL"
 class KillState(msgspec.Struct, frozen=True, kw_only=True):
     """The switch. record: what counts now; content: the file's bytes as far as known (None: no file).
 
-    pending: the record that is being written. journaled: epoch of the last kill or reset in the journal.
+    pending: the record that is being written. journaled: the last kill or reset in the journal.
     """
 
     account: str
@@ -53,7 +53,7 @@ class KillState(msgspec.Struct, frozen=True, kw_only=True):
     record: KillRecord
     content: bytes | None = None
     pending: KillRecord | None = None
-    journaled: int = 0
+    journaled: KillRecord | None = None
 
     @property
     def killed(self) -> bool:
@@ -63,7 +63,7 @@ class KillState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def epoch(self) -> int:
         """The newest epoch that anything knows of."""
-        return max(self.record.epoch, self.journaled, self.pending.epoch if self.pending else 0)
+        return max(record.epoch for record in (self.record, self.journaled, self.pending) if record is not None)
 
     @property
     def reason(self) -> str:
@@ -113,14 +113,21 @@ def reset_refusal(state: KillState, reset: Reset) -> ResetRefusal | None:
 
 
 def _found(state: KillState, event: Rehydrated | Seen) -> KillRecord:
-    """What the file says, judged by what we know: a clear record must be newer than that."""
-    rehydrated = isinstance(event, Rehydrated)
-    record = decode_kill(event.content, event.had_journal if isinstance(event, Rehydrated) else True, state.account)
-    known = state.journaled if rehydrated else state.epoch + 1
-    if record.phase == KillPhase.CLEAR and record.epoch < known:
-        reason = f"the kill file is older than what is known: epoch {record.epoch}, expected at least {known}"
-        return msgspec.structs.replace(record, phase=KillPhase.UNREADABLE, reason=reason)
-    return record
+    """What the file says. At the start a clear record must be the one that the journal ends with, or follow on it."""
+    if isinstance(event, Seen):
+        return decode_kill(event.content, True, state.account)
+    record = decode_kill(event.content, event.had_journal, state.account)
+    if record.phase != KillPhase.CLEAR or _follows(record, state.journaled):
+        return record
+    reason = "the kill file says clear, but the journal knows of no reset that says so"
+    return msgspec.structs.replace(record, phase=KillPhase.UNREADABLE, reason=reason)
+
+
+def _follows(record: KillRecord, known: KillRecord | None) -> bool:
+    """Whether a clear record may stand in the file when the journal ends with ``known``: newer, and clearing that very kill."""
+    if known is None or record == known:
+        return True
+    return record.epoch > known.epoch and (not known.killed or record.kill_id == known.kill_id)
 
 
 _PHASE_SIGNALS = {
@@ -131,9 +138,9 @@ _PHASE_SIGNALS = {
 
 
 def _file_signal(state: KillState, event: Rehydrated | Seen) -> KillSignal:
+    if isinstance(event, Rehydrated) != (state.stage == KillStage.START):
+        return KillSignal.STALE
     if isinstance(event, Rehydrated):
-        if state.stage != KillStage.START:
-            return KillSignal.STALE
         phase = _found(state, event).phase
         return KillSignal.FOUND_NOTHING if event.content is None and phase == KillPhase.CLEAR else _PHASE_SIGNALS[phase]
     ours = {state.content, encode_kill(state.pending) if state.pending else state.content}
@@ -170,7 +177,7 @@ def _adopt(state: KillState, event: KillEvent) -> KillState:
 def _distrust(state: KillState, event: KillEvent) -> KillState:
     assert isinstance(event, Rehydrated | Seen)
     found = _found(state, event)
-    reason = found.reason if found.phase == KillPhase.UNREADABLE else "the kill file changed while it was unreadable"
+    reason = found.reason if found.phase == KillPhase.UNREADABLE else "the kill file was replaced by another one"
     record = KillRecord(
         account=state.account,
         phase=KillPhase.UNREADABLE,
@@ -291,15 +298,15 @@ def _effects(action: KillAction, state: KillState, event: KillEvent) -> tuple[Ki
             return state, (_told(state, event),)
     assert action == KillAction.JOURNAL
     record = state.record
-    if not record.kill_id or (record.epoch == state.journaled and record.phase != KillPhase.UNREADABLE):
+    if record == state.journaled:
         return state, ()
     late = isinstance(event, Rehydrated | Seen)
-    return msgspec.structs.replace(state, journaled=record.epoch), (JournalKill(record=record, late=late),)
+    return msgspec.structs.replace(state, journaled=record), (JournalKill(record=record, late=late),)
 
 
 def step_kill(state: KillState, event: KillEvent) -> tuple[KillState, tuple[KillEffect, ...]]:
     """One event: the new state and what is to be done, in this order. Deterministic; never raises."""
-    if isinstance(event, Rehydrated):
+    if isinstance(event, Rehydrated) and state.stage == KillStage.START:
         state = msgspec.structs.replace(state, journaled=event.journaled)
     row = KILL_TABLE.get((state.stage, signal_of(state, event)))
     if row is None:

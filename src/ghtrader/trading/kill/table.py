@@ -58,7 +58,6 @@ class KillAction(StrEnum):
 
 _S, _G, _A = KillStage, KillSignal, KillAction
 _Row = tuple[KillStage, tuple[KillAction, ...]]
-_ADOPT_CLEAR: _Row = (_S.CLEAR, (_A.ADOPT, _A.JOURNAL))
 _ADOPT_KILL: _Row = (_S.LATCHED, (_A.ADOPT, _A.JOURNAL, _A.ENFORCE, _A.TELL))
 _DISTRUST: _Row = (_S.UNREADABLE, (_A.DISTRUST, _A.JOURNAL, _A.CANCEL_ONLY, _A.TELL))
 _LATCH: _Row = (_S.LATCHING, (_A.LATCH, _A.WRITE))
@@ -68,14 +67,13 @@ _CLEAR: _Row = (_S.CLEARING, (_A.CLEAR, _A.WRITE))
 #: A pair that is missing changes nothing and has no effect.
 KILL_TABLE: dict[tuple[KillStage, KillSignal], _Row] = {
     (_S.START, _G.FOUND_NOTHING): (_S.FOUNDING, (_A.FOUND, _A.WRITE)),
-    (_S.START, _G.FOUND_CLEAR): _ADOPT_CLEAR,
+    (_S.START, _G.FOUND_CLEAR): (_S.CLEAR, (_A.ADOPT, _A.JOURNAL)),
     (_S.START, _G.FOUND_LATCHED): _ADOPT_KILL,
     (_S.START, _G.FOUND_UNREADABLE): _DISTRUST,
-    (_S.START, _G.TRIGGER): _LATCH,
-    (_S.FOUNDING, _G.PERSISTED): (_S.CLEAR, (_A.COMMIT,)),
+    (_S.FOUNDING, _G.PERSISTED): (_S.CLEAR, (_A.COMMIT, _A.JOURNAL)),
     (_S.FOUNDING, _G.PERSIST_FAILED): _RELATCH,
     (_S.FOUNDING, _G.TRIGGER): _LATCH,
-    (_S.CLEAR, _G.FOUND_CLEAR): _ADOPT_CLEAR,
+    (_S.CLEAR, _G.FOUND_CLEAR): _DISTRUST,
     (_S.CLEAR, _G.FOUND_LATCHED): _ADOPT_KILL,
     (_S.CLEAR, _G.FOUND_UNREADABLE): _DISTRUST,
     (_S.CLEAR, _G.TRIGGER): _LATCH,
@@ -97,5 +95,5 @@ KILL_TABLE: dict[tuple[KillStage, KillSignal], _Row] = {
     (_S.CLEARING, _G.PERSIST_FAILED): _RELATCH,
     (_S.CLEARING, _G.TRIGGER): _LATCH,
     (_S.CLEARING, _G.FOUND_LATCHED): _ADOPT_KILL,
-    **{(stage, _G.RESET_REFUSED): (stage, (_A.TELL,)) for stage in KillStage},
+    **{(stage, _G.RESET_REFUSED): (stage, (_A.TELL,)) for stage in KillStage if stage != _S.START},
 }

@@ -67,6 +67,10 @@ def intent_of(order: BrokerOrder, price_tick: float) -> OrderIntent:
 class OrderBook:
     """Owned by one thread. Orders by client order id, in the order in which they came.
 
+<<<<<<< HEAD
+=======
+    >>> from ghtrader.core.orders import Offset, OrderKind
+>>>>>>> main
     >>> book = OrderBook()
     >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
     ...                      origin=Origin.STRATEGY)

@@ -42,7 +42,7 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
         >>> first, ids = ids.take()
         >>> second, ids = ids.take()
         >>> first, second
-        ('gh2a9751_250605_3_1', 'gh2a9751_250605_3_2')
+        ('gh99e509_250605_3_1', 'gh99e509_250605_3_2')
         """
         after = msgspec.structs.replace(self, count=self.count + 1)
         return f"{self._prefix}{_base36(after.count)}", after
@@ -70,8 +70,8 @@ def _account_code(account: str) -> str:
 def parse_order_id(client_order_id: str) -> tuple[str, int, int] | None:
     """(account code, epoch, count) of an id of ours; None for anybody else's.
 
-    >>> parse_order_id("gh2a9751_250605_3_a"), parse_order_id("PYSDK_insert_1")
-    (('2a9751', 3, 10), None)
+    >>> parse_order_id("gh99e509_250605_3_a"), parse_order_id("PYSDK_insert_1")
+    (('99e509', 3, 10), None)
     """
     found = _OURS.fullmatch(client_order_id)
     return None if found is None else (found["account"], int(found["epoch"], 36), int(found["count"], 36))
@@ -89,7 +89,7 @@ def external_order_id(symbol: str, exchange_order_id: str) -> str:
 def synthetic_trade_id(client_order_id: str, filled_before: int, lots: int) -> str:
     """An id for a trade that nobody reported but the position proves: named by its order and the lots filled before it.
 
-    >>> synthetic_trade_id("gh2a9751_250605_3_1", 0, 2)
-    'synthetic:gh2a9751_250605_3_1:0+2'
+    >>> synthetic_trade_id("gh99e509_250605_3_1", 0, 2)
+    'synthetic:gh99e509_250605_3_1:0+2'
     """
     return f"synthetic:{client_order_id}:{filled_before}+{lots}"

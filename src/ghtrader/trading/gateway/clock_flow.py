@@ -106,5 +106,3 @@ def _leave(turn: Turn, symbol: str, cause: int) -> None:
     day = turn.state.days.get(symbol)
     if day is not None and day.is_continuous(turn.now_ns) and not turn.state.killed and turn.state.life == Life.READY:
         set_target(turn, symbol, 0, SWEEP, Origin.ROLL, cause, "roll")
-
-

@@ -117,7 +117,7 @@ def _cancel_all(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
 def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     del command, source
     state = turn.state
-    blocking = [code for code in state.halts(turn.now_ns) if code not in {"paused", "no_schedule"}]
+    blocking = [code for code in state.halts() if code not in {"paused", "no_schedule"}]
     if blocking:
         return blocking[0], "positions cannot be closed now; cancel_all works at any time"
     turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
@@ -213,7 +213,7 @@ def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         price = float(str(params["price"])) / state.days[contract].price_tick
     except (KeyError, ValueError) as error:
         return "bad_params", f"price, kind (GFD, FAK, FOK) and offset (open, close, close_today) are expected: {error}"
-    if not command.lots or abs(price - round(price)) > 1e-6:  # noqa: PLR2004 - prices are whole ticks
+    if not command.lots or abs(price - round(price)) > 1e-6:
         return "bad_params", "lots are not zero (negative sells), the price a multiple of the price tick"
     intent = OrderIntent(
         symbol=contract,

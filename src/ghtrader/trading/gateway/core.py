@@ -30,6 +30,7 @@ from ghtrader.trading.gateway.venue_flow import (
 )
 from ghtrader.trading.journal.records import Record, RecordKind
 from ghtrader.trading.kill.events import Rehydrated
+from ghtrader.trading.kill.machine import initial_kill
 
 __all__ = ["recover", "start", "step"]
 
@@ -70,11 +71,7 @@ def start(state: GatewayState, now_ns: int, *, kill_file: bytes | None, had_jour
     kill_file: its bytes, None when there is none, ``b""`` when it cannot be read. about: for the journal (pid, version).
     """
     turn = Turn(state, now_ns)
-    state.kill = state.kill.__class__(
-        account=state.settings.account,
-        stage=state.kill.stage,
-        record=state.kill.record.__class__(account=state.settings.account, phase=state.kill.record.phase),
-    )
+    state.kill = initial_kill(state.settings.account)
     turn.record(RecordKind.START, 0, epoch=state.epoch + 1, mode=str(state.desired.mode), **about)
     turn.sync()
     turn.kill_event(Rehydrated(content=kill_file, had_journal=had_journal, journaled=state.kill_journaled))

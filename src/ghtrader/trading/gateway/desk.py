@@ -177,7 +177,13 @@ class ThreadedDesk:
     """
 
     def __init__(
-        self, opens: Callable[[], Broker], clock: Clock, trading_day: Callable[[], str], *, poll_s: float = 0.005, retry_s: float = 5.0
+        self,
+        opens: Callable[[], Broker],
+        clock: Clock,
+        trading_day: Callable[[], str],
+        *,
+        poll_s: float = 0.005,
+        retry_s: float = 5.0,
     ) -> None:
         self._opens = opens
         self._clock = clock

@@ -209,7 +209,7 @@ def _revision(state: GatewayState, record: Record) -> Folded:
 
 def _kill(state: GatewayState, record: Record) -> Folded:
     found = _as(record.body["record"], KillRecord)
-    state.kill_journaled = max(state.kill_journaled, found.epoch)
+    state.kill_journaled, state.kill_seq = found, record.seq
     if record.kind == RecordKind.KILL_RESET:
         state.risk = observe_reset(state.risk)
     else:
@@ -231,7 +231,8 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     trading_day: str
     contracts: dict[str, str]
     retired: tuple[str, ...]
-    kill_journaled: int
+    kill_journaled: KillRecord | None
+    kill_seq: int
     count: int
 
 
@@ -251,6 +252,7 @@ def snapshot_of(state: GatewayState) -> dict[str, Any]:
             contracts=state.contracts,
             retired=state.retired,
             kill_journaled=state.kill_journaled,
+            kill_seq=state.kill_seq,
             count=state.ids.count,
         )
     )
@@ -263,12 +265,10 @@ def _state(state: GatewayState, record: Record) -> Folded:
     state.epoch, state.revision, state.desired = found.epoch, found.revision, found.desired
     state.book, state.positions = OrderBook.from_document(found.book), PositionLedger.from_document(found.positions)
     state.risk = memory.from_document(found.risk)
-    state.dedupe = type(state.dedupe).from_document(
-        found.dedupe, max_ids=settings.dedupe_max_ids, ttl_ns=settings.dedupe_ttl_ns
-    )
+    state.dedupe = type(state.dedupe).from_document(found.dedupe, max_ids=settings.dedupe_max_ids, ttl_ns=settings.dedupe_ttl_ns)
     state.targets, state.trading_day = dict(found.targets), found.trading_day
     state.contracts, state.retired = dict(found.contracts), found.retired
-    state.kill_journaled = found.kill_journaled
+    state.kill_journaled, state.kill_seq = found.kill_journaled, found.kill_seq
     state.ids = replace(
         state.ids,
         account=settings.account,

@@ -47,13 +47,14 @@ def enforce(turn: Turn) -> None:
             drive(turn, symbol, Stop())
     for order in state.book.unsettled():
         if order.intent.origin != Origin.KILL and not order.phase.is_final and not order.cancel_asked:
-            ask_cancel(turn, order.client_order_id, "kill", state.kill_journaled)
+            ask_cancel(turn, order.client_order_id, "kill", state.kill_seq)
     may_close = state.enforced and state.kill.stage == KillStage.LATCHED and state.life == Life.READY
     open_now = [symbol for symbol in state.positions.symbols() if _is_open(turn, symbol)]
-    if may_close and open_now and not any(order.intent.origin != Origin.KILL for order in state.book.unsettled()):
-        if turn.now_ns - state.flattened_ns >= state.settings.requery_ns:
-            state.flattened_ns = turn.now_ns
-            flatten(turn, Origin.KILL, SWEEP, state.kill_journaled, state.enforced)
+    others = any(order.intent.origin != Origin.KILL for order in state.book.unsettled())
+    is_due = turn.now_ns - state.flattened_ns >= state.settings.requery_ns
+    if may_close and open_now and not others and is_due:
+        state.flattened_ns = turn.now_ns
+        flatten(turn, Origin.KILL, SWEEP, state.kill_seq, state.enforced)
 
 
 def _is_open(turn: Turn, symbol: str) -> bool:

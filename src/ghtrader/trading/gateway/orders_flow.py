@@ -83,7 +83,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
             opening[order.side] += order.in_flight
     funds = state.funds
     silent = state.strategy_halt(turn.now_ns) if intent.origin == Origin.STRATEGY else ""
-    halts = state.halts(turn.now_ns)
+    halts = state.halts()
     link = tuple(code for code in halts if code == "broker_down")
     skipped = {"broker_down", "risk_killed"} | ({"paused"} if intent.origin == Origin.COMMAND else set())
     opening_halts = tuple(code for code in (*halts, silent) if code and code not in skipped)

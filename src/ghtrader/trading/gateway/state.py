@@ -15,7 +15,7 @@ from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.modes import Desired, Gates, effective_mode
 from ghtrader.trading.kill.machine import KillState, initial_kill
-from ghtrader.trading.kill.record import KillPolicy
+from ghtrader.trading.kill.record import KillPolicy, KillRecord
 from ghtrader.trading.orders.book import OrderBook
 from ghtrader.trading.orders.ids import OrderIds
 from ghtrader.trading.orders.positions import PositionLedger
@@ -39,8 +39,8 @@ class GatewaySettings:
     """
 
     account: str
-    gates: Gates = Gates()
-    limits: RiskLimits = RiskLimits()
+    gates: Gates = field(default_factory=Gates)
+    limits: RiskLimits = field(default_factory=RiskLimits)
     meters: ExchangeMeters = field(default_factory=ExchangeMeters.vendored)
     kill_policy: KillPolicy = KillPolicy.FLATTEN
     dedupe_max_ids: int = 10_000
@@ -92,17 +92,18 @@ class GatewayState:
     seq: int = 0
     epoch: int = 0
     revision: int = 0
-    desired: Desired = Desired()
-    ids: OrderIds = OrderIds(account="", trading_day=NO_DAY, epoch=0)
+    desired: Desired = field(default_factory=Desired)
+    ids: OrderIds = field(default_factory=lambda: OrderIds(account="", trading_day=NO_DAY, epoch=0))
     book: OrderBook = field(default_factory=OrderBook)
     positions: PositionLedger = field(default_factory=lambda: PositionLedger(NO_DAY))
-    risk: RiskState = RiskState()
+    risk: RiskState = field(default_factory=RiskState)
     dedupe: DedupeWindow = field(default_factory=lambda: DedupeWindow(max_ids=10_000, ttl_ns=24 * 3600 * SECOND_NS))
     targets: dict[str, HeldTarget] = field(default_factory=dict)
     trading_day: str = ""
     contracts: dict[str, str] = field(default_factory=dict)
     retired: tuple[str, ...] = ()
-    kill_journaled: int = 0
+    kill_journaled: KillRecord | None = None
+    kill_seq: int = 0
     order_seqs: dict[str, int] = field(default_factory=dict)
 
     kill: KillState = field(default_factory=lambda: initial_kill(""))
@@ -123,6 +124,7 @@ class GatewayState:
     pending: Pending = field(default_factory=Pending)
     views: dict[str, AccountView] = field(default_factory=dict)
     published_ns: int = 0
+    published_revision: int = 0
     marked_ns: int = 0
     retried_ns: int = 0
     flattened_ns: int = 0
@@ -143,7 +145,7 @@ class GatewayState:
         """Count something that operators may ask for."""
         self.counters[name] = self.counters.get(name, 0) + 1
 
-    def halts(self, now_ns: int) -> tuple[str, ...]:
+    def halts(self) -> tuple[str, ...]:
         """Why no position may be opened now, as reason codes; empty when it may."""
         found = []
         if self.killed:

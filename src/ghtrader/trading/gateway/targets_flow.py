@@ -69,7 +69,7 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
     if contract in state.retired:
         return "retired_contract", f"{contract} is no longer the main contract"
     allowed = {"paused"} if origin == Origin.COMMAND else set()
-    halts = [code for code in state.halts(turn.now_ns) if code not in allowed]
+    halts = [code for code in state.halts() if code not in allowed]
     if halts:
         return halts[0], _words(turn, halts[0])
     if not state.executors.accepts_target(contract):

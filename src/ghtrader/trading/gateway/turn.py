@@ -9,8 +9,7 @@ from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.fold import Folded, apply_record, snapshot_of
 from ghtrader.trading.gateway.state import GatewayState
 from ghtrader.trading.journal.records import Record, RecordKind
-from ghtrader.trading.kill.events import KillEvent, Told, Trigger
-from ghtrader.trading.kill.events import Enforce, JournalKill
+from ghtrader.trading.kill.events import Enforce, JournalKill, KillEvent, Told, Trigger
 from ghtrader.trading.kill.events import WriteKill as KillWrite
 from ghtrader.trading.kill.machine import step_kill
 from ghtrader.trading.kill.record import KillPhase
@@ -86,7 +85,7 @@ class Turn:
     def view(self, symbol: str) -> None:
         """Tell the strategy how a contract stands, when that changed."""
         state = self.state
-        halts = state.halts(self.now_ns)
+        halts = state.halts()
         buys, sells = state.book.in_flight(symbol)
         target = state.targets.get(symbol)
         view = AccountView(

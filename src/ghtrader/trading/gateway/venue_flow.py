@@ -14,7 +14,6 @@ from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.machine import OrderRecord, event_of, step_order
 from ghtrader.trading.reconcile import Reconciliation, reconcile
-from ghtrader.trading.words import Origin
 
 __all__ = [
     "ask_venue",

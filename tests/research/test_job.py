@@ -19,6 +19,7 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import compute
+from ghtrader.datasets.splits import walk_forward
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.day_history import day_histories
 from ghtrader.pipelines.evaluate import load_scores
@@ -29,6 +30,8 @@ from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.market import write_market
 from ghtrader.pipelines.model_cards import StoredCard, load_model, plan_of_model
 from ghtrader.pipelines.parity import certificate_named
+from ghtrader.pipelines.refit import refit_of_series
+from ghtrader.pipelines.stages import StageLog, StageStore
 from ghtrader.pipelines.trials import trial, trials
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.research.training import score_of
@@ -160,6 +163,16 @@ def test_an_unknown_family_or_horizon_is_a_usage_error(stored: AppServices) -> N
         _job(stored, models=["deeplob"])
     with pytest.raises(UsageError, match="horizon"):
         run_variety(stored, "cu", set_name=None, models=["logistic"], horizons=["soon"], with_simulation=False)
+
+
+def test_days_that_are_no_longer_those_of_their_datasets_are_not_fitted_on(stored: AppServices) -> None:
+    datasets, _ = build_datasets(stored, "cu", set_name="flow")
+    changed = [replace(datasets[0], build_hash="another"), *datasets[1:]]
+    stages = StageStore(stored.paths.artifacts / "stages", StageLog(stored.clock))
+    refit = refit_of_series(stored, "cu", factor_set("flow"), changed, stages)
+    assert refit is not None
+    with pytest.raises(DataError, match=f"{DAYS[0]} of KQ.m@SHFE.cu changed after"):
+        refit.parameters(walk_forward([dataset.trading_day for dataset in datasets])[0])
 
 
 def test_factors_and_sets_of_ones_own_are_trained_on(stored: AppServices, tmp_path: Path) -> None:

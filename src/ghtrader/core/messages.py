@@ -94,6 +94,7 @@ class Style(StrEnum):
     TAKER = "taker"  # one FAK at the touch of the decision
     SWEEP = "sweep"  # one FAK up to the price limit: whatever the five levels show
     TWAP = "twap"  # equal slices over a duration, each as PASSIVE, the rest as TAKER at its end
+    STOP = "stop"  # cancel what works and keep what is held; the lots of the target are not looked at
 
 
 class ExecutionStyle(msgspec.Struct, frozen=True, array_like=True):
@@ -148,6 +149,8 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     """What the strategy may know of the account, per contract: signed position, signed lots that still work, mode.
 
     target: the last target the gateway took. accepts: whether a new target would be taken; reason: why not.
+    target_session, target_seq: the strategy's last target message that the gateway has dealt with, taken or refused (its session and
+    number); until that is the last one sent, working and position do not show that target yet.
     """
 
     version: int
@@ -161,6 +164,8 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     mode: str
     accepts: bool
     reason: str = ""
+    target_session: str = ""
+    target_seq: int = 0
 
 
 class TickDone(msgspec.Struct, frozen=True, array_like=True, tag="done"):

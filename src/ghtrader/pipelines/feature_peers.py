@@ -14,6 +14,7 @@ from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.factors.kernels.layout import SIZE_PEER
 from ghtrader.datasets.factors.peers import peer_rows, stack_peers
+from ghtrader.datasets.factors.session import PeerTicks
 from ghtrader.pipelines.tick_file import FileDay, load_tick_file
 
 __all__ = ["PeerFile", "load_peer", "peers_of_day"]
@@ -54,7 +55,7 @@ def load_peer(
 
 
 def peers_of_day(
-    trading_day: TradingDay, own_ts_ns: I64, *, peer: PeerFile | None = None, following: PeerFile | None = None
+    trading_day: TradingDay, own_ts_ns: I64, *, peer: PeerTicks | None = None, following: PeerTicks | None = None
 ) -> F64 | None:
     """The engine's array for a day, float64 (2, n, SIZE_PEER): the peer and the next main contract; None where neither is given."""
     if peer is None and following is None:

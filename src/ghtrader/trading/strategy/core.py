@@ -1,0 +1,283 @@
+"""The runner's core: frames of the gateway in, targets and credits out. No I/O, no clock, no randomness.
+
+Every tick is answered by exactly one `TickDone`, halted or not, so that a lockstep replay always goes on. Targets leave only while
+no reason to halt stands; factors are kept up to date all the same.
+
+Messages of a session of the gateway are numbered by one, ticks and account views together; a beat carries the last number. What a gap
+took is never guessed: the next row begins a new run of the factors, nothing is decided on it, and nothing at all until the gateway
+has said anew what the account holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ghtrader.core.errors import DataError
+from ghtrader.core.instruments import parse_symbol
+from ghtrader.core.messages import MESSAGE_VERSION, AccountView, Heartbeat, Target, TickDone, TickFrame
+from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext
+from ghtrader.trading.strategy.contract import ContractRunner
+from ghtrader.trading.strategy.halts import HaltReason, Halts
+from ghtrader.trading.strategy.model import ModelBinding
+from ghtrader.trading.strategy.report import ContractReport, StrategyReport
+from ghtrader.trading.strategy.timing import Stage, StageTimes
+
+__all__ = ["Frame", "StrategyCore"]
+
+Frame = TickFrame | AccountView | Heartbeat
+NOTHING: tuple[Target | TickDone, ...] = ()
+
+
+class StrategyCore:
+    """One account's strategy over any number of contracts.
+
+    Parameters
+    ----------
+    account: its name. session: of this run, unlike that of any other. bindings: factors and model by contract or continuous alias.
+    make: a new strategy; each contract gets its own, and a new one after a roll. context: what it is told, contract and model aside.
+    stopwatch: ns, only for the times of the stages; without one every time is 0.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        session: str,
+        bindings: Sequence[ModelBinding],
+        make: Callable[[], Strategy],
+        *,
+        context: StrategyContext | None = None,
+        stopwatch: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.account = account
+        self.session = session
+        self.halts = Halts()
+        self.times = StageTimes()
+        self._make = make
+        self._stopwatch = stopwatch
+        self._context = context or StrategyContext(account=account, symbol="")
+        self._bindings = tuple(bindings)
+        self._contracts: dict[str, ContractRunner] = {}
+        self._retired: set[str] = set()
+        self._gateway = ""
+        self._last_seq = self._last_tick_seq = 0
+        self._sent = 0
+        self._ticks = self._gaps = self._ignored = self._withheld = 0
+        self._last_ns = 0
+
+    def on_frame(self, frame: Frame, now_ns: int) -> tuple[Target | TickDone, ...]:
+        """Take a message of the gateway; what is to be sent, in order. now_ns: stamps targets and halts, decides nothing."""
+        if frame.version != MESSAGE_VERSION:
+            message = f"the gateway speaks version {frame.version}, this runner {MESSAGE_VERSION}"
+            self.halts.set(HaltReason.UNKNOWN_MESSAGE, message, now_ns)
+            return (self._done(frame, 0),) if isinstance(frame, TickFrame) else NOTHING
+        if not isinstance(frame, TickFrame):
+            self._follow(frame, now_ns)
+            if isinstance(frame, AccountView):
+                self._on_account(frame, now_ns)
+            return NOTHING
+        started = self._stopwatch()
+        target = self._on_tick(frame, now_ns)
+        spent = self._stopwatch() - started
+        self.times.record(Stage.TICK, spent)
+        done = self._done(frame, spent)
+        return (done,) if target is None else (target, done)
+
+    def on_link(self, *, is_whole: bool, message: str, now_ns: int) -> None:
+        """What the link's health means: halted while the stream is not whole."""
+        if is_whole:
+            self.halts.clear(HaltReason.LINK)
+        else:
+            self.halts.set(HaltReason.LINK, message, now_ns)
+
+    def on_lost(self, now_ns: int) -> None:
+        """Messages were lost; found by the numbers of frames too."""
+        self._gaps += 1
+        for contract in self._contracts.values():
+            contract.lost_rows()
+            contract.account = None
+            self._no_account(contract, now_ns)
+
+    def _done(self, frame: TickFrame, spent: int) -> TickDone:
+        return TickDone(MESSAGE_VERSION, self.session, self._sent, frame.seq, spent)
+
+    def _follow(self, frame: Frame, now_ns: int) -> None:
+        """Number and session of a message: a gateway that was started anew remembers nothing of us."""
+        if frame.session != self._gateway:
+            self._gateway, self._last_seq, self._last_tick_seq = frame.session, 0, 0
+            for contract in self._contracts.values():
+                self._begin(contract, now_ns)
+        new = frame.seq if isinstance(frame, Heartbeat) else frame.seq - 1
+        if self._last_seq and new > self._last_seq:
+            self.on_lost(now_ns)
+        self._last_seq = max(self._last_seq, frame.seq)
+
+    def _begin(self, contract: ContractRunner, now_ns: int) -> None:
+        self.halts.clear(HaltReason.NOT_ACCEPTED, contract.symbol)
+        self._no_account(contract, now_ns)
+        self._guarded(contract, contract.begin, now_ns)
+
+    def _no_account(self, contract: ContractRunner, now_ns: int) -> None:
+        message = "the gateway has not said what the account holds"
+        self.halts.set(HaltReason.NO_ACCOUNT, message, now_ns, contract.symbol)
+
+    def _guarded(self, contract: ContractRunner, call: Callable[[], None], now_ns: int) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a user's code may raise anything; it halts the strategy, and says why
+            self._failed(contract, error, now_ns)
+
+    def _failed(self, contract: ContractRunner, error: Exception, now_ns: int) -> None:
+        message = f"{type(contract.strategy).__name__} raised {type(error).__name__}: {error}"
+        self.halts.set(HaltReason.STRATEGY_FAILED, message, now_ns, contract.symbol)
+
+    def _on_account(self, frame: AccountView, now_ns: int) -> None:
+        contract = self._contract_of(frame.symbol, now_ns)
+        if contract is None:
+            return
+        contract.account = frame
+        self.halts.clear(HaltReason.NO_ACCOUNT, contract.symbol)
+        if frame.accepts:
+            self.halts.clear(HaltReason.NOT_ACCEPTED, contract.symbol)
+        else:
+            message = f"the gateway takes no targets: {frame.reason or frame.mode}"
+            self.halts.set(HaltReason.NOT_ACCEPTED, message, now_ns, contract.symbol)
+        if not self.halts.has(HaltReason.STRATEGY_FAILED, contract.symbol):
+            self._guarded(contract, lambda: contract.strategy.on_account(frame), now_ns)
+
+    def _on_tick(self, frame: TickFrame, now_ns: int) -> Target | None:
+        self._follow(frame, now_ns)
+        if frame.seq <= self._last_tick_seq:  # a message that came twice
+            self._ignored += 1
+            return None
+        self._last_tick_seq, self._last_ns = frame.seq, frame.ts_ns
+        found = self._contract_of(frame.symbol, now_ns)
+        if found is None:
+            self._ignored += 1
+            return None
+        self._ticks += 1
+        return self._target(found, frame, now_ns) if self._is_read(found, frame, now_ns) else None
+
+    def _is_read(self, contract: ContractRunner, frame: TickFrame, now_ns: int) -> bool:
+        """Whether the row counts, and may be decided on."""
+        symbol = contract.symbol
+        try:
+            counts = contract.read(frame)
+        except DataError as error:
+            self.halts.set(HaltReason.TICK_REFUSED, error.message, now_ns, symbol)
+            return False
+        except Exception as error:  # noqa: BLE001 - on_day is the user's
+            self._failed(contract, error, now_ns)
+            return False
+        if not counts:
+            return False
+        self.halts.clear(HaltReason.TICK_REFUSED, symbol)
+        if contract.refusal:
+            self.halts.set(HaltReason.MODEL_REFUSED, contract.refusal, now_ns, symbol)
+        else:
+            self.halts.clear(HaltReason.MODEL_REFUSED, symbol)
+        if self.halts.stops(symbol):
+            self._withheld += 1
+            return False
+        return True
+
+    def _target(self, contract: ContractRunner, frame: TickFrame, now_ns: int) -> Target | None:
+        try:
+            decision = contract.decide(self.session)
+        except Exception as error:  # noqa: BLE001 - the same
+            self._failed(contract, error, now_ns)
+            return None
+        if decision is None:
+            return None
+        self._sent += 1
+        contract.sent.decision, contract.sent.seq = decision, self._sent
+        return self._message(contract, decision, frame, now_ns)
+
+    def _message(self, contract: ContractRunner, decision: Decision, frame: TickFrame, now_ns: int) -> Target:
+        view = contract.view
+        return Target(
+            version=MESSAGE_VERSION,
+            session=self.session,
+            seq=self._sent,
+            account=self.account,
+            symbol=contract.symbol,
+            lots=decision.lots,
+            execution=decision.execution,
+            tick_seq=frame.seq,
+            tick_ns=frame.ts_ns,
+            sent_ns=now_ns,
+            score=view.score,
+            model_hash=contract.context.model_hash,
+            factor_set_hash=contract.binding.plan.chosen.set_hash,
+            factors=dict(zip(view.factor_names, view.factors.tolist(), strict=True)),
+            note=decision.note,
+        )
+
+    def _contract_of(self, symbol: str, now_ns: int) -> ContractRunner | None:
+        """The contract's runner, made at its first message; None for one that we do not trade.
+
+        Of an alias, a contract of a later month is a roll: the one before it is given up, with everything that was known of it.
+        """
+        known = self._contracts.get(symbol)
+        if known is not None or symbol in self._retired:
+            return known
+        for binding in self._bindings:
+            if binding.symbol == symbol or (binding.follows_main and parse_symbol(symbol).product == binding.product):
+                return self._taken(binding, symbol, now_ns)
+        self._retired.add(symbol)
+        return None
+
+    def _taken(self, binding: ModelBinding, symbol: str, now_ns: int) -> ContractRunner | None:
+        before = [name for name, contract in self._contracts.items() if contract.binding.symbol == binding.symbol]
+        if before and parse_symbol(symbol).month <= parse_symbol(before[0]).month:
+            self._retired.add(symbol)
+            return None
+        for name in before:
+            del self._contracts[name]
+            self._retired.add(name)
+            self.halts.drop(name)
+        own = binding.of_contract(symbol)
+        strategy = self._make()
+        context = StrategyContext(
+            account=self.account,
+            symbol=symbol,
+            factor_names=own.plan.chosen.ids,
+            threshold=own.threshold,
+            model_hash=own.model_hash,
+            params=self._context.params,
+        )
+        contract = self._contracts[symbol] = ContractRunner(own, strategy, context, self._stopwatch, self.times)
+        if strategy.needs_model and own.predictor is None:
+            self.halts.set(HaltReason.NO_MODEL, f"{type(strategy).__name__} needs a model", now_ns, symbol)
+        self._begin(contract, now_ns)
+        return contract
+
+    def report(self, now_ns: int) -> StrategyReport:
+        """What the runner does now."""
+        return StrategyReport(
+            account=self.account,
+            session=self.session,
+            now_ns=now_ns,
+            halts=self.halts.standing,
+            contracts=tuple(
+                ContractReport(
+                    symbol=contract.symbol,
+                    trading_day=contract.trading_day,
+                    strategy=type(contract.strategy).__name__,
+                    model_hash=contract.context.model_hash,
+                    factor_set=contract.binding.plan.chosen.name,
+                    factor_set_hash=contract.binding.plan.chosen.set_hash,
+                    position=contract.account.position if contract.account else 0,
+                    working=contract.account.working if contract.account else 0,
+                    target=contract.sent.decision.lots if contract.sent.decision else 0,
+                    dropped=contract.dropped,
+                )
+                for contract in self._contracts.values()
+            ),
+            ticks=self._ticks,
+            targets=self._sent,
+            gaps=self._gaps,
+            ignored=self._ignored,
+            withheld=self._withheld,
+            last_tick_ns=self._last_ns,
+            stages=self.times.summary(),
+        )

@@ -1,0 +1,75 @@
+"""Why the runner sends no targets: every reason stands until it is taken back, and each says what is missing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = ["Halt", "HaltReason", "Halts"]
+
+
+class HaltReason(StrEnum):
+    """Codes of what keeps the runner from deciding."""
+
+    NO_MODEL = "no_model"  # there is no model, or the one there is does not fit
+    NO_GATEWAY = "no_gateway"  # nothing is heard of the account's gateway
+    LINK = "link"  # the stream from the gateway is not whole
+    NO_ACCOUNT = "no_account"  # the gateway has not said what the account holds
+    NOT_ACCEPTED = "not_accepted"  # the gateway takes no targets now
+    MODEL_REFUSED = "model_refused"  # the model is too old for the day, or knows its future
+    TICK_REFUSED = "tick_refused"  # the last tick could not be placed
+    UNKNOWN_MESSAGE = "unknown_message"  # a message of a version that this runner does not know
+    STRATEGY_FAILED = "strategy_failed"  # the strategy raised; stands until the runner is started anew
+
+
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason. symbol: the contract that it holds for, "" for all. since_ns: when it began."""
+
+    reason: HaltReason
+    symbol: str
+    message: str
+    since_ns: int
+
+
+class Halts:
+    """The standing reasons, in the order in which they came.
+
+    >>> halts = Halts()
+    >>> halts.set(HaltReason.LINK, "a gap", 7), halts.set(HaltReason.LINK, "another gap", 9), halts.stops("SHFE.rb2510")
+    (True, False, True)
+    >>> halts.clear(HaltReason.LINK), halts.stops("SHFE.rb2510")
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._standing: dict[tuple[HaltReason, str], Halt] = {}
+
+    def set(self, reason: HaltReason, message: str, now_ns: int, symbol: str = "") -> bool:
+        """Let a reason stand; whether it is new. Its beginning stays, its message is the newest."""
+        before = self._standing.get((reason, symbol))
+        if before is None or before.message != message:
+            since = now_ns if before is None else before.since_ns
+            self._standing[reason, symbol] = Halt(reason=reason, symbol=symbol, message=message, since_ns=since)
+        return before is None
+
+    def clear(self, reason: HaltReason, symbol: str = "") -> bool:
+        """Take a reason back; whether it stood."""
+        return self._standing.pop((reason, symbol), None) is not None
+
+    def drop(self, symbol: str) -> None:
+        """A contract is given up."""
+        self._standing = {key: halt for key, halt in self._standing.items() if key[1] != symbol}
+
+    def stops(self, symbol: str) -> bool:
+        """Whether any reason holds for a contract."""
+        return bool(self._standing) and any(key[1] in {"", symbol} for key in self._standing)
+
+    def has(self, reason: HaltReason, symbol: str = "") -> bool:
+        """Whether a reason stands."""
+        return (reason, symbol) in self._standing
+
+    @property
+    def standing(self) -> tuple[Halt, ...]:
+        """Every reason, oldest first."""
+        return tuple(self._standing.values())

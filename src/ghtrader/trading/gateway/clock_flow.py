@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ghtrader.trading.execution import Timer
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.commands_flow import SWEEP
 from ghtrader.trading.gateway.life import Life, LifeEvent, step_life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.status import publish
-from ghtrader.trading.gateway.targets_flow import on_strategy_lost
+from ghtrader.trading.gateway.targets_flow import on_strategy_lost, set_target
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.gateway.venue_flow import ask_venue
 from ghtrader.trading.journal.records import RecordKind
@@ -92,17 +93,14 @@ def _mark(turn: Turn) -> None:
             results[symbol] = money.net_cny
     if results:
         turn.record(RecordKind.EQUITY, 0, pnl_cny=results)
-    for symbol in state.retired:
-        target = state.targets.get(symbol)
-        if state.positions.net(symbol) and state.executors.get(symbol) is None and target is not None:
-            _leave(turn, symbol, target.cause)
+    for symbol, cause in sorted(state.retired.items()):
+        if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
+            _leave(turn, symbol, cause)
 
 
 def _leave(turn: Turn, symbol: str, cause: int) -> None:
     """A rolled contract that is still held is closed as soon as it trades."""
-    from ghtrader.trading.gateway.commands_flow import SWEEP
-    from ghtrader.trading.gateway.targets_flow import set_target
-
-    day = turn.state.days.get(symbol)
-    if day is not None and day.is_continuous(turn.now_ns) and not turn.state.killed and turn.state.life == Life.READY:
+    state = turn.state
+    day = state.days.get(symbol)
+    if day is not None and day.is_continuous(turn.now_ns) and not state.killed and state.life == Life.READY:
         set_target(turn, symbol, 0, SWEEP, Origin.ROLL, cause, "roll")

@@ -72,6 +72,7 @@ def start(state: GatewayState, now_ns: int, *, kill_file: bytes | None, had_jour
     """
     turn = Turn(state, now_ns)
     state.kill = initial_kill(state.settings.account)
+    state.published_revision = state.revision  # behind everything that an earlier run may have used
     turn.record(RecordKind.START, 0, epoch=state.epoch + 1, mode=str(state.desired.mode), **about)
     turn.sync()
     turn.kill_event(Rehydrated(content=kill_file, had_journal=had_journal, journaled=state.kill_journaled))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from ghtrader.trading.execution import Stop
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
-from ghtrader.trading.gateway.commands_flow import SWEEP
-from ghtrader.trading.gateway.orders_flow import ask_cancel
-from ghtrader.trading.gateway.targets_flow import set_target
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.positions import ContractTerms
-from ghtrader.trading.words import Origin
 
 __all__ = ["on_day"]
 
@@ -43,11 +41,12 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
 
 
 def _roll(turn: Turn, symbol: str, old: str, new: str) -> None:
-    """Leave the old contract: its target is dropped, its orders cancelled, its position closed."""
+    """Leave the old contract: its target is dropped, its orders cancelled; `clock_flow` closes its position as soon as it trades."""
     state = turn.state
     seq, _ = turn.record(RecordKind.ROLL, 0, symbol=symbol, old=old, new=new)
     turn.tell("roll", symbol=symbol, old=old, new=new)
+    if state.executors.get(old) is not None:
+        drive(turn, old, Stop())
     for order in state.book.working(old):
-        ask_cancel(turn, order.client_order_id, "roll", seq)
-    if state.positions.net(old) and not state.killed:
-        set_target(turn, old, 0, SWEEP, Origin.ROLL, seq, f"roll to {new}")
+        if not order.cancel_asked:
+            ask_cancel(turn, order.client_order_id, "roll", seq)

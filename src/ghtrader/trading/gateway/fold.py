@@ -84,7 +84,8 @@ def _day(state: GatewayState, record: Record) -> Folded:
 def _roll(state: GatewayState, record: Record) -> Folded:
     old = str(record.body["old"])
     state.targets.pop(old, None)
-    state.retired = tuple(sorted({*state.retired, old} - {str(record.body["new"])}))
+    state.retired[old] = record.seq
+    state.retired.pop(str(record.body["new"]), None)
     return NOTHING
 
 
@@ -230,7 +231,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, HeldTarget]
     trading_day: str
     contracts: dict[str, str]
-    retired: tuple[str, ...]
+    retired: dict[str, int]
     kill_journaled: KillRecord | None
     kill_seq: int
     count: int
@@ -267,7 +268,7 @@ def _state(state: GatewayState, record: Record) -> Folded:
     state.risk = memory.from_document(found.risk)
     state.dedupe = type(state.dedupe).from_document(found.dedupe, max_ids=settings.dedupe_max_ids, ttl_ns=settings.dedupe_ttl_ns)
     state.targets, state.trading_day = dict(found.targets), found.trading_day
-    state.contracts, state.retired = dict(found.contracts), found.retired
+    state.contracts, state.retired = dict(found.contracts), dict(found.retired)
     state.kill_journaled, state.kill_seq = found.kill_journaled, found.kill_seq
     state.ids = replace(
         state.ids,

@@ -101,7 +101,7 @@ class GatewayState:
     targets: dict[str, HeldTarget] = field(default_factory=dict)
     trading_day: str = ""
     contracts: dict[str, str] = field(default_factory=dict)
-    retired: tuple[str, ...] = ()
+    retired: dict[str, int] = field(default_factory=dict)
     kill_journaled: KillRecord | None = None
     kill_seq: int = 0
     order_seqs: dict[str, int] = field(default_factory=dict)

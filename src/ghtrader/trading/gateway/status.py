@@ -25,6 +25,7 @@ def publish(turn: Turn) -> None:
     if state.published_revision >= state.revision:
         state.published_revision = state.revision
         turn.record(RecordKind.REVISION, 0, reserved=state.revision + RESERVED)
+        turn.sync()
     state.published_revision += 1
     state.published_ns, state.dirty = turn.now_ns, False
     turn.emit(fx.PublishState(document=document_of(turn)))

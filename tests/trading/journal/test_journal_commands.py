@@ -73,7 +73,7 @@ def test_the_last_records_as_table_and_json(call: Call) -> None:
     assert [(item["account"], item["seq"], item["cause"], item["kind"], item["order_id"]) for item in found] == [
         ("demo", 14, 12, "order_update", "o3"), ("demo", 15, 0, "note", ""),
     ]  # fmt: skip
-    assert (found[1]["ts_ns"], found[1]["body"]) == (T0 + 15_000_000, {"text": "the end"}) or found[1]["seq"] == 15
+    assert (found[1]["ts_ns"], found[1]["body"]) == (T0 + 15_000_000, {"text": "the end"})
     kinds = call("journal", "tail", "--kind", "fill", "--kind", "day", "--json")["records"]
     assert [item["kind"] for item in kinds] == ["day", "fill", "fill", "fill"]
     shown = call("journal", "tail", "-n", "1")
@@ -216,7 +216,7 @@ def test_a_kill_of_an_account_at_rest_leaves_nothing_to_do(services: AppServices
     found = call("kill", "--account", "demo", "--reason", "holiday", "--cancel-only", "--json")
     assert (found["done"], found["report"]["record"]["policy"]) == (True, "cancel")
     stronger = call("kill", "--account", "demo", "--reason", "all out", "--json")["report"]
-    assert (stronger["written"], stronger["record"]["policy"], stronger["record"]["epoch"]) == (True, "flatten", 2)
+    assert (stronger["written"], stronger["record"]["policy"], stronger["record"]["epoch"]) == (True, "flatten", 3)
     assert call("kill", "--account", "kq", "--reason", "x", "--json")["done"], "declared accounts can be killed before they trade"
 
 
@@ -280,10 +280,6 @@ def test_a_damaged_journal_does_not_stop_a_kill(services: AppServices, call: Cal
     found = call("kill", "--account", "demo", "--reason", "smoke", "--json", code=8)
     assert "has no header" in found["report"]["journal_error"]
     assert record_of(services).phase == KillPhase.LATCHED
-    assert (
-        "has no header" in call("kill", "--account", "demo", "--reason", "smoke", code=8).replace("\n", "").replace("  ", "")
-        or True
-    )
 
 
 def test_a_kill_file_that_cannot_be_read_is_written_all_the_same_and_one_that_cannot_be_written_is_told(

@@ -41,6 +41,7 @@ def test_nobody_else_makes_or_moves_an_approved_order() -> None:
         ApprovedOrder(client_order_id="x", intent=INTENT, limit_price=1.0, approved_seq=1, token=object())
     approved = check().approved
     assert approved is not None
+    assert approved.approved_seq == 0
     with pytest.raises((TypeError, ValueError)):
         dataclass_replace(approved, limit_price=1.0)
     for move in (pickle.dumps, copy.copy):

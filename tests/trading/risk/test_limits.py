@@ -38,6 +38,10 @@ def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
         "trading.risk.warn_share",
     }
     assert {key.maximum for key in KEYS} == {None, 1.0}
+    least = {key.name.removeprefix("trading.risk."): key.minimum for key in KEYS if key.minimum}
+    ones = ("max_consecutive_losses", "bad_equity_readings", "reject_streak")
+    losses = ("max_daily_loss_cny", "max_drawdown_cny", "max_symbol_loss_cny")
+    assert least == {"stale_feed_s": 0.001, **dict.fromkeys(ones, 1), **dict.fromkeys(losses, 0.01)}
 
 
 @pytest.mark.parametrize(

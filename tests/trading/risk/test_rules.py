@@ -53,7 +53,7 @@ BOUNDARIES: list[tuple[R, dict[str, Any], dict[str, Any]]] = [
     *[(R.MODE, {"c": {"mode": good}}, {"c": {"mode": bad}}) for good, bad in ((Mode.SIM, Mode.IDLE), (Mode.LIVE_TRADE, Mode.LIVE_MONITOR))],
     (R.UNRECONCILED, {"c": {"reconciled": True}}, {"c": {"reconciled": False}}),
     (R.HALTED, {}, {"c": {"halt_reasons": ("link_down",)}}),
-    (R.SYMBOL, {}, {"i": {"symbol": "KQ.m@SHFE.rb"}}),
+    (R.SYMBOL, {}, {"i": {"symbol": "KQ.m@SHFE.rb"}, "c": {"symbol": "KQ.m@SHFE.rb", "held": replace(FLAT, symbol="KQ.m@SHFE.rb")}}),
     (R.SYMBOL, {}, {"c": {"held": replace(FLAT, symbol=OTHER)}}),
     (R.SYMBOL, {}, {"c": {"symbol": OTHER}}),
     *[(R.CONTRACT_FACTS, {}, {"c": {"market": replace(MARKET, price_tick=tick), "price_tick": tick}}) for tick in (0.0, -1.0, NAN, INF)],
@@ -324,6 +324,7 @@ def test_a_refused_order_keeps_the_near_misses_before_it() -> None:
 
 def test_nothing_used_of_a_limit_of_zero_is_no_near_miss() -> None:
     assert go(price_band_ticks=0, end_guard_ns=0, limit_proximity_ticks=0, min_available_share=0.0).near == ()
+    assert go(c={"upper": 3001}, limit_proximity_ticks=0) == go()
 
 
 def test_the_page_lists_every_rule_as_it_is_declared() -> None:

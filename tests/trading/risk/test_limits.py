@@ -76,6 +76,7 @@ def test_the_vendored_table_is_ordered_dated_and_sourced() -> None:
     assert {row.meter for row in table.rows} == {
         name for name in MeterLevels.__struct_fields__ if name not in {"large_lots", "carried_forward"}
     }
+    assert len({(row.meter, row.applies_to, row.valid_from) for row in table.rows}) == len(table.rows)
     for row in table.rows:
         assert 0 < row.warn < row.stop <= row.free
         assert row.source in table.sources

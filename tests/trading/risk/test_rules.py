@@ -316,6 +316,15 @@ def test_a_rule_that_holds_with_little_room_leaves_a_near_miss(
     assert go(**near).approved is not None
 
 
+def test_a_refusal_says_what_would_be_used_of_what() -> None:
+    assert go({"lots": 6}).message == "lots of the order would be 6, at most 5"
+    assert go(c={"ts_ns": NOW - 5 * S - 1}).message == "the age of the newest tick in ns would be 5000000001, at most 5000000000"
+    assert go(c={"upper": 3010}).message == "ticks to a price limit of the day would be 9, at least 10"
+    assert go(c={"equity_cny": 479_999.99}).message == "the trading day lost 20000.01 of 20000 CNY"
+    assert go({"lots": 4}).near[0].message == "lots of the order: 4 of at most 5"
+    assert go(c={"upper": 3013}).near[0].message == "ticks to a price limit of the day: 12, at least 10"
+
+
 def test_a_refused_order_keeps_the_near_misses_before_it() -> None:
     verdict = go({"lots": 4}, {"in_flight_buy": 9})
     assert verdict.reason == R.MAX_POSITION

@@ -28,12 +28,12 @@ def _equity_unknown(case: Case) -> str | None:
 
 def _daily_loss(case: Case) -> str | None:
     loss, most = case.state.daily_loss_cny(case.context.equity_cny), case.limits.max_daily_loss_cny
-    return f"the trading day lost {loss:g} of {most:g} CNY" if loss >= most else None
+    return f"the trading day lost {loss:.12g} of {most:.12g} CNY" if loss >= most else None
 
 
 def _drawdown(case: Case) -> str | None:
     loss, most = case.state.drawdown_cny(case.context.equity_cny), case.limits.max_drawdown_cny
-    return f"equity is {loss:g} of {most:g} CNY below its highest" if loss >= most else None
+    return f"equity is {loss:.12g} of {most:.12g} CNY below its highest" if loss >= most else None
 
 
 def _symbol_loss(case: Case) -> str | None:
@@ -41,7 +41,7 @@ def _symbol_loss(case: Case) -> str | None:
     if symbol in case.state.pnl_unknown:
         return "the contract's result of the day is not known"
     loss = -case.state.worst_pnl_cny.get(symbol, 0.0)
-    return f"the contract lost {loss:g} of {most:g} CNY in this trading day" if loss >= most else None
+    return f"the contract lost {loss:.12g} of {most:.12g} CNY in this trading day" if loss >= most else None
 
 
 def _consecutive_losses(case: Case) -> str | None:
@@ -121,7 +121,8 @@ def _max_order_lots(case: Case) -> str | None:
 
 
 def _max_position(case: Case) -> str | None:
-    used = case.held_lots + case.opening_lots(case.intent.side) + case.intent.lots
+    side = case.intent.side
+    used = case.held_lots(side) + case.opening_lots(side) + case.intent.lots
     return case.at_most(
         RiskReason.MAX_POSITION, used, case.limits.max_position_lots, "lots of this side, all that is in flight included"
     )
@@ -129,7 +130,7 @@ def _max_position(case: Case) -> str | None:
 
 def _max_notional(case: Case) -> str | None:
     context = case.context
-    lots = context.held.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL) + case.intent.lots
+    lots = case.intent.lots + sum(case.held_lots(side) + case.opening_lots(side) for side in (Side.BUY, Side.SELL))
     value = lots * case.price * context.multiplier + context.other_notional_cny
     return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
 
@@ -137,7 +138,7 @@ def _max_notional(case: Case) -> str | None:
 def _available_margin(case: Case) -> str | None:
     context = case.context
     if not context.margin_rate > 0:
-        return f"the contract's margin rate is {context.margin_rate:g}"
+        return f"the contract's margin rate is {context.margin_rate:.12g}"
     lots = case.intent.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     needed = lots * case.price * context.multiplier * context.margin_rate
     share = (context.available_cny - needed) / context.equity_cny
@@ -181,52 +182,80 @@ OPENING_RULES = (
     _rule(
         RiskReason.EQUITY_UNKNOWN,
         _equity_unknown,
-        "the newest equity is a number above 0; so many bad readings in one session kill",
+        "the newest equity is a number above 0; a bad reading halts at once, so many in one session kill",
         "bad_equity_readings",
         severity=_HARD,
     ),
-    _rule(RiskReason.DAILY_LOSS, _daily_loss, "the trading day lost less", "max_daily_loss_cny", severity=_HARD),
-    _rule(RiskReason.DRAWDOWN, _drawdown, "equity is less below its highest", "max_drawdown_cny", severity=_HARD),
+    _rule(RiskReason.DAILY_LOSS, _daily_loss, "the trading day lost less than the limit", "max_daily_loss_cny", severity=_HARD),
+    _rule(
+        RiskReason.DRAWDOWN, _drawdown, "equity lies less than the limit below its highest", "max_drawdown_cny", severity=_HARD
+    ),
     _rule(
         RiskReason.SYMBOL_LOSS,
         _symbol_loss,
-        "the contract's worst result in the trading day is better, its newest is a number",
+        "the contract never lost as much in the trading day, and its newest result is a number",
         "max_symbol_loss_cny",
         severity=_SOFT,
     ),
     _rule(
         RiskReason.CONSECUTIVE_LOSSES,
         _consecutive_losses,
-        "fewer round trips were lost in a row",
+        "fewer round trips than the limit were lost in a row",
         "max_consecutive_losses",
         severity=_SOFT,
     ),
-    _rule(RiskReason.REJECT_STREAK, _reject_streak, "fewer orders were refused in a row", "reject_streak", severity=_SOFT),
+    _rule(
+        RiskReason.REJECT_STREAK,
+        _reject_streak,
+        "fewer orders than the limit were refused in a row",
+        "reject_streak",
+        severity=_SOFT,
+    ),
     _rule(RiskReason.DELIVERY_MONTH, _delivery_month, "the contract's delivery month is yet to come", "delivery_month_opening"),
-    _rule(RiskReason.SESSION_END, _session_end, "so much time is left in the session part", "end_guard_s"),
+    _rule(RiskReason.SESSION_END, _session_end, "at least so much time is left in the session part", "end_guard_s"),
     _rule(RiskReason.NO_LIMITS, _no_limits, "in live_trade: the day's price limits are known"),
     _rule(
         RiskReason.LIMIT_PROXIMITY,
         _limit_proximity,
-        "order, touch and last price keep so many ticks from the day's limits",
+        "order, touch and last price keep at least so many ticks from the day's limits",
         "limit_proximity_ticks",
     ),
     _rule(RiskReason.PRICE_BAND, _price_band, "at most so many ticks from the touch, on either side", "price_band_ticks"),
-    _rule(RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order", "max_order_lots"),
-    _rule(RiskReason.MAX_POSITION, _max_position, "lots of its side: held, in flight and asked", "max_position_lots"),
+    _rule(RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order: at most the limit", "max_order_lots"),
+    _rule(
+        RiskReason.MAX_POSITION,
+        _max_position,
+        "lots of its side, held, in flight and asked: at most the limit",
+        "max_position_lots",
+    ),
     _rule(
         RiskReason.MAX_NOTIONAL,
         _max_notional,
-        "value at the order's price of all lots held, in flight and asked, other contracts added",
+        "value at the order's price of all lots held, in flight and asked, other contracts added: at most the limit",
         "max_notional_cny",
     ),
     _rule(
         RiskReason.AVAILABLE_MARGIN,
         _available_margin,
-        "share of equity that stays available after the margin of all that opens in this contract",
+        "share of equity that stays available after the margin of all that opens in this contract: at least the limit",
         "min_available_share",
     ),
-    _rule(RiskReason.LARGE_CANCELS, _large_cancels, "large cancels per contract and day, its own included", severity=_SOFT),
-    _rule(RiskReason.SELF_TRADES, _self_trades, "suspected self-trades per contract and day, one more included", severity=_SOFT),
-    _rule(RiskReason.OPEN_LIMIT, _open_limit, "lots opened per contract and day, in flight and asked included", severity=_SOFT),
+    _rule(
+        RiskReason.LARGE_CANCELS,
+        _large_cancels,
+        "large cancels per contract and day, its own included: at most the stop level",
+        severity=_SOFT,
+    ),
+    _rule(
+        RiskReason.SELF_TRADES,
+        _self_trades,
+        "suspected self-trades per contract and day: one more stays within the stop level",
+        severity=_SOFT,
+    ),
+    _rule(
+        RiskReason.OPEN_LIMIT,
+        _open_limit,
+        "lots opened per contract and day, in flight and asked included: at most the stop level, and what the feed says",
+        severity=_SOFT,
+    ),
 )

@@ -15,10 +15,12 @@ from ghtrader.core.errors import ConfigError
 if TYPE_CHECKING:
     from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
+    from ghtrader.app.trading import FolderReplay
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
+    from ghtrader.pipelines.gateway import GatewayRequest
     from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
@@ -222,6 +224,24 @@ class AppServices:
 
         address = choice.address or environment.get(RAY_VARIABLE, "").strip()
         return RayWorkers(choice.workers, address, self._overrides, environment)
+
+    def replay(self, request: GatewayRequest) -> FolderReplay:
+        """A folder of tick files on the simulated exchange."""
+        from ghtrader.app.trading import FolderReplay
+        from ghtrader.data.instruments import InstrumentTable
+        from ghtrader.pipelines.ingest import calendar_of
+
+        assert request.replay is not None
+        latency_ns = int(float(str(self.settings().get("sim.latency_ms"))) * 1e6)
+        return FolderReplay(
+            request.replay,
+            request.symbols,
+            request.fill_model,
+            latency_ns,
+            calendar_of(self),
+            InstrumentTable.vendored(),
+            screening=request.screening,
+        )
 
     def trading(self) -> LocalAccountMedia:
         """Journals, kill files and locks of the data folder."""

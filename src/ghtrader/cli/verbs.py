@@ -125,6 +125,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "Migrations, schema check, health and speed of the store.",
     ),
+    "gateway": Verb(
+        "Trading",
+        "ghtrader.cli.gateway",
+        "app",
+        "The process that trades an account: on a replay, or live.",
+    ),
     "account": Verb(
         "Operations",
         "ghtrader.cli.account",

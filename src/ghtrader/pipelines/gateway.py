@@ -52,9 +52,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def run_gateway(
-    services: Services, request: GatewayRequest, tell: Tell, *, progress: Progress = NO_PROGRESS
-) -> GatewayReport:
+def run_gateway(services: Services, request: GatewayRequest, tell: Tell, *, progress: Progress = NO_PROGRESS) -> GatewayReport:
     """Run a gateway until its replay ends, or a signal.
 
     Raises LockHeldError at once when another process is the account's gateway, StoreError when the journal cannot be written.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import time
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy as np
 from ghtrader.core.clock import NS_PER_S, Clock, Deadline
 from ghtrader.core.errors import HaltedError, UsageError
 from ghtrader.core.instruments import is_continuous, product_of
-from ghtrader.core.messages import Command, Heartbeat, Target, TickDone, Verb
+from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, TickDone, Verb
 from ghtrader.core.progress import Progress
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
@@ -140,7 +139,11 @@ class ReplayProcess:
         )
         state = self._shell.state
         self._days = DayWatch(
-            lambda: state.desired.symbols or self._symbols, state.positions.symbols, self._resolve, self._calendar, self._instruments
+            lambda: state.desired.symbols or self._symbols,
+            state.positions.symbols,
+            self._resolve,
+            self._calendar,
+            self._instruments,
         )
         self._round_trip: list[int] = []
         self._waited_ns = 0
@@ -153,7 +156,7 @@ class ReplayProcess:
         from ghtrader.pipelines.main_series import current_schedule
 
         variety = product_of(symbol).split(".")[1]
-        return current_schedule(self._services, variety).segment_of(TradingDay.parse(day)).underlying_symbol
+        return current_schedule(self._services, variety).segment_of(TradingDay.parse(day)).contract
 
     # --- the run --------------------------------------------------------------------------------------------------------
     def run(self) -> GatewayReport:
@@ -189,7 +192,7 @@ class ReplayProcess:
         shell, now = self._shell, self._replay.clock.now_ns()
         shell.handle(ev.PreflightDone(now_ns=now, red=()))
         shell.handle(ev.FeedLinkChanged(now_ns=now, up=True, message="replay"))
-        wanted = {"mode": str(Mode.PAPER), "symbols": list(self._symbols)}
+        wanted: dict[str, ParamValue] = {"mode": str(Mode.PAPER), "symbols": list(self._symbols)}
         desired = shell.state.desired
         if (desired.mode, desired.symbols) != (Mode.PAPER, tuple(self._symbols)):
             command = Command(
@@ -256,7 +259,7 @@ class ReplayProcess:
             gap = min(ts_ns - tick_ns, NS_PER_S) / speed
             left = gap - (self._watch.monotonic_ns() - real_ns)
             if left > 0:
-                time.sleep(left / NS_PER_S)
+                Deadline(left / NS_PER_S).pause(left / NS_PER_S)
         self._last_tick = (ts_ns, self._watch.monotonic_ns())
 
     def _between(self) -> None:

@@ -13,6 +13,8 @@ from ghtrader.core.clock import Clock, SystemClock
 from ghtrader.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
     from ghtrader.app.trading import FolderReplay
@@ -224,6 +226,17 @@ class AppServices:
 
         address = choice.address or environment.get(RAY_VARIABLE, "").strip()
         return RayWorkers(choice.workers, address, self._overrides, environment)
+
+    def start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        """Another ``ghtrader`` with this one's folders, settings and environment."""
+        import subprocess
+        import sys
+
+        names = {"DATA": self.paths.data, "RUNS": self.paths.runs, "ARTIFACTS": self.paths.artifacts}
+        folders = {f"GHTRADER_{name}_DIR": str(folder) for name, folder in names.items()}
+        overrides = [word for name, value in self._overrides.items() for word in ("--set", f"{name}={value}")]
+        command = [sys.executable, "-m", "ghtrader.app", *overrides, *arguments]
+        return subprocess.Popen(command, env={**os.environ, **self._environment, **folders}, stdout=subprocess.PIPE)  # noqa: S603 - our own command
 
     def replay(self, request: GatewayRequest) -> FolderReplay:
         """A folder of tick files on the simulated exchange."""

@@ -125,6 +125,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "Migrations, schema check, health and speed of the store.",
     ),
+    "paper": Verb(
+        "Trading",
+        "ghtrader.cli.paper",
+        "paper_app",
+        "Gateway and strategy together on stored ticks, under every fill model.",
+    ),
     "gateway": Verb(
         "Trading",
         "ghtrader.cli.gateway",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ghtrader.core.clock import Clock
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -268,6 +269,9 @@ class Services(Protocol):
 
     def build_workers(self, choice: EngineChoice) -> BuildWorkers:
         """Workers that build days: processes of this machine, or a Ray cluster. Raises ConfigError without the extra it needs."""
+
+    def start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        """Start another ``ghtrader`` with the folders and configuration of this one; its standard output is a pipe."""
 
     def replay(self, request: GatewayRequest) -> Replay:
         """The replay that a gateway was asked for. Raises DataError when it holds nothing."""

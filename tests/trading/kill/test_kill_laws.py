@@ -210,7 +210,12 @@ class Gateway(RuleBasedStateMachine):
 
 
 Gateway.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=25, deadline=None, derandomize=True, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

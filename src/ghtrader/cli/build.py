@@ -37,7 +37,7 @@ def _interrupt_on_sigterm() -> None:
 
 @build_app.command(
     epilog="Examples:  ghtrader build --var rb  |  ghtrader build --var rb --var cu --set full --engine ray --json  |  "
-    "ghtrader build --symbol SHFE.rb2510 --no-fills"
+    "ghtrader build --symbol SHFE.rb2510 --no-fills  |  ghtrader build --var rb --set full --peer hc --next SHFE.rb2601"
 )
 def build(
     context: typer.Context,
@@ -45,6 +45,12 @@ def build(
     symbols: list[str] = typer.Option([], "--symbol", help="A contract by itself, without a series; several times."),
     set_name: str = typer.Option("", "--set", help="Factor set; default: the key datasets.factor_set."),
     factors: Path | None = typer.Option(None, "--factors", help="A file with factors and sets of your own."),
+    peers: list[str] = typer.Option(
+        [], "--peer", help="Whom cross-asset factors look at: variety, contract, default, or OWN=OTHER; several times."
+    ),
+    following: list[str] = typer.Option(
+        [], "--next", help="The next main contract, for the calendar spread: contract, or OWN=OTHER; several times."
+    ),
     dataset: str = typer.Option("", "--dataset", help="Name under which the days are stored; default: the factor set's."),
     horizons: list[str] = typer.Option([], "--horizon", help="Label horizon, for example 50t or 25s; several times."),
     fills: bool = typer.Option(True, "--fills/--no-fills", help="With fill labels, or without."),
@@ -77,6 +83,8 @@ def build(
         workers=workers,
         address=address,
         factors="" if factors is None else str(factors.absolute()),
+        peers=tuple(peers),
+        following=tuple(following),
     )
     with progress_for(context.obj.clock) as progress:
         report = build_store(context.obj, request, progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from ghtrader.core.ids import content_hash, short_id
 from ghtrader.core.phases import Phase
@@ -33,13 +34,15 @@ def build_identity(
     gaps: Sequence[object],
     schedule_hash: str = "",
     history: Sequence[float] = (),
+    peers: Sequence[object] = (),
 ) -> str:
-    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps (start and end), schedule, and what
-    earlier days left where the set reads it.
+    """Identity of a day's dataset: data, factor set with kernel source, labels, known gaps (start and end), schedule, what earlier
+    days left where the set reads it, and the peers' days where it looks at some.
     """
     named = [str(horizon) for horizon in horizons]
     left = [content_hash([repr(value) for value in history])] if history else []
-    return short_id([data_digest, chosen.set_hash, named, LABEL_VERSION, list(gaps), schedule_hash, *left])
+    beside = [list(peers)] if peers else []
+    return short_id([data_digest, chosen.set_hash, named, LABEL_VERSION, list(gaps), schedule_hash, *left, *beside])
 
 
 def build_day(
@@ -50,12 +53,14 @@ def build_day(
     *,
     build_hash: str = "",
     history: Sequence[float] = (),
+    peers: npt.NDArray[np.float64] | None = None,
 ) -> DayDataset:
     """Factors and labels of one trading day. Pure: the same ticks give the same arrays, bit for bit.
 
-    history: what earlier days of the contract left (`factors.history.history_array`); empty where nothing is known.
+    history: what earlier days of the contract left (`factors.history.history_array`); empty where nothing is known. peers: what the
+    peer and the next contract showed (`factors.peers.stack_peers`).
     """
-    factors = compute(ticks, sessions, chosen, history=np.array(history) if history else None)
+    factors = compute(ticks, sessions, chosen, history=np.array(history) if history else None, peers=peers)
     y, void = direction_labels(ticks, horizons)
     mid = ticks.mid_ticks
     own = [index for index, item in enumerate(chosen.factors) if not item.needs]

@@ -28,6 +28,13 @@ KEYS = (
         doc="Who builds days: processes of this machine, or a Ray cluster (extra dist; its address is GHTRADER_RAY_ADDRESS).",
     ),
     ConfigKey(
+        name="datasets.build_peer",
+        kind="str",
+        default="",
+        doc="Whom cross-asset factors look at in a build without --peer: a variety, a contract, default (the product's declared "
+        "peer), or nobody (empty).",
+    ),
+    ConfigKey(
         name="datasets.build_workers",
         kind="int",
         default=0,

@@ -21,10 +21,11 @@ from ghtrader.datasets.factors.declaration import FactorSet
 from ghtrader.datasets.labels.runs import runs_of
 from ghtrader.datasets.labels.spec import LabelSpec, parse_horizon
 from ghtrader.datasets.stored_day import content_digest, fill_frame, label_frame, stored_day
+from ghtrader.pipelines.build_peers import peer_array, peer_identity
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.known_gaps import gaps_of_day, stored_ticks
 from ghtrader.pipelines.services import Services
-from ghtrader.ports.build_worker import BuildOutcome, BuildTask
+from ghtrader.ports.build_worker import BuildOutcome, BuildTask, PeerDay
 from ghtrader.ports.feature_store import BuildConfig, BuildManifest
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
@@ -48,7 +49,14 @@ def _spec(horizons: Sequence[str]) -> LabelSpec:
 
 
 def build_config(
-    kind: str, chosen: FactorSet, horizons: tuple[str, ...], *, with_fills: bool, row_hash_version: int
+    kind: str,
+    chosen: FactorSet,
+    horizons: tuple[str, ...],
+    *,
+    with_fills: bool,
+    row_hash_version: int,
+    peer: str = "",
+    following: str = "",
 ) -> BuildConfig:
     """What the days of a dataset share."""
     return BuildConfig(
@@ -59,18 +67,26 @@ def build_config(
         labels=content_hash([LABEL_VERSION, _spec(horizons).spec_hash]),
         fills=LabelSpec().spec_hash if with_fills else "",
         row_hash_version=row_hash_version,
+        peer=peer,
+        following=following,
     )
 
 
 def day_hashes(
-    services: Services, manifest: DayManifest, config: BuildConfig, chosen: FactorSet, history: tuple[float, ...] = ()
+    services: Services,
+    manifest: DayManifest,
+    config: BuildConfig,
+    chosen: FactorSet,
+    history: tuple[float, ...] = (),
+    peers: tuple[PeerDay, ...] = (),
 ) -> DayHashes:
-    """What a day of this configuration is known by."""
+    """What a day of this configuration is known by. Raises DataError when a peer's day was replaced."""
     gaps = gaps_of_day(services.ledger(), manifest)
     known = [] if gaps is None else gaps.tolist()
     horizons = [parse_horizon(text) for text in config.horizons]
     schedule_hash = manifest.lineage.get("schedule_hash", "")
-    identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history)
+    beside = peer_identity(services, TradingDay.parse(manifest.trading_day), peers)
+    identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history, beside)
     fills = short_id([identity, config.fills]) if config.fills else ""
     return DayHashes(identity, short_id([identity, config.labels]), fills, -1 if gaps is None else len(known))
 
@@ -133,7 +149,8 @@ class DayBuilder:
     def _computed(self, task: BuildTask, ticks: DayTicks, spec: LabelSpec) -> DayDataset:
         sessions = sessions_for(task.product, ticks.trading_day, self._calendar, self._instruments)
         chosen = factor_set(task.config.factor_set, task.factor_file)
-        return build_day(ticks, sessions, chosen, spec.horizons, build_hash=task.build_hash, history=task.history)
+        peers = peer_array(self._services, ticks.ts_ns, ticks.trading_day, task.peers, self._calendar, self._instruments)
+        return build_day(ticks, sessions, chosen, spec.horizons, build_hash=task.build_hash, history=task.left, peers=peers)
 
     def _seen(self, task: BuildTask, key: DayKey) -> tuple[DayManifest, int]:
         """The ticks' manifest and number of gaps, when they are still those of the task."""
@@ -145,7 +162,7 @@ class DayBuilder:
                 retryable=True,
             )
         chosen = factor_set(task.config.factor_set, task.factor_file)
-        found = day_hashes(self._services, manifest, task.config, chosen, task.history)
+        found = day_hashes(self._services, manifest, task.config, chosen, task.left, task.peers)
         if found[:3] != (task.build_hash, task.label_hash, task.fill_hash):
             raise DataError(
                 f"{task.symbol} {task.trading_day}: this worker has other gaps or other code than the command",

@@ -8,25 +8,24 @@ from collections.abc import Sequence
 import msgspec
 
 from ghtrader.core.clock import elapsed_s
-from ghtrader.core.errors import ConfigError, DataError, UsageError
-from ghtrader.core.instruments import product_of
+from ghtrader.core.errors import ConfigError, UsageError
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.core.trading_day import TradingDay
-from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.manifests import require_one_hash_version
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.declaration import FactorSet
+from ghtrader.datasets.factors.engine import reads_peers
 from ghtrader.datasets.labels.direction import DEFAULT_HORIZONS
 from ghtrader.datasets.labels.spec import parse_horizon
-from ghtrader.pipelines.build import BuildReport, BuiltDay, clean_series, require_unchanged
+from ghtrader.pipelines.build import BuildReport, BuiltDay, require_unchanged
 from ghtrader.pipelines.build_day import DayHashes, build_config, day_hashes
+from ghtrader.pipelines.build_peers import NEXT, PEER, other_of, peer_days
 from ghtrader.pipelines.build_run import BuildRun, InlineWorkers
+from ghtrader.pipelines.build_sources import Source, contract_source, series_source
 from ghtrader.pipelines.day_history import day_histories
-from ghtrader.pipelines.main_series import current_schedule
 from ghtrader.pipelines.prepare import prepare_store
 from ghtrader.pipelines.run_records import record_build
 from ghtrader.pipelines.services import Services
-from ghtrader.ports.build_worker import BuildTask, BuildWorkers, Engine, EngineChoice
+from ghtrader.ports.build_worker import BuildTask, BuildWorkers, Engine, EngineChoice, PeerDay
 from ghtrader.ports.feature_store import BuildConfig, BuildManifest
 from ghtrader.ports.tick_store import DayKey, DayManifest
 
@@ -43,7 +42,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     varieties: their main-contract series; symbols: contracts alone. dataset: the name under which the days are stored; default the
     factor set's. workers: 0 takes one a core. overwrite: replace days of another configuration; when there are none, build every
-    day again. factors: a file with factors and sets of one's own.
+    day again. factors: a file with factors and sets of one's own. peers, following: whom cross-asset factors look at
+    (`build_peers.other_of`); sets without such factors ignore it.
     """
 
     varieties: tuple[str, ...] = ()
@@ -58,6 +58,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None = None
     address: str = ""
     factors: str = ""
+    peers: tuple[str, ...] = ()
+    following: tuple[str, ...] = ()
 
 
 class StoredBuiltDay(BuiltDay, frozen=True, kw_only=True):
@@ -98,13 +100,15 @@ class StoreBuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Target(msgspec.Struct, kw_only=True):
-    """A symbol, the ticks it is built of, and what the store holds of it."""
+    """A symbol, the ticks it is built of, whom it looks at, and what the store holds of it."""
 
     symbol: str
     product: str
     config: BuildConfig
     ticks: dict[TradingDay, DayManifest]
     left_out: list[str]
+    others: dict[int, Source] = {}
+    peers: dict[str, tuple[PeerDay, ...]] = {}
     stored: dict[str, BuildManifest] = {}
     hashes: dict[str, DayHashes] = {}
     again: set[str] = set()
@@ -142,6 +146,8 @@ def build_store(services: Services, request: BuildRequest, progress: Progress = 
     run.execute()
     for target in targets:
         require_unchanged(services, target.config.kind, target.symbol, target.ticks)
+        for other in target.others.values():
+            require_unchanged(services, other.kind, other.symbol, other.days)
     for _, manifest in removed:
         services.store().features().delete(manifest.key)
     days = [day for target in targets for day in _days(target, run)]
@@ -180,32 +186,40 @@ def _targets(services: Services, request: BuildRequest, chosen: FactorSet) -> li
     horizons = tuple(str(parse_horizon(text)) for text in request.horizons) or tuple(map(str, DEFAULT_HORIZONS))
     if len(set(horizons)) != len(horizons):
         raise UsageError("a horizon is named twice", hint="ghtrader build --help")
-    found: dict[str, _Target] = {}
-
-    def add(kind: str, symbol: str, product: str, ticks: dict[TradingDay, DayManifest], left_out: list[str]) -> None:
-        version = max((manifest.row_hash_version for manifest in ticks.values()), default=0)
-        config = build_config(kind, chosen, horizons, with_fills=request.fills, row_hash_version=version)
-        found[symbol] = _Target(symbol=symbol, product=product, config=config, ticks=ticks, left_out=left_out)
-
-    for variety in request.varieties:
-        schedule = current_schedule(services, variety)
-        ticks, left_out = clean_series(services, schedule, strict)
-        add("main_l5", schedule.alias, schedule.product, ticks, left_out)
-    for symbol in request.symbols:
-        add("raw", symbol, product_of(symbol), _contract(services, symbol), [])
-    return list(found.values())
+    sources = [series_source(services, variety, strict=strict) for variety in request.varieties]
+    sources += [contract_source(services, symbol) for symbol in request.symbols]
+    return [_target(services, source, request, chosen, horizons, strict) for source in {s.symbol: s for s in sources}.values()]
 
 
-def _contract(services: Services, symbol: str) -> dict[TradingDay, DayManifest]:
-    """Stored days of a contract."""
-    InstrumentTable.vendored().resolve_product(symbol)
-    store = services.tick_store()
-    keys = [DayKey("raw", symbol, day) for day in store.days("raw", symbol)]
-    if not keys:
-        raise DataError(f"no days of {symbol} are stored", hint=f"ghtrader data import FILE --symbol {symbol}", symbol=symbol)
-    require_one_hash_version(services.day_reader(), keys)
-    found = ((key.trading_day, store.manifest(key)) for key in keys)
-    return {day: manifest for day, manifest in found if manifest is not None}
+def _target(
+    services: Services, source: Source, request: BuildRequest, chosen: FactorSet, horizons: tuple[str, ...], strict: bool
+) -> _Target:
+    """A symbol with its configuration and the days that its days look at."""
+    others: dict[int, Source] = {}
+    if reads_peers(chosen):
+        default = str(services.settings().get("datasets.build_peer"))
+        asked = {PEER: request.peers or ((default,) if default else ()), NEXT: request.following}
+        found = {place: other_of(services, texts, source, place, strict=strict) for place, texts in asked.items()}
+        others = {place: other for place, other in found.items() if other is not None}
+    names = {place: other.symbol for place, other in others.items()}
+    config = build_config(
+        source.kind,
+        chosen,
+        horizons,
+        with_fills=request.fills,
+        row_hash_version=max((manifest.row_hash_version for manifest in source.days.values()), default=0),
+        peer=names.get(PEER, ""),
+        following=names.get(NEXT, ""),
+    )
+    return _Target(
+        symbol=source.symbol,
+        product=source.product,
+        config=config,
+        ticks=source.days,
+        left_out=source.left_out,
+        others=others,
+        peers={day.iso: peer_days(others, day, manifest) for day, manifest in source.days.items()},
+    )
 
 
 def _compare(
@@ -219,7 +233,7 @@ def _compare(
     target.stored = {manifest.trading_day: manifest for manifest in stored}
     target.histories = day_histories(services, target.config.kind, target.symbol, target.product, target.ticks, chosen)
     target.hashes = {
-        day.iso: day_hashes(services, ticks, target.config, chosen, target.histories.get(day.iso, ()))
+        day.iso: day_hashes(services, ticks, target.config, chosen, target.histories.get(day.iso, ()), target.peers[day.iso])
         for day, ticks in target.ticks.items()
     }
     everything = request.overwrite and not others
@@ -288,6 +302,7 @@ def _tasks(target: _Target, dataset: str, factor_file: str) -> list[BuildTask]:
             label_hash=target.hashes[day.iso].labels,
             fill_hash=target.hashes[day.iso].fills,
             history=target.histories.get(day.iso, ()),
+            peers=target.peers[day.iso],
             factor_file=factor_file,
         )
         for day, ticks in target.ticks.items()
@@ -349,4 +364,8 @@ def _record(services: Services, target: _Target, report: StoreBuild, started: in
         left_out=target.left_out,
     )
     parameters = {"engine": report.engine, "dataset": report.dataset, "store": report.store, "digest": report.digest}
-    return record_build(services, own, started, kind=target.config.kind, strict=request.strict, **parameters)
+    parameters |= {"peer": target.config.peer, "following": target.config.following}
+    beside = [
+        DayKey(peer.kind, peer.symbol, TradingDay.parse(day)) for day, peers in target.peers.items() for peer in peers
+    ]  # fmt: skip
+    return record_build(services, own, started, kind=target.config.kind, beside=beside, strict=request.strict, **parameters)

@@ -243,10 +243,21 @@ def record_rehash(services: Services, report: RehashReport, started_mono_ns: int
 
 
 def record_build(
-    services: Services, report: BuildReport, started_mono_ns: int, *, kind: str = "main_l5", **parameters: object
+    services: Services,
+    report: BuildReport,
+    started_mono_ns: int,
+    *,
+    kind: str = "main_l5",
+    beside: Iterable[DayKey] = (),
+    **parameters: object,
 ) -> str:
-    """Record a build of datasets: days of the series (or, kind ``raw``, of a contract) in, datasets by build hash out."""
+    """Record a build of datasets: days of the series (or, kind ``raw``, of a contract) in, datasets by build hash out.
+
+    beside: days of other instruments that went in too.
+    """
     noop = report.reused == len(report.days)
+    read = [(kind, report.alias, day.trading_day) for day in report.days]
+    read += [(key.kind, key.symbol, key.trading_day.iso) for key in beside]
     return record_run(
         services,
         "build",
@@ -261,7 +272,7 @@ def record_build(
             "eligible": sum(day.eligible for day in report.days),
         },
         parameters={"set_hash": report.set_hash, **{name: str(value) for name, value in parameters.items()}},
-        inputs=[] if noop else [_partition(services, kind, report.alias, day.trading_day) for day in report.days],
+        inputs=[] if noop else [_partition(services, *names) for names in read],
         outputs=[
             Item(
                 name=partition_name(f"features:{report.factor_set}", report.alias, day.trading_day),

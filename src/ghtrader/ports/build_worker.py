@@ -6,13 +6,14 @@ or whose worker or node died, left the day as it was. Arrays never travel: a wor
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from ghtrader.ports.feature_store import BuildConfig, BuildManifest
 
-__all__ = ["BuildOutcome", "BuildTask", "BuildWorkers", "Engine", "EngineChoice"]
+__all__ = ["BuildOutcome", "BuildTask", "BuildWorkers", "Engine", "EngineChoice", "PeerDay"]
 
 Engine = Literal["local", "ray"]
 
@@ -27,10 +28,20 @@ class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
+class PeerDay(msgspec.Struct, frozen=True, kw_only=True):
+    """Another instrument's rows of the same trading day, known by their digest. place: 0 the peer, 1 the next main contract."""
+
+    place: int
+    kind: str
+    symbol: str
+    digest: str
+
+
 class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     """Build one day. tick_digest and hashes: what the caller saw; a worker that sees something else refuses.
 
-    history: what earlier days of the contract left, for sets that read it (1,549 numbers). factor_file: of sets that a user declares.
+    history: what earlier days of the contract left, for sets that read it (1,549 numbers; None where undefined: JSON has no NaN).
+    peers: whom cross-asset factors look at. factor_file: of sets that a user declares.
     """
 
     symbol: str
@@ -42,8 +53,14 @@ class BuildTask(msgspec.Struct, frozen=True, kw_only=True):
     build_hash: str
     label_hash: str
     fill_hash: str
-    history: tuple[float, ...] = ()
+    history: tuple[float | None, ...] = ()
+    peers: tuple[PeerDay, ...] = ()
     factor_file: str = ""
+
+    @property
+    def left(self) -> tuple[float, ...]:
+        """``history`` with NaN where it is undefined."""
+        return tuple(math.nan if value is None else value for value in self.history)
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ class BuildConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What all days of a dataset share; two of them in one dataset are never mixed.
 
     set_hash: factor declarations and kernel source. labels: hash of the labels' horizons, parameters and code. fills: of the fill
-    labels' parameters and code, empty without them.
+    labels' parameters and code, empty without them. peer, following: symbols that cross-asset factors look at, empty where none.
     """
 
     kind: str
@@ -51,6 +51,8 @@ class BuildConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     labels: str
     fills: str
     row_hash_version: int
+    peer: str = ""
+    following: str = ""
 
     def differs_in(self, other: BuildConfig) -> dict[str, tuple[object, object]]:
         """Fields that differ: name -> (this one's value, the other's)."""

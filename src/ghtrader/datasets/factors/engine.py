@@ -68,6 +68,11 @@ def reads_history(chosen: FactorSet) -> bool:
     return any(item.needs == "history" or item.id in BEGIN_WITH_HISTORY for item in chosen.factors)
 
 
+def reads_peers(chosen: FactorSet) -> bool:
+    """Whether any factor of the set looks at another instrument."""
+    return bool(groups_needed(chosen) & layout.NEED_CROSS)
+
+
 def groups_needed(chosen: FactorSet) -> int:
     """The groups (NEED_* bits) that a set's factors come from, what those read, and what the day's summary needs."""
     names = {item.kernel for item in chosen.factors}

@@ -121,7 +121,7 @@ def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[E
     if isinstance(event, TargetChanged):
         state, more = _take_target(state, event, view)
     elif isinstance(event, Stop):
-        state, more = _stop(state, view)
+        state, more = _stop(state, view, at_once=True)
     elif isinstance(event, OrderDone):
         more = ()
     elif state.phase is ExecPhase.READY:
@@ -190,6 +190,8 @@ def _count_refusal(state: ExecutorState, view: ExecView, reason: DoneReason) -> 
 
 # --- what is wanted -----------------------------------------------------------------------------------------------------------
 def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    if event.execution.style is Style.STOP:
+        return _stop(state, view, at_once=False)
     goal = state.goal
     same = goal is not None and (goal.lots, goal.execution, goal.origin) == (event.lots, event.execution, event.origin)
     ends_anyway = state.phase is ExecPhase.CANCELLING and goal is not None and goal.style in ONE_SHOT
@@ -207,14 +209,15 @@ def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> 
     return _act(state, view) if state.phase is ExecPhase.READY else _watch(state, view)
 
 
-def _stop(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
+def _stop(state: ExecutorState, view: ExecView, *, at_once: bool) -> tuple[ExecutorState, tuple[Effect, ...]]:
+    """Give up the goal. at_once: the cancel does not wait until the venue has the order."""
     if state.phase is ExecPhase.READY:
         return _finish(state, view, DoneReason.STOPPED)
     order = _own(state, view)
     stopped = msgspec.structs.replace(state, goal=None, wake_ns=0)
-    if state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
+    if at_once and state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
         return _cancel(stopped, order, "stopped")
-    return stopped, ()
+    return _watch(stopped, view)
 
 
 def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:

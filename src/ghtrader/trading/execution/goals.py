@@ -106,7 +106,7 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """Give up the goal and cancel what works."""
+    """Give up the goal and cancel what works, at once. (A target of style STOP waits until the venue has acknowledged the order.)"""
 
 
 Event = TargetChanged | Tick | OrderDone | PlaceRefused | Timer | Stop

@@ -7,6 +7,7 @@ Order of work: the day, orders and trades that only the venue has, missing trade
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -84,9 +85,9 @@ class _Comparison:
     def _tell(self, case: CaseName, symbol: str, ours: str, venue: str, identity: str = "") -> None:
         self._differences.append(Difference(case=case, symbol=symbol, ours=ours, venue=venue, client_order_id=identity))
 
-    def _do(self, case: CaseName, **what: object) -> None:
+    def _do(self, case: CaseName, **what: Any) -> None:
         """An action of the table for a case, done on the copies at once."""
-        action = msgspec.convert({"case": case, "kind": CASES[case].action, **what}, Action, from_attributes=True)
+        action = Action(case=case, kind=CASES[case].action, **what)
         self._actions.append(action)
         apply_action(action, self._book, self._positions, self._now_ns)
 

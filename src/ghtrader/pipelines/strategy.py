@@ -68,7 +68,9 @@ def run_strategy(services: Services, request: StrategyRequest, tell: Callable[[S
     Raises LockHeldError at once when another process runs the account's strategy, DataError for a model that does not fit, UsageError
     for a strategy that cannot be loaded. Without a model or a gateway it stays halted and says so.
     """
-    lock = services.trading().locks().acquire(strategy_key(request.account))
+    media = services.trading()
+    media.folder(request.account)  # refuses what is no name
+    lock = media.locks().acquire(strategy_key(request.account))
     try:
         from ghtrader.pipelines.strategy_process import serve
 

@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -160,7 +159,7 @@ class _Process:
         self._report_ns = _seconds(services, "strategy.report_s")
         self._reported = self._told = -TELL_EVERY_NS
         self._last: tuple[object, ...] = ()
-        self._state = "starting"
+        self._starting = True
         self._report()
 
     def status(self, state: str) -> StrategyStatus:
@@ -178,9 +177,9 @@ class _Process:
 
     def turn(self) -> None:
         """Answer what comes; now and then look for what is missing, and report."""
-        if self._state == "starting":
+        if self._starting:
             self._look()
-            self._state = ""
+            self._starting = False
         self._shell.step(WAIT_S)
         halts = self._core.halts.standing
         now = self._clock.monotonic_ns()
@@ -209,7 +208,7 @@ class _Process:
         """Write the state file; tell what changed, else tell it now and then."""
         now, halts = self._clock.monotonic_ns(), self._core.halts.standing
         seen = tuple((halt.reason, halt.symbol, halt.message) for halt in halts)
-        status = self.status(self._state or ("halted" if halts else "ready"))
+        status = self.status("starting" if self._starting else "halted" if halts else "ready")
         self._write(status)
         self._reported = now
         if seen != self._last or now - self._told >= TELL_EVERY_NS:
@@ -217,7 +216,7 @@ class _Process:
             self._tell(status)
 
     def _write(self, status: StrategyStatus) -> None:
-        document = msgspec.json.format(msgspec.json.encode(_finite(status)), indent=1)
+        document = msgspec.json.format(msgspec.json.encode(status), indent=1)
         with contextlib.suppress(StoreError):  # a full disk must not stop a strategy; the next report tries again
             write_atomically(self._folder / STATE_FILE, document)
 
@@ -228,12 +227,3 @@ class _Process:
         self._stream.close()
         gc.enable()
         gc.unfreeze()
-
-
-def _finite(status: StrategyStatus) -> StrategyStatus:
-    return status
-
-
-def state_path(folder: Path) -> Path:
-    """Where the status of an account's strategy stands."""
-    return folder / STATE_FILE

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 
@@ -77,7 +77,7 @@ def load_strategy(path: Path) -> LoadedStrategy:
     return LoadedStrategy(kind.__name__, kind, digest, kind.needs_model, kind.factor_set)
 
 
-def _is_strategy(item: object) -> bool:
+def _is_strategy(item: object) -> TypeGuard[type[Strategy]]:
     return inspect.isclass(item) and issubclass(item, Strategy) and item is not Strategy
 
 
@@ -147,7 +147,6 @@ def bind_model(
             f"model {short} was trained with factor parameters {parity.params_hash[:16]}, not {plan.params_hash[:16]}",
             TRAIN_AGAIN,
         ),
-        (not math.isfinite(facts.threshold), f"the card of model {short} has no trade threshold", TRAIN_AGAIN),
     )  # fmt: skip
     for fails, message, hint in wrong:
         if fails:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ghtrader.core.clock import NS_PER_S, Clock
+from ghtrader.core.clock import NS_PER_S, Clock, Deadline
 from ghtrader.core.messages import MESSAGE_VERSION, Heartbeat, Target, TickDone
 from ghtrader.trading.strategy.core import Frame, StrategyCore
 from ghtrader.trading.strategy.halts import HaltReason
 from ghtrader.trading.strategy.timing import Stage
 
-__all__ = ["GatewayStream", "StrategyShell"]
+__all__ = ["GatewayStream", "SilentStream", "StrategyShell"]
 
 
 class GatewayStream(Protocol):
@@ -23,6 +23,24 @@ class GatewayStream(Protocol):
     def send(self, message: Target | TickDone | Heartbeat) -> None:
         """Give a message to the gateway; never waits, and says nothing of whether it is heard."""
 
+    def close(self) -> None:
+        """Hang up."""
+
+
+class SilentStream:
+    """The stream where there is no gateway: nothing comes, nobody hears."""
+
+    def receive(self, timeout_s: float) -> Sequence[Frame]:
+        """Nothing, after the time is over."""
+        Deadline(timeout_s).pause(timeout_s)
+        return ()
+
+    def send(self, message: Target | TickDone | Heartbeat) -> None:
+        """Ignored."""
+
+    def close(self) -> None:
+        """Nothing to hang up."""
+
 
 class StrategyShell:
     """Runs a core on a stream. silence_ns: without a message for so long the strategy halts; beat_ns: between two beats."""
@@ -32,7 +50,9 @@ class StrategyShell:
         self._stream, self._clock = stream, clock
         self._silence_ns, self._beat_ns = silence_ns, beat_ns
         self._heard = self._beaten = -1
-        core.halts.set(HaltReason.NO_GATEWAY, f"nothing is heard of a gateway of account {core.account}", clock.now_ns())
+        core.halts.set(
+            HaltReason.NO_GATEWAY, f"no gateway of account {core.account} is heard: ghtrader gateway run", clock.now_ns()
+        )
 
     def step(self, timeout_s: float) -> int:
         """Take what has come and answer it; how many messages. Waits at most ``timeout_s`` for one."""

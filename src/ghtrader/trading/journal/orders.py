@@ -20,7 +20,7 @@ INTENDED = "intended"
 class JournalOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. price_ticks: None where only the venue knew of it. state: an `OrderState`, or ``intended``.
 
-    first_seq: of the record that names it first. sent_ns: 0 when nothing says that it left. fills, lots_filled: trades told so far.
+    first_seq: of its first record (the intent). sent_ns: 0 when nothing says that it left. fills, lots_filled: trades told so far.
     """
 
     order_id: str

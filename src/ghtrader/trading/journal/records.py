@@ -82,13 +82,15 @@ def order_id_of(record: Record) -> str:
     """
     body = record.body
     for holder in (body, body.get("fill"), body.get("order")):
-        if not isinstance(holder, dict):
-            continue
-        request = holder.get("request")
-        found = holder.get("client_order_id") or (request.get("client_order_id") if isinstance(request, dict) else None)
+        found = _field(holder, "client_order_id") or _field(_field(holder, "request"), "client_order_id")
         if isinstance(found, str):
             return found
     return ""
+
+
+def _field(holder: Any, name: str) -> Any:
+    """A field of a mapping or a struct; None where there is none."""
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
 
 
 def plain(value: Any) -> Any:

@@ -54,7 +54,7 @@ class PaperModel(msgspec.Struct, frozen=True, kw_only=True):
     artefact: str
     family: str
     horizon: str
-    factor_set: str
+    factors: int
     trained: bool
     in_sample_days: list[str]
 
@@ -101,7 +101,7 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
             artefact=model[0].card.card.artefact,
             family=model[0].card.card.model,
             horizon=model[0].card.card.horizon,
-            factor_set=model[0].card.card.factor_set,
+            factors=len(model[0].card.factor_names),
             trained=model[1],
             in_sample_days=[day for day in days if day <= last],
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.lock import Locks
     from ghtrader.ports.market_data import MarketDataProvider
+    from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.schema_admin import SchemaAdmin
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
@@ -275,6 +276,9 @@ class Services(Protocol):
 
     def replay(self, request: GatewayRequest) -> Replay:
         """The replay that a gateway was asked for. Raises DataError when it holds nothing."""
+
+    def predictor(self, artefact: bytes) -> Predictor:
+        """What predicts, of a stored artefact. Raises DataError for bytes that are none."""
 
     def trading(self) -> AccountMedia:
         """Journals, kill files and locks of the accounts of this data folder."""

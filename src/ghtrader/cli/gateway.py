@@ -70,7 +70,6 @@ def _show(console: Console, report: GatewayReport) -> None:
         ("ticks", f"{report.ticks:,} at {report.ticks_per_s:,.0f}/s"),
         ("targets, orders, fills", f"{report.targets:,}, {report.orders:,}, {report.fills:,}"),
         ("net", f"{report.net_cny:,.2f} CNY"),
-        ("halts", ", ".join(report.halts) or "none"),
     ]
     table(console, "", ("", ""), rows)
     show_days(console, report)

@@ -77,7 +77,6 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
     days: list[DayResult]
     net_cny: float
     killed: bool
-    halts: tuple[str, ...]
     latency: dict[str, StageLatency]
     counters: dict[str, int]
     seconds: float
@@ -295,7 +294,6 @@ class ReplayProcess:
             days=days,
             net_cny=round(sum(day.net_cny for day in days), 2),
             killed=state.killed,
-            halts=state.halts(),
             latency={
                 "gateway_step": _latency(times.step),
                 "journal_append": _latency(times.append),

@@ -142,6 +142,16 @@ class OrderBook:
         beyond = record.filled + fill.lots > record.lots
         return msgspec.structs.replace(change, note="overfilled" if beyond else "late_trade" if late else "")
 
+    def enlarge(self, client_order_id: str, lots: int, ts_ns: int) -> Change:
+        """An adopted order is larger than its trades showed: it is UNKNOWN until the venue says how it stands."""
+        record = self._known(client_order_id)
+        if not record.adopted or lots <= record.lots:
+            return Change(order=record, note="stale")
+        intent = msgspec.structs.replace(record.intent, lots=lots)
+        left = max(0, min(record.left + lots - record.lots, lots - record.filled))
+        phase = OrderPhase.UNKNOWN if left else OrderPhase.FILLED
+        return self._keep(record, msgspec.structs.replace(record, intent=intent, left=left, phase=phase, updated_ns=ts_ns))
+
     def overrule(self, update: BrokerOrder, ts_ns: int) -> Change:
         """The venue's word against ours, from its whole account: taken even where it goes back, unless trades have filled the order."""
         record = self._orders.get(broker_id_of(update))

@@ -161,10 +161,12 @@ def test_a_copy_moves_everything_is_resumed_and_verified(
     tmp_path: Path, both: dict[str, AppServices], server_environment: dict[str, str]
 ) -> None:
     source = both["local"]
+    built = build_store(source, BuildRequest(varieties=("rb",)))
     target = f"copy{os.urandom(4).hex()}_"
     mixed = services_on(source.paths.data.parent, server_environment, target, "local")
     report = copy_store(mixed, "local", "questdb")
     assert (report.copied, report.present) == (8, 0)
+    assert [(day.dataset, day.outcome) for day in report.builds] == [("minimal16", "copied")] * 4
     assert report.documents >= 5
     assert report.scopes >= 5
     assert report.prepared
@@ -177,13 +179,18 @@ def test_a_copy_moves_everything_is_resumed_and_verified(
         0,
         [],
     )
+    assert {day.outcome for day in again.builds} == {"present"}
     compared = compare_stores(mixed, "local", "questdb")
     assert compared.ok
+    assert [day.equal for day in compared.builds] == [True] * 4
     assert compared.digests["local"] == compared.digests["questdb"]
     # and back, into an empty folder
     back = services_on(tmp_path, server_environment, target, "local")
     assert copy_store(back, "questdb", "local").copied == 8
     assert compare_stores(back, "questdb", "local").ok
+    assert "feature_builds" not in back.ledger().tables()
+    again_built = build_store(back, BuildRequest(varieties=("rb",)))
+    assert (again_built.reused, again_built.digest) == (4, built.digest)
     assert back.ledger().items("validation") == source.ledger().items("validation")
     assert validate_main_l5(back, "rb").noop
     # ledgers that went on differently are not mixed

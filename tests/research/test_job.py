@@ -19,6 +19,7 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.sessions import sessions_for
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import compute
+from ghtrader.datasets.splits import walk_forward
 from ghtrader.pipelines.build import build_datasets
 from ghtrader.pipelines.day_history import day_histories
 from ghtrader.pipelines.evaluate import load_scores
@@ -29,10 +30,23 @@ from ghtrader.pipelines.main_series import build_main_l5, make_schedule
 from ghtrader.pipelines.market import write_market
 from ghtrader.pipelines.model_cards import StoredCard, load_model, plan_of_model
 from ghtrader.pipelines.parity import certificate_named
+from ghtrader.pipelines.refit import refit_of_series
+from ghtrader.pipelines.stages import StageLog, StageStore
 from ghtrader.pipelines.trials import trial, trials
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.research.training import score_of
 
+OWN = """
+from ghtrader.datasets.factors.user import user_factor
+
+
+@user_factor("X_TWO", "twice the spread", "2 s", unit="ticks", lookback="none", flip="even")
+def twice(f, state, bid_px, bid_sz, ask_px, ask_sz):
+    return 2.0 * (ask_px[0] - bid_px[0])
+
+
+SETS = {"thin": ("F1", "F4", "F54")}
+"""
 DAYS = ("2020-02-04", "2020-02-05", "2020-02-06", "2020-02-07")
 
 
@@ -61,7 +75,12 @@ def stored(built: Path, tmp_path: Path) -> AppServices:
 
 
 def _job(
-    services: AppServices, *, set_name: str | None = None, models: list[str] | None = None, with_simulation: bool = False
+    services: AppServices,
+    *,
+    set_name: str | None = None,
+    models: list[str] | None = None,
+    with_simulation: bool = False,
+    factors: Path | None = None,
 ) -> JobReport:
     return run_variety(
         services,
@@ -70,6 +89,7 @@ def _job(
         models=models or ["logistic"],
         horizons=["50t"],
         with_simulation=with_simulation,
+        factors=factors,
     )
 
 
@@ -143,6 +163,32 @@ def test_an_unknown_family_or_horizon_is_a_usage_error(stored: AppServices) -> N
         _job(stored, models=["deeplob"])
     with pytest.raises(UsageError, match="horizon"):
         run_variety(stored, "cu", set_name=None, models=["logistic"], horizons=["soon"], with_simulation=False)
+
+
+def test_days_that_are_no_longer_those_of_their_datasets_are_not_fitted_on(stored: AppServices) -> None:
+    datasets, _ = build_datasets(stored, "cu", set_name="flow")
+    changed = [replace(datasets[0], build_hash="another"), *datasets[1:]]
+    stages = StageStore(stored.paths.artifacts / "stages", StageLog(stored.clock))
+    refit = refit_of_series(stored, "cu", factor_set("flow"), changed, stages)
+    assert refit is not None
+    with pytest.raises(DataError, match=f"{DAYS[0]} of KQ.m@SHFE.cu changed after"):
+        refit.parameters(walk_forward([dataset.trading_day for dataset in datasets])[0])
+
+
+def test_factors_and_sets_of_ones_own_are_trained_on(stored: AppServices, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    report = _job(stored, set_name="thin", factors=own)
+    model = load_model(stored, report.evaluation.cards[-1].artefact)
+    assert model.card.factor_names == ["F1", "F4", "F54"]
+    assert report.evaluation.fits[0].factors == ["F54"]
+    assert plan_of_model(stored, model, "SHFE.cu2006", factors=own).fit == report.evaluation.fits[-1].fitted
+    with pytest.raises(UsageError, match="no factor set 'thin'"):
+        plan_of_model(stored, model, "SHFE.cu2006")
+    for command in ("train", "backtest"):
+        missing = Cli(tmp_path / "copy").run(command, "--var", "cu", "--set", "thin", "--factors", "nowhere.py")
+        assert missing.returncode == 2
+        assert "nowhere.py" in missing.stderr
 
 
 def test_a_trial_that_does_not_exist_is_said_so(services: AppServices) -> None:

@@ -13,6 +13,7 @@ from ghtrader.core.clock import Clock, SystemClock
 from ghtrader.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
@@ -221,6 +222,12 @@ class AppServices:
 
         address = choice.address or environment.get(RAY_VARIABLE, "").strip()
         return RayWorkers(choice.workers, address, self._overrides, environment)
+
+    def trading(self) -> LocalAccountMedia:
+        """Journals, kill files and locks of the data folder."""
+        from ghtrader.app.account_media import LocalAccountMedia
+
+        return LocalAccountMedia(self.paths.data / "trading", self.clock)
 
     def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
         """Run the loopback exchange until a signal."""

@@ -12,18 +12,30 @@ from ghtrader.core.errors import GhtraderError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["emit", "print_error", "table"]
+__all__ = ["emit", "finite", "one_line", "print_error", "table"]
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: absent numbers become null."""
+def finite(value: Any) -> Any:
+    """A value without what JSON does not have: NaN and infinities become null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
+
+
+def one_line(value: Any, width: int) -> str:
+    """A value as JSON on one line of at most ``width`` characters.
+
+    >>> one_line({"a": [1, 2.5]}, 80), one_line("x" * 9, 5)
+    ('{"a":[1,2.5]}', '"xxx…')
+    """
+    import msgspec
+
+    text = value if isinstance(value, str) and len(value) < width else msgspec.json.encode(finite(value)).decode()
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def emit(report: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
@@ -31,7 +43,7 @@ def emit(report: Any, *, as_json: bool, render: Callable[[Console], None]) -> No
     if as_json:
         import msgspec
 
-        sys.stdout.write(msgspec.json.encode(_finite(msgspec.to_builtins(report))).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(finite(msgspec.to_builtins(report))).decode() + "\n")
         sys.stdout.flush()
         return
     from rich.console import Console
@@ -59,4 +71,4 @@ def print_error(error: GhtraderError, *, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        sys.stdout.write(msgspec.json.encode(_finite(msgspec.to_builtins(error.as_dict(), enc_hook=str))).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(finite(msgspec.to_builtins(error.as_dict(), enc_hook=str))).decode() + "\n")

@@ -44,7 +44,7 @@ def copy(
     jobs: int = typer.Option(2, "--jobs", min=1, max=8, help="Days written at once."),
     as_json: bool = JSON,
 ) -> None:
-    """Copy ticks, ledgers and tables; days that are there whole are skipped, what was copied is read back and compared."""
+    """Copy ticks, ledgers, tables and builds; days that are there whole are skipped, what was copied is read back and compared."""
     from ghtrader.pipelines.store_copy import copy_store
 
     with progress_for(context.obj.clock) as progress:
@@ -54,11 +54,13 @@ def copy(
 
 def _show_copy(console: Console, report: CopyReport) -> None:
     rows = [(day.kind, day.symbol, day.trading_day, day.outcome, day.rows) for day in report.days]
+    rows += [(f"build {day.dataset}", day.symbol, day.trading_day, day.outcome, day.rows) for day in report.builds]
     table(console, f"{report.source} to {report.target}", ("kind", "symbol", "trading day", "", "rows"), rows, numbers=1)
     console.print(
         f"{report.copied} days copied ({report.rows:,} rows, {report.rows_per_s:,.0f} rows/s; {report.mended} of them were damaged), "
         f"{report.present} were there; "
-        f"{report.ledger_documents} ledger documents, {report.documents} documents, {report.scopes} scopes of rows"
+        f"{report.ledger_documents} ledger documents, {report.documents} documents, {report.scopes} scopes of rows; "
+        f"{sum(day.outcome != 'present' for day in report.builds)} of {len(report.builds)} built days copied"
     )
 
 
@@ -81,9 +83,10 @@ def verify(
 
 
 def _show_comparison(console: Console, report: StoreComparison) -> None:
+    named = [(day.kind, day) for day in report.days] + [(f"build {day.dataset}", day) for day in report.builds]
     rows = [
         (
-            day.kind,
+            kind,
             day.symbol,
             day.trading_day,
             "equal" if day.equal else "DIFFERENT",
@@ -91,10 +94,11 @@ def _show_comparison(console: Console, report: StoreComparison) -> None:
             day.right_digest[:16],
             day.problem,
         )
-        for day in report.days
+        for kind, day in named
     ]
     table(console, "", ("kind", "symbol", "trading day", "", report.left, report.right, ""), rows)
-    console.print(f"{report.partitions} partitions: {'equal' if report.ok else 'DIFFERENT'}")
+    built = f", {len(report.builds)} built days" if report.builds else ""
+    console.print(f"{report.partitions} partitions{built}: {'equal' if report.ok else 'DIFFERENT'}")
 
 
 def _queries(context: typer.Context, name: str | None) -> TickQueries:

@@ -131,6 +131,18 @@ VERBS: dict[str, Verb] = {
         "app",
         "Trading accounts: what is declared, and whether they can be used.",
     ),
+    "journal": Verb(
+        "Trading",
+        "ghtrader.cli.journal",
+        "app",
+        "What a gateway decided and did: follow it, look a record up, ask why an order was sent.",
+    ),
+    "kill": Verb(
+        "Trading",
+        "ghtrader.cli.kill",
+        "app",
+        "Stop an account: latched on disk, with or without a gateway.",
+    ),
     "config": Verb(
         "Operations",
         "ghtrader.cli.config",

@@ -11,9 +11,20 @@ from ghtrader.ports.feature_store import BuildKey, BuildManifest, StoredDay
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FILL_COLUMNS", "LABEL_KINDS", "check_day", "label_columns", "not_built", "wanted_factors", "without_fills"]
+__all__ = [
+    "BUILD_DOCUMENTS",
+    "FILL_COLUMNS",
+    "LABEL_KINDS",
+    "check_day",
+    "label_columns",
+    "not_built",
+    "wanted_factors",
+    "without_fills",
+]
 
 FILL_COLUMNS = ("datetime", "side", "fill_model", "filled", "censored", "time_to_fill_ns", "cost", "adverse")
+#: Documents by which a store without files says which build of a day counts: part of its builds, worth nothing without their rows.
+BUILD_DOCUMENTS = "feature_builds"
 #: Of each horizon.
 LABEL_KINDS = ("y", "void", "weight", "taker_long", "taker_short", "taker_class", "taker_void")
 

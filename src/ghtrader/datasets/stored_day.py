@@ -23,7 +23,7 @@ from ghtrader.ports.feature_store import StoredDay
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["content_digest", "fill_frame", "label_frame", "stored_day"]
+__all__ = ["content_digest", "fill_frame", "frames_digest", "label_frame", "stored_day"]
 
 NS_PER_MS = 1_000_000
 SIDES: tuple[Literal["ask", "bid"], ...] = ("ask", "bid")
@@ -121,6 +121,15 @@ def content_digest(dataset: DayDataset, labels: pl.DataFrame, fills: pl.DataFram
         digest.update(name.encode())
         _feed(digest, getattr(dataset, name))
     for frame in (labels, fills):
+        if frame is not None:
+            _feed_frame(digest, frame)
+    return digest.hexdigest()
+
+
+def frames_digest(day: StoredDay) -> str:
+    """SHA-256 over the frames that a store gives, the same from every store."""
+    digest = hashlib.sha256()
+    for frame in (day.features, day.labels, day.fills):
         if frame is not None:
             _feed_frame(digest, frame)
     return digest.hexdigest()

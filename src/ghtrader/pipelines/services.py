@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.feature_store import FeatureStore
+    from ghtrader.ports.journal import JournalStore
+    from ghtrader.ports.kill_store import KillStore
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.lock import Locks
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.schema_admin import SchemaAdmin
     from ghtrader.ports.table_store import TableStore
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.tick_store import TickStore
 
 
-__all__ = ["DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
+__all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,25 @@ class DeclaredAccount(Protocol):
         """Whether its fills are better than any market's."""
 
 
+class AccountMedia(Protocol):
+    """What trading leaves on this machine, by account."""
+
+    def accounts(self) -> list[str]:
+        """Accounts that anything was left of, sorted."""
+
+    def folder(self, account: str) -> Path:
+        """The account's folder; it need not exist. Raises UsageError for what is no name of an account, as all below."""
+
+    def journal(self, account: str) -> JournalStore:
+        """The account's journal, to read or to claim."""
+
+    def kill(self, account: str) -> KillStore:
+        """The account's kill file."""
+
+    def locks(self) -> Locks:
+        """The locks of the processes that trade."""
+
+
 class Services(Protocol):
     """Lazy factories; each is made once per process. Nothing heavy is imported until it is asked for."""
 
@@ -192,6 +214,9 @@ class Services(Protocol):
 
     def build_workers(self, choice: EngineChoice) -> BuildWorkers:
         """Workers that build days: processes of this machine, or a Ray cluster. Raises ConfigError without the extra it needs."""
+
+    def trading(self) -> AccountMedia:
+        """Journals, kill files and locks of the accounts of this data folder."""
 
     def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
         """Run the loopback exchange until a signal; ``ready`` gets the environment of its clients."""

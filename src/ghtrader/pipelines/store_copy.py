@@ -6,9 +6,10 @@ was killed (it or the server) goes on where it stopped. What was copied is read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, get_args
+from functools import partial
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -16,9 +17,18 @@ from ghtrader.core.clock import elapsed_s
 from ghtrader.core.errors import DataError, GhtraderError, UsageError
 from ghtrader.core.ids import content_hash
 from ghtrader.core.progress import NO_PROGRESS, Progress
+from ghtrader.data.build_frames import BUILD_DOCUMENTS
 from ghtrader.data.manifests import compare_with_manifest, frame_digest
 from ghtrader.data.schema import MARKET_COLUMNS, TicksKind
 from ghtrader.data.tables import TABLES
+from ghtrader.pipelines.build_copy import (
+    BuildComparison,
+    CopiedBuild,
+    build_keys,
+    compare_build,
+    copy_build,
+    raise_unless_of_rows,
+)
 from ghtrader.pipelines.prepare import prepare_store, settle_series
 from ghtrader.pipelines.services import Services, Store
 from ghtrader.ports.ledger_store import LedgerStore
@@ -27,8 +37,9 @@ from ghtrader.ports.tick_store import DayKey, DayManifest, TickStore
 __all__ = ["CopyReport", "DayComparison", "StoreComparison", "compare_stores", "copy_store"]
 
 MOST_JOBS = 8
-#: What belongs to a data folder and not to its ticks: configuration stays with the processes that it configures.
-STAYS = ("config",)
+#: Not copied as documents: configuration stays with the processes that it configures, builds are copied with their rows.
+STAYS = ("config", BUILD_DOCUMENTS)
+Copied = TypeVar("Copied", CopiedBuild, "CopiedDay")
 
 
 class CopiedDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +54,12 @@ class CopiedDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CopyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy did. ``prepared``: migration steps that an empty target needed."""
+    """What a copy did. copied, present, mended, rows: of days of ticks. ``prepared``: migration steps that an empty target needed."""
 
     source: str
     target: str
     days: list[CopiedDay]
+    builds: list[CopiedBuild]
     copied: int
     present: int
     mended: int
@@ -73,7 +85,7 @@ class DayComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two stores side by side; ``digests`` cover all partitions of each."""
+    """Two stores side by side; ``digests`` cover all partitions of ticks of each."""
 
     ok: bool
     left: str
@@ -81,6 +93,7 @@ class StoreComparison(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     digests: dict[str, str]
     days: list[DayComparison]
+    builds: list[BuildComparison]
 
 
 def _keys(store: TickStore, symbol: str | None) -> Iterator[DayKey]:
@@ -108,7 +121,7 @@ def copy_store(
     jobs: int = 2,
     progress: Progress = NO_PROGRESS,
 ) -> CopyReport:
-    """Copy ticks, ledgers, documents and relational rows of one store into another; what is there already is skipped.
+    """Copy ticks, ledgers, documents, relational rows and builds of one store into another; what is there already is skipped.
 
     Raises DataError when the source holds nothing, when rows do not arrive as they were, or when a ledger has gone on
     differently in the target (nothing of it is written then).
@@ -119,27 +132,21 @@ def copy_store(
     keys = list(_keys(source.ticks(), symbol))
     if not keys:
         raise DataError(f"the store {source_name} holds no ticks", hint="ghtrader data import FILE...", store=source_name)
-    days: list[CopiedDay] = []
-    progress.start(f"copy to {target_name}", len(keys))
-    with ThreadPoolExecutor(max(1, min(jobs, MOST_JOBS))) as pool:
-        futures = [pool.submit(_copy_day, source.ticks(), target.ticks(), key) for key in keys]
-        try:
-            for future in as_completed(futures):
-                days.append(future.result())
-                progress.advance(note=f"{days[-1].symbol} {days[-1].trading_day} {days[-1].outcome}")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    names = build_keys(source.features(), symbol)
+    progress.start(f"copy to {target_name}", len(keys) + len(names))
+    days = _all([partial(_copy_day, source.ticks(), target.ticks(), key) for key in keys], jobs, progress)
     written = [day for day in days if day.outcome != "present"]
     mended = sum(day.outcome == "mended" for day in days)
-    progress.finish(f"{len(written)} days copied, {len(days) - len(written)} were there")
     ledgers, documents = _copy_ledgers(source.ledger(), target.ledger()) if symbol is None else (0, 0)
     scopes = _copy_tables(source, target) if symbol is None else 0
+    builds = _all([partial(copy_build, source.features(), target.features(), key) for key in names], jobs, progress)
+    progress.finish(f"{len(written)} days copied, {len(days) - len(written)} were there; {len(builds)} days of datasets")
     seconds = elapsed_s(services.clock, started)
     return CopyReport(
         source=source_name,
         target=target_name,
         days=sorted(days, key=lambda day: (day.kind, day.symbol, day.trading_day)),
+        builds=sorted(builds, key=lambda day: (day.symbol, day.dataset, day.trading_day)),
         copied=len(written),
         present=len(days) - len(written),
         mended=mended,
@@ -151,6 +158,21 @@ def copy_store(
         seconds=round(seconds, 3),
         rows_per_s=round(sum(day.rows for day in written) / seconds, 1) if seconds else 0.0,
     )
+
+
+def _all(work: Sequence[Callable[[], Copied]], jobs: int, progress: Progress) -> list[Copied]:
+    """Everything, ``jobs`` at once, in the order in which it is done; the first error ends it."""
+    done: list[Copied] = []
+    with ThreadPoolExecutor(max(1, min(jobs, MOST_JOBS))) as pool:
+        futures = [pool.submit(one) for one in work]
+        try:
+            for future in as_completed(futures):
+                done.append(future.result())
+                progress.advance(note=f"{done[-1].symbol} {done[-1].trading_day} {done[-1].outcome}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return done
 
 
 def _copy_day(source: TickStore, target: TickStore, key: DayKey) -> CopiedDay:
@@ -195,7 +217,7 @@ def _is_whole(store: TickStore, key: DayKey, manifest: DayManifest) -> bool:
     try:
         return not compare_with_manifest(manifest, store.read_day(key))
     except GhtraderError as error:
-        _raise_unless_of_rows(error)
+        raise_unless_of_rows(error)
         return False
 
 
@@ -235,31 +257,27 @@ def _copy_tables(source: Store, target: Store) -> int:
     return count
 
 
-def _raise_unless_of_rows(error: GhtraderError) -> None:
-    """Raise again what is about a whole server (away, busy, another login) and says nothing about the rows it holds."""
-    if error.retryable or "host" in error.context:
-        raise error
-
-
 def _rows(store: Store, table: str, scope: str) -> list[dict[str, Any]] | None:
     """The rows of a scope; None when they are damaged and to be replaced."""
     try:
         return store.tables().rows(table, scope)
     except GhtraderError as error:
-        _raise_unless_of_rows(error)
+        raise_unless_of_rows(error)
         return None
 
 
 def compare_stores(
     services: Services, left: str, right: str, *, symbol: str | None = None, progress: Progress = NO_PROGRESS
 ) -> StoreComparison:
-    """Digests of every partition of both stores, recomputed from the rows that each gives; equal or not, day by day."""
+    """Digests of every partition and every build of both stores, recomputed from the rows that each gives; equal or not, day by day."""
     first, second = _two(services, left, right)
     stores = [(left, first.ticks()), (right, second.ticks())]
     keys = sorted({key for _, store in stores for key in _keys(store, symbol)})
     if not keys:
         raise DataError("neither store holds ticks", hint="ghtrader data import FILE...", left=left, right=right)
-    progress.start("verify", len(keys))
+    features = first.features(), second.features()
+    built = sorted({key for store in features for key in build_keys(store, symbol)})
+    progress.start("verify", len(keys) + len(built))
     days: list[DayComparison] = []
     for key in keys:
         digests, problems = [], []
@@ -279,8 +297,12 @@ def compare_stores(
             )
         )
         progress.advance(note=f"{key.symbol} {key.trading_day}")
-    different = sum(not day.equal for day in days)
-    progress.finish(f"{len(days)} partitions, {different} different")
+    builds = []
+    for build in built:
+        builds.append(compare_build(*features, (left, right), build))
+        progress.advance(note=f"{build.symbol} {build.dataset} {build.trading_day}")
+    different = [day.equal for day in days].count(False) + [build.equal for build in builds].count(False)
+    progress.finish(f"{len(days)} partitions, {len(builds)} days of datasets, {different} different")
     return StoreComparison(
         ok=not different,
         left=left,
@@ -291,6 +313,7 @@ def compare_stores(
             right: content_hash([(day.kind, day.symbol, day.trading_day, day.right_digest) for day in days]),
         },
         days=days,
+        builds=builds,
     )
 
 
@@ -304,6 +327,6 @@ def _digest(store: TickStore, key: DayKey) -> tuple[str, str]:
         differences = compare_with_manifest(manifest, frame)
         digest = frame_digest(manifest, frame.select("datetime", *MARKET_COLUMNS))
     except GhtraderError as error:
-        _raise_unless_of_rows(error)
+        raise_unless_of_rows(error)
         return "", error.message
     return digest, f"{differences[0].problem} {differences[0].detail}".strip() if differences else ""

@@ -13,6 +13,7 @@ import msgspec
 
 from ghtrader.core.errors import StoreError
 from ghtrader.data.build_frames import (
+    BUILD_DOCUMENTS,
     FILL_COLUMNS,
     LABEL_KINDS,
     check_day,
@@ -35,10 +36,8 @@ from ghtrader.questdb.wire import HttpReader, PgWire
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["BUILDS", "QuestdbFeatures"]
+__all__ = ["QuestdbFeatures"]
 
-#: Documents that say which build of a day counts.
-BUILDS = "feature_builds"
 FEATURES, LABELS, FILLS = "features_v2", "labels_v2", "fill_labels_v2"
 #: ``y`` of a row without a label.
 NO_LABEL = -(1 << 62)
@@ -80,7 +79,7 @@ class QuestdbFeatures:
         self._put(LABELS, _label_rows(manifest, day.labels), manifest, manifest.label_hash)
         if day.fills is not None:
             self._put(FILLS, day.fills, manifest, manifest.fill_hash)
-        self._ledger.put(BUILDS, _document(manifest.key), msgspec.to_builtins(manifest))
+        self._ledger.put(BUILD_DOCUMENTS, _document(manifest.key), msgspec.to_builtins(manifest))
 
     def _put(self, table: str, rows: pl.DataFrame, manifest: BuildManifest, build_hash: str) -> None:
         import polars as pl
@@ -94,22 +93,22 @@ class QuestdbFeatures:
 
     def delete(self, key: BuildKey) -> bool:
         """Take a build out of sight."""
-        return self._ledger.delete(BUILDS, _document(key))
+        return self._ledger.delete(BUILD_DOCUMENTS, _document(key))
 
     # --- reading --------------------------------------------------------------------------------------------------------
     def manifest(self, key: BuildKey) -> BuildManifest | None:
         """Metadata of the build that counts."""
-        found = self._ledger.get(BUILDS, _document(key))
+        found = self._ledger.get(BUILD_DOCUMENTS, _document(key))
         return None if found is None else msgspec.convert(found, BuildManifest)
 
     def manifests(self, symbol: str, dataset: str) -> list[BuildManifest]:
         """Metadata of every day of a dataset."""
-        found = self._ledger.items(BUILDS, prefix=f"{symbol}/{dataset}/")
+        found = self._ledger.items(BUILD_DOCUMENTS, prefix=f"{symbol}/{dataset}/")
         return [msgspec.convert(document, BuildManifest) for _, document in found]
 
     def datasets(self) -> list[tuple[str, str]]:
         """``(symbol, dataset)`` that have days."""
-        return sorted({(key.split("/")[0], key.split("/")[1]) for key, _ in self._ledger.items(BUILDS)})
+        return sorted({(key.split("/")[0], key.split("/")[1]) for key, _ in self._ledger.items(BUILD_DOCUMENTS)})
 
     def _rows(self, table: str, columns: Sequence[str], key: BuildKey, build_hash: str, expected: int) -> pl.DataFrame:
         """Rows of a build; raises StoreError when some are gone."""

@@ -1,14 +1,17 @@
-"""The media of the trading runtime in memory: a disk that can be cut off, a kill file, locks."""
+"""The media of the trading runtime in memory (a disk that can be cut off, a kill file, locks), and openers of those in files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from ghtrader.core.clock import iso_utc
+from ghtrader.adapters.local.journal_file import LocalJournalFiles
+from ghtrader.adapters.local.locks import LocalLocks
+from ghtrader.core.clock import SystemClock, iso_utc
 from ghtrader.core.errors import LockHeldError, StoreError
 from ghtrader.ports.lock import Holder
 
-__all__ = ["MemoryDisk", "MemoryJournalStore", "MemoryKillStore", "MemoryLocks"]
+__all__ = ["MemoryDisk", "MemoryJournalStore", "MemoryKillStore", "MemoryLocks", "local_journal", "local_locks"]
 
 
 @dataclass
@@ -184,3 +187,13 @@ class MemoryLock:
         if self._held is not None:
             self._held.pop(self.key, None)
             self._held = None
+
+
+def local_journal(folder: Path) -> LocalJournalFiles:
+    """A journal in files, for tests in processes of their own."""
+    return LocalJournalFiles(folder, SystemClock())
+
+
+def local_locks(folder: Path) -> LocalLocks:
+    """Locks in files, for tests in processes of their own."""
+    return LocalLocks(folder, SystemClock())

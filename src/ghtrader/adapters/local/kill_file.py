@@ -24,7 +24,7 @@ SPARE = "kill.spare"
 LOCK = "kill.lock"
 SPARE_BYTES = 4096
 PATIENCE_S = 2.0
-POLL_S = 0.01
+POLL_S = 0.001
 
 
 class LocalKillFile:

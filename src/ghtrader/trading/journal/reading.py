@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from ghtrader.core.errors import DataError
 from ghtrader.ports.journal import JournalStore
 from ghtrader.trading.journal.frames import Scan, TailState, scan
 from ghtrader.trading.journal.records import Record, RecordKind
 
-__all__ = ["JournalFollower", "first_seq_of", "last_scan", "read_records", "read_since_snapshot", "segment_name"]
+__all__ = [
+    "JournalFollower",
+    "JournalRecords",
+    "SegmentCheck",
+    "check_segments",
+    "first_seq_of",
+    "last_scan",
+    "read_last",
+    "read_records",
+    "read_since_snapshot",
+    "segment_name",
+]
 
 SUFFIX = ".journal"
 _DIGITS = 12
@@ -83,14 +96,51 @@ def read_since_snapshot(store: JournalStore) -> Iterator[Record]:
     return read_records(store)
 
 
+def read_last(store: JournalStore, count: int, kinds: frozenset[RecordKind] = frozenset()) -> list[Record]:
+    """The last ``count`` records of these kinds (none given: any), oldest first; read from the end."""
+    names = store.segments()
+    found: list[Record] = []
+    for index in range(len(names) - 1, -1, -1):
+        if len(found) >= count:
+            break
+        records = _scan(store, names[index], first_seq_of(names[index]), last=index == len(names) - 1).records
+        fitting = [record for record in records if not kinds or record.kind in kinds]
+        found = fitting[max(0, len(fitting) - (count - len(found))) :] + found
+    return found
+
+
+class SegmentCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment that is whole: its records and bytes, how it ends, and the bytes of a torn tail."""
+
+    segment: str
+    records: int
+    bytes: int
+    tail: TailState
+    lost_bytes: int
+
+
+def check_segments(store: JournalStore) -> list[SegmentCheck]:
+    """Read every segment. Raises DataError for any damage but a torn tail of the last one."""
+    names, found = store.segments(), []
+    next_seq = 1
+    for name in names:
+        segment = _scan(store, name, next_seq, last=name == names[-1])
+        next_seq = segment.next_seq
+        size = segment.end + segment.lost
+        count = len(segment.records)
+        found.append(SegmentCheck(segment=name, records=count, bytes=size, tail=segment.tail, lost_bytes=segment.lost))
+    return found
+
+
 class JournalFollower:
     """What was appended since the last call, for as long as somebody writes.
 
     A record is given once it is whole; one that is being written comes with a later `poll`. from_seq: the first record of interest.
+    after: the segment behind which reading begins; empty: with the first one.
     """
 
-    def __init__(self, store: JournalStore, from_seq: int = 1) -> None:
-        self._store, self._from = store, from_seq
+    def __init__(self, store: JournalStore, from_seq: int = 1, *, after: str = "") -> None:
+        self._store, self._from, self._after = store, from_seq, after
         self._segment = ""
         self._offset = self._next = 0
 
@@ -98,7 +148,7 @@ class JournalFollower:
         """New records, in order; empty when there are none. Raises DataError for damage."""
         given: list[Record] = []
         while True:
-            newer = [name for name in self._store.segments() if name > self._segment]
+            newer = [name for name in self._store.segments() if name > (self._segment or self._after)]
             if self._segment:
                 given += self._rest(is_last=not newer)
             if not newer:
@@ -113,3 +163,13 @@ class JournalFollower:
             raise DataError(message, hint="restore the segment from a backup", file=name, offset=found.end)
         self._offset, self._next = found.end, found.next_seq
         return found.records
+
+
+class JournalRecords:
+    """All records of a journal, read anew by every ``iter``."""
+
+    def __init__(self, store: JournalStore, from_seq: int = 1) -> None:
+        self._store, self._from = store, from_seq
+
+    def __iter__(self) -> Iterator[Record]:
+        return read_records(self._store, self._from)

@@ -27,7 +27,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Body", "Record", "RecordKind", "order_id_of"]
+from ghtrader.core.messages import Target
+
+__all__ = ["Body", "Record", "RecordKind", "order_id_of", "plain", "readable"]
 
 #: Fields of a record, by name; values are what MessagePack knows, or structs on the way in.
 Body = dict[str, Any]
@@ -80,10 +82,37 @@ def order_id_of(record: Record) -> str:
     """
     body = record.body
     for holder in (body, body.get("fill"), body.get("order")):
-        if not isinstance(holder, dict):
-            continue
-        request = holder.get("request")
-        found = holder.get("client_order_id") or (request.get("client_order_id") if isinstance(request, dict) else None)
+        found = _field(holder, "client_order_id") or _field(_field(holder, "request"), "client_order_id")
         if isinstance(found, str):
             return found
     return ""
+
+
+def _field(holder: Any, name: str) -> Any:
+    """A field of a mapping or a struct; None where there is none."""
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+
+
+def plain(value: Any) -> Any:
+    """A field of a body as `msgspec.convert` takes it, whether the record was read back or is new and holds structs."""
+    return msgspec.to_builtins(value)
+
+
+def readable(record: Record) -> dict[str, Any]:
+    """The body for people and JSON: a target, which is positional on the wire, with the names of its fields.
+
+    >>> from ghtrader.core.messages import ExecutionStyle
+    >>> target = Target(1, "s", 1, "demo", "SHFE.rb2510", 2, ExecutionStyle(), 77, 0, 0, 0.25)
+    >>> readable(Record(1, 0, 0, RecordKind.TARGET, {"target": target}))["target"]["execution"]["style"]
+    'chase'
+    """
+    found: dict[str, Any] = plain(record.body)
+    if record.kind == RecordKind.TARGET and isinstance(found.get("target"), list):
+        target = msgspec.convert(found["target"], Target)
+        found["target"] = {**_named(target), "execution": _named(target.execution)}
+    return found
+
+
+def _named(struct: msgspec.Struct) -> dict[str, Any]:
+    values: dict[str, Any] = plain({name: getattr(struct, name) for name in struct.__struct_fields__})
+    return values

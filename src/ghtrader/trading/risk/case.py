@@ -11,7 +11,7 @@ from ghtrader.trading.risk.context import RiskContext
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import RiskState
 from ghtrader.trading.risk.meters import Level, MeterLevels
-from ghtrader.trading.risk.reasons import Blocks, NearMiss, RiskReason
+from ghtrader.trading.risk.reasons import Blocks, NearMiss, RiskReason, Severity
 from ghtrader.trading.words import MarketView, OrderIntent
 
 __all__ = ["Case", "Rule"]
@@ -35,11 +35,10 @@ class Case:
         assert self.context.market is not None
         return self.context.market
 
-    @property
-    def opening_lots(self) -> int:
-        """Lots in flight that may open the side which this order opens."""
+    def opening_lots(self, side: Side) -> int:
+        """Lots in flight that may open a position of this side."""
         context = self.context
-        if self.intent.side == Side.BUY:
+        if side == Side.BUY:
             return context.in_flight_buy if context.opening_buy is None else context.opening_buy
         return context.in_flight_sell if context.opening_sell is None else context.opening_sell
 
@@ -83,10 +82,14 @@ class Case:
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule: its code, whose orders it can refuse, the check (None, or why not), what it asks for, the keys below ``trading.risk``."""
+    """A rule: its code, whose orders it can refuse, the check (None, or why not), what it asks for, the keys below ``trading.risk``.
+
+    severity: REFUSAL rules look at the order alone; the others rest on an observation that tells a breach, hard ones kill.
+    """
 
     reason: RiskReason
     blocks: Blocks
     check: Callable[[Case], str | None]
     asks: str
     keys: tuple[str, ...] = ()
+    severity: Severity = Severity.REFUSAL

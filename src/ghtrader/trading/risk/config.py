@@ -31,7 +31,7 @@ KEYS = (
     _real("max_daily_loss_cny", _OWN.max_daily_loss_cny, "Loss of a trading day that kills.", least=0.01),
     _real("max_drawdown_cny", _OWN.max_drawdown_cny, "Distance below the highest equity that kills.", least=0.01),
     _real(
-        "max_symbol_loss_cny", _OWN.max_symbol_loss_cny, "Loss of a contract in a trading day that ends its openings; above 0."
+        "max_symbol_loss_cny", _OWN.max_symbol_loss_cny, "Loss of a contract in a trading day that ends its openings.", least=0.01
     ),
     _lots(
         "max_consecutive_losses", _OWN.max_consecutive_losses, "Round trips lost in a row that end openings.", 1, "round trips"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from ghtrader.core.instruments import parse_symbol
 from ghtrader.core.orders import Side
 from ghtrader.trading.risk.case import Case, Rule
 from ghtrader.trading.risk.memory import is_equity
-from ghtrader.trading.risk.reasons import Blocks, RiskReason
+from ghtrader.trading.risk.reasons import Blocks, RiskReason, Severity
 from ghtrader.trading.words import Mode
 
 __all__ = ["OPENING_RULES", "delivery_month"]
@@ -120,16 +121,16 @@ def _max_order_lots(case: Case) -> str | None:
 
 
 def _max_position(case: Case) -> str | None:
-    used = case.held_lots + case.opening_lots + case.intent.lots
+    used = case.held_lots + case.opening_lots(case.intent.side) + case.intent.lots
     return case.at_most(
         RiskReason.MAX_POSITION, used, case.limits.max_position_lots, "lots of this side, all that is in flight included"
     )
 
 
 def _max_notional(case: Case) -> str | None:
-    held, context = case.context.held, case.context
-    flying = case.opening_lots + (context.in_flight_sell if case.intent.side == Side.BUY else context.in_flight_buy)
-    value = (held.lots + flying + case.intent.lots) * case.price * context.multiplier + context.other_notional_cny
+    context = case.context
+    lots = context.held.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL) + case.intent.lots
+    value = lots * case.price * context.multiplier + context.other_notional_cny
     return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
 
 
@@ -137,7 +138,8 @@ def _available_margin(case: Case) -> str | None:
     context = case.context
     if not context.margin_rate > 0:
         return f"the contract's margin rate is {context.margin_rate:g}"
-    needed = (case.intent.lots + case.opening_lots) * case.price * context.multiplier * context.margin_rate
+    lots = case.intent.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
+    needed = lots * case.price * context.multiplier * context.margin_rate
     share = (context.available_cny - needed) / context.equity_cny
     return case.at_least(
         RiskReason.AVAILABLE_MARGIN, share, case.limits.min_available_share, "the share of equity that stays available"
@@ -160,51 +162,71 @@ def _self_trades(case: Case) -> str | None:
 
 def _open_limit(case: Case) -> str | None:
     level, said = case.levels.opened_lots, case.context.open_limit_lots
-    context = case.context
-    flying = sum(
-        lots if opening is None else opening
-        for lots, opening in (
-            (context.in_flight_buy, context.opening_buy),
-            (context.in_flight_sell, context.opening_sell),
-        )
-    )
+    flying = case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     used = case.state.meters_of(case.intent.symbol).opened_lots + flying + case.intent.lots
     if 0 < said < used:
         return f"lots opened in the day would be {used}, the exchange lets {said}"
     return case.meter(RiskReason.OPEN_LIMIT, used, level, "lots opened in the day, all that is in flight included")
 
 
-OPENING_RULES = tuple(
-    Rule(reason, Blocks.OPENINGS, check, asks, keys)
-    for reason, check, asks, keys in (
-        (RiskReason.OPENINGS_HALTED, _openings_halted, "nothing halts openings (strategy link, roll, operator)", ()),
-        (RiskReason.EQUITY_UNKNOWN, _equity_unknown, "the newest equity is a number above 0", ("bad_equity_readings",)),
-        (RiskReason.DAILY_LOSS, _daily_loss, "loss of the trading day below its limit", ("max_daily_loss_cny",)),
-        (RiskReason.DRAWDOWN, _drawdown, "distance to the highest equity below its limit", ("max_drawdown_cny",)),
-        (
-            RiskReason.SYMBOL_LOSS,
-            _symbol_loss,
-            "worst result of the contract in the trading day above its limit",
-            ("max_symbol_loss_cny",),
-        ),
-        (RiskReason.CONSECUTIVE_LOSSES, _consecutive_losses, "round trips lost in a row", ("max_consecutive_losses",)),
-        (RiskReason.REJECT_STREAK, _reject_streak, "orders refused in a row", ("reject_streak",)),
-        (RiskReason.DELIVERY_MONTH, _delivery_month, "before the contract's delivery month", ("delivery_month_opening",)),
-        (RiskReason.SESSION_END, _session_end, "time left in the session part", ("end_guard_s",)),
-        (RiskReason.NO_LIMITS, _no_limits, "in live_trade: the day's price limits are known", ()),
-        (
-            RiskReason.LIMIT_PROXIMITY,
-            _limit_proximity,
-            "order and market keep clear of the day's limits",
-            ("limit_proximity_ticks",),
-        ),
-        (RiskReason.PRICE_BAND, _price_band, "price near the touch, on either side", ("price_band_ticks",)),
-        (RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order", ("max_order_lots",)),
-        (RiskReason.MAX_POSITION, _max_position, "lots of its side, held and in flight", ("max_position_lots",)),
-        (RiskReason.MAX_NOTIONAL, _max_notional, "value of all that is held and in flight", ("max_notional_cny",)),
-        (RiskReason.AVAILABLE_MARGIN, _available_margin, "share of equity that stays available", ("min_available_share",)),
-        (RiskReason.LARGE_CANCELS, _large_cancels, "cancels of large orders per contract and day", ()),
-        (RiskReason.SELF_TRADES, _self_trades, "suspected self-trades per contract and day", ()),
-        (RiskReason.OPEN_LIMIT, _open_limit, "lots opened per contract and day", ()),
-    )
+def _rule(
+    reason: RiskReason, check: Callable[[Case], str | None], asks: str, *keys: str, severity: Severity = Severity.REFUSAL
+) -> Rule:
+    return Rule(reason, Blocks.OPENINGS, check, asks, keys, severity)
+
+
+_SOFT, _HARD = Severity.SOFT, Severity.HARD
+OPENING_RULES = (
+    _rule(RiskReason.OPENINGS_HALTED, _openings_halted, "nothing halts openings (strategy link, roll, operator)"),
+    _rule(
+        RiskReason.EQUITY_UNKNOWN,
+        _equity_unknown,
+        "the newest equity is a number above 0; so many bad readings in one session kill",
+        "bad_equity_readings",
+        severity=_HARD,
+    ),
+    _rule(RiskReason.DAILY_LOSS, _daily_loss, "the trading day lost less", "max_daily_loss_cny", severity=_HARD),
+    _rule(RiskReason.DRAWDOWN, _drawdown, "equity is less below its highest", "max_drawdown_cny", severity=_HARD),
+    _rule(
+        RiskReason.SYMBOL_LOSS,
+        _symbol_loss,
+        "the contract's worst result in the trading day is better, its newest is a number",
+        "max_symbol_loss_cny",
+        severity=_SOFT,
+    ),
+    _rule(
+        RiskReason.CONSECUTIVE_LOSSES,
+        _consecutive_losses,
+        "fewer round trips were lost in a row",
+        "max_consecutive_losses",
+        severity=_SOFT,
+    ),
+    _rule(RiskReason.REJECT_STREAK, _reject_streak, "fewer orders were refused in a row", "reject_streak", severity=_SOFT),
+    _rule(RiskReason.DELIVERY_MONTH, _delivery_month, "the contract's delivery month is yet to come", "delivery_month_opening"),
+    _rule(RiskReason.SESSION_END, _session_end, "so much time is left in the session part", "end_guard_s"),
+    _rule(RiskReason.NO_LIMITS, _no_limits, "in live_trade: the day's price limits are known"),
+    _rule(
+        RiskReason.LIMIT_PROXIMITY,
+        _limit_proximity,
+        "order, touch and last price keep so many ticks from the day's limits",
+        "limit_proximity_ticks",
+    ),
+    _rule(RiskReason.PRICE_BAND, _price_band, "at most so many ticks from the touch, on either side", "price_band_ticks"),
+    _rule(RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order", "max_order_lots"),
+    _rule(RiskReason.MAX_POSITION, _max_position, "lots of its side: held, in flight and asked", "max_position_lots"),
+    _rule(
+        RiskReason.MAX_NOTIONAL,
+        _max_notional,
+        "value at the order's price of all lots held, in flight and asked, other contracts added",
+        "max_notional_cny",
+    ),
+    _rule(
+        RiskReason.AVAILABLE_MARGIN,
+        _available_margin,
+        "share of equity that stays available after the margin of all that opens in this contract",
+        "min_available_share",
+    ),
+    _rule(RiskReason.LARGE_CANCELS, _large_cancels, "large cancels per contract and day, its own included", severity=_SOFT),
+    _rule(RiskReason.SELF_TRADES, _self_trades, "suspected self-trades per contract and day, one more included", severity=_SOFT),
+    _rule(RiskReason.OPEN_LIMIT, _open_limit, "lots opened per contract and day, in flight and asked included", severity=_SOFT),
 )

@@ -7,7 +7,7 @@ from ghtrader.core.orders import Offset, OrderKind
 from ghtrader.ports.broker import tells_today_apart
 from ghtrader.trading.risk.case import Case, Rule
 from ghtrader.trading.risk.memory import within_second
-from ghtrader.trading.risk.reasons import Blocks, RiskReason
+from ghtrader.trading.risk.reasons import Blocks, RiskReason, Severity
 from ghtrader.trading.words import Origin
 
 __all__ = ["ORDER_RULES"]
@@ -168,6 +168,7 @@ ORDER_RULES = (
         _messages,
         "messages per contract and day, cancels to come included: openings to the stop level, others to the last free one",
         ("max_messages",),
+        Severity.SOFT,
     ),
     Rule(
         RiskReason.CANCELS,
@@ -175,5 +176,6 @@ ORDER_RULES = (
         _cancels,
         "cancels per contract and day, those to come included: openings to the stop level, others to the last free one",
         ("max_cancels",),
+        Severity.SOFT,
     ),
 )

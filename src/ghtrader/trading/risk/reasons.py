@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Blocks", "Breach", "NearMiss", "RiskReason"]
+__all__ = ["Blocks", "Breach", "NearMiss", "RiskReason", "Severity"]
 
 
 class RiskReason(StrEnum):
@@ -59,6 +59,14 @@ class Blocks(StrEnum):
     EVERY = "every order"
     OTHERS = "every order but the kill's own"
     OPENINGS = "openings"
+
+
+class Severity(StrEnum):
+    """What follows when the limit of a rule is reached, beside the refusal of the order."""
+
+    REFUSAL = "refusal"
+    SOFT = "soft"
+    HARD = "hard"
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Commands to a gateway: applied at most once each."""

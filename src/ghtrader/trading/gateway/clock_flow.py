@@ -1,0 +1,106 @@
+"""Time: what waits is tried again, silence is noticed, results are marked, the state is published."""
+
+from __future__ import annotations
+
+from ghtrader.trading.execution import Timer
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.commands_flow import SWEEP
+from ghtrader.trading.gateway.life import Life, LifeEvent, step_life
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
+from ghtrader.trading.gateway.status import publish
+from ghtrader.trading.gateway.targets_flow import on_strategy_lost, set_target
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.gateway.venue_flow import ask_venue
+from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.kill.events import Retry
+from ghtrader.trading.kill.table import KillStage
+from ghtrader.trading.words import Origin
+
+__all__ = ["on_clock", "on_preflight", "on_sinks"]
+
+MARK_NS = 1_000_000_000
+
+
+def on_preflight(turn: Turn, event: ev.PreflightDone) -> None:
+    """The checks before the session."""
+    turn.state.red = event.red
+    turn.record(RecordKind.NOTE, 0, what="preflight", red=event.red)
+    for symbol in turn.state.traded():
+        turn.view(symbol)
+
+
+def on_sinks(turn: Turn, event: ev.SinksReported) -> None:
+    """Sinks of the state that fail, or have mended."""
+    before, turn.state.degraded = turn.state.degraded, event.degraded
+    if before != event.degraded:
+        name = "warm_path_state" if event.degraded else "warm_path_recovered"
+        turn.record(RecordKind.NOTE, 0, what=name, reasons=event.degraded)
+        turn.tell(name, reasons=", ".join(event.degraded))
+
+
+def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
+    """Time passed."""
+    del event
+    state, now = turn.state, turn.now_ns
+    if state.kill.stage == KillStage.LATCHING and now - state.retried_ns >= MARK_NS:
+        state.retried_ns = now
+        turn.kill_event(Retry())
+    for identity, reason in sorted(state.pending.cancels.items()):
+        ask_cancel(turn, identity, reason)
+    for symbol in state.executors.due(now):
+        drive(turn, symbol, Timer())
+    _listen(turn)
+    _ask_again(turn)
+    if now - state.marked_ns >= MARK_NS:
+        state.marked_ns = now
+        _mark(turn)
+    publish(turn)
+
+
+def _listen(turn: Turn) -> None:
+    state = turn.state
+    if not state.strategy.lost and state.strategy_halt(turn.now_ns):
+        on_strategy_lost(turn, ev.StrategyLost(now_ns=turn.now_ns, reason="silent"))
+
+
+def _ask_again(turn: Turn) -> None:
+    state, pending = turn.state, turn.state.pending
+    waited = turn.now_ns - pending.queried_ns
+    if state.life == Life.OFFLINE:
+        return
+    if pending.query_open and waited < state.settings.requery_ns * 2:
+        return
+    pending.query_open = False
+    if state.life == Life.UNBALANCED and waited >= state.settings.requery_ns:
+        state.life = step_life(state.life, LifeEvent.DOUBT)
+    if state.life == Life.RECONCILING and waited >= state.settings.requery_ns:
+        ask_venue(turn, "not reconciled yet")
+    elif state.life == Life.READY and waited >= state.settings.audit_ns:
+        ask_venue(turn, "audit")
+
+
+def _mark(turn: Turn) -> None:
+    """What every contract earned today, at its last price."""
+    state = turn.state
+    results: dict[str, float] = {}
+    for symbol in state.traded():
+        market, day = state.markets.get(symbol), state.days.get(symbol)
+        if market is None or market.last is None or day is None:
+            continue
+        money = state.positions.day_money(symbol, market.last * day.price_tick)
+        worst = state.risk.worst_pnl_cny.get(symbol, 0.0)
+        if money.net_cny < worst:
+            results[symbol] = money.net_cny
+    if results:
+        turn.record(RecordKind.EQUITY, 0, pnl_cny=results)
+    for symbol, cause in sorted(state.retired.items()):
+        if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
+            _leave(turn, symbol, cause)
+
+
+def _leave(turn: Turn, symbol: str, cause: int) -> None:
+    """A rolled contract that is still held is closed as soon as it trades."""
+    state = turn.state
+    day = state.days.get(symbol)
+    if day is not None and day.is_continuous(turn.now_ns) and not state.killed and state.life == Life.READY:
+        set_target(turn, symbol, 0, SWEEP, Origin.ROLL, cause, "roll")

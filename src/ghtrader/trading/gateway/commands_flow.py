@@ -1,0 +1,267 @@
+"""Commands: every one is answered and journaled, each is applied at most once, whatever way it came and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from ghtrader.core.messages import Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
+from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.trading.gateway import effects as fx
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.modes import Desired
+from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
+from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, target_refusal
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.kill.events import Reset, Trigger
+from ghtrader.trading.kill.machine import reset_refusal
+from ghtrader.trading.kill.record import KillPolicy
+from ghtrader.trading.words import Mode, OrderIntent, Origin
+
+__all__ = ["SWEEP", "answer", "on_command"]
+
+SWEEP = ExecutionStyle(style=Style.SWEEP)
+#: (reason code, message): an empty code accepts; None: the answer comes later.
+Ruling = tuple[str, str] | None
+
+
+def on_command(turn: Turn, event: ev.CommandArrived) -> None:
+    """Do what a command asks, once; answer in any case."""
+    command, state = event.command, turn.state
+    first = state.dedupe.first_answer(command.command_id, turn.now_ns)
+    if first is not None or any(command.command_id == waiting for _, waiting in state.pending.resets):
+        state.count("commands_duplicate")
+        words = f"{first.outcome}: {first.reason}".rstrip(": ") if first is not None else "under way"
+        turn.record(RecordKind.NOTE, 0, what="duplicate_command", command_id=command.command_id, source=event.source)
+        repeat = CommandAnswer(
+            command_id=command.command_id,
+            outcome=Outcome.DUPLICATE,
+            ts_ns=turn.now_ns,
+            reason=first.reason if first is not None else "",
+            message=f"the first answer was {words}",
+            revision=state.revision,
+        )
+        turn.emit(fx.Reply(source=event.source, answer=repeat))
+        return
+    seq, _ = turn.record(RecordKind.COMMAND, 0, command=command, source=event.source)
+    state.count("commands")
+    ruling: Ruling = _general_refusal(turn, command)
+    if ruling == ("", ""):
+        ruling = _VERBS[command.verb](turn, command, seq, event.source)
+    if ruling is not None:
+        answer(turn, event.source, command.command_id, *ruling, cause=seq)
+
+
+def answer(turn: Turn, source: str, command_id: str, reason: str, message: str, *, cause: int = 0) -> None:
+    """Journal an answer and give it; an empty reason accepts."""
+    given = CommandAnswer(
+        command_id=command_id,
+        outcome=Outcome.REFUSED if reason else Outcome.ACCEPTED,
+        ts_ns=turn.now_ns,
+        reason=reason,
+        message=message,
+        revision=turn.state.revision,
+    )
+    turn.record(RecordKind.ANSWER, cause, answer=given)
+    turn.sync()
+    turn.emit(fx.Reply(source=source, answer=given))
+
+
+def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
+    if not command.command_id:
+        return "no_command_id", "a command needs an id"
+    if command.account != turn.state.settings.account:
+        return "wrong_account", f"this is the gateway of account {turn.state.settings.account}"
+    if not command.actor.strip():
+        return "no_actor", "a command needs an actor"
+    return "", ""
+
+
+def _style(turn: Turn, command: Command) -> ExecutionStyle | None:
+    params = command.params
+    name = params.get("style") or turn.state.desired.executor or Style.CHASE
+    try:
+        return ExecutionStyle(
+            style=Style(str(name)),
+            patience_ns=int(float(str(params.get("patience_s", 10.0))) * 1e9),
+            duration_ns=int(float(str(params.get("duration_s", 0.0))) * 1e9),
+            slices=int(str(params.get("slices", 1))),
+        )
+    except ValueError:
+        return None
+
+
+def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    reason, message = target_refusal(turn, command.symbol, Origin.COMMAND)
+    if reason:
+        return reason, message
+    execution = _style(turn, command)
+    if execution is None:
+        return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
+    contract = turn.state.contract_of(command.symbol)
+    assert contract is not None
+    set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
+    return "", f"target of {contract} is {command.lots}"
+
+
+def _cancel_all(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del command, source
+    count = cancel_everything(turn, "cancel_all", seq)
+    return "", f"{count} orders are being cancelled"
+
+
+def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del command, source
+    state = turn.state
+    blocking = [code for code in state.halts() if code not in {"paused", "no_schedule"}]
+    if blocking:
+        return blocking[0], "positions cannot be closed now; cancel_all works at any time"
+    turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
+    count = flatten(turn, Origin.COMMAND, SWEEP, seq, "flatten")
+    return "", f"{count} contracts are being closed; targets are taken again after reload"
+
+
+def _disarm(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    state = turn.state
+    if state.desired.mode != Mode.LIVE_TRADE:
+        return "not_live", f"the wanted mode is {state.desired.mode}"
+    cancel_everything(turn, "cancel_all", seq)
+    desired = replace(state.desired, mode=Mode.LIVE_MONITOR, confirm_live="")
+    turn.record(RecordKind.MODE, seq, desired=desired, why=command.reason)
+    return "", "live trading is disarmed"
+
+
+def _reset(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    state = turn.state
+    reset = Reset(
+        actor=command.actor,
+        reason=command.reason,
+        confirm=command.confirm,
+        ts_ns=turn.now_ns,
+        trading_day=state.trading_day,
+    )
+    refused = reset_refusal(state.kill, reset)
+    if refused is not None:
+        turn.kill_event(reset, seq)
+        return str(refused), "see ghtrader trade status"
+    state.pending.resets.append((source, command.command_id))
+    turn.kill_event(reset, seq)
+    return None
+
+
+def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    policy = str(command.params.get("policy") or turn.state.settings.kill_policy)
+    if policy not in set(KillPolicy):
+        return "bad_params", f"policy is one of {', '.join(KillPolicy)}"
+    turn.kill_event(
+        Trigger(
+            actor=command.actor,
+            reason=command.reason or "by command",
+            ts_ns=turn.now_ns,
+            trading_day=turn.state.trading_day,
+            policy=KillPolicy(policy),
+        ),
+        seq,
+    )
+    return "", "the kill is being written"
+
+
+def _reload(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del command, source
+    turn.record(RecordKind.MODE, seq, desired=replace(turn.state.desired, paused=False), why="reload")
+    turn.tell("reload")
+    return "", "targets are taken"
+
+
+def _set_desired(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    state = turn.state
+    known = {"mode", "symbols", "executor", "confirm_live"}
+    unknown = sorted(set(command.params) - known)
+    if unknown:
+        return "bad_params", f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+    current = msgspec.to_builtins(state.desired)
+    try:
+        desired = msgspec.convert({**current, **command.params}, Desired)
+    except msgspec.ValidationError as error:
+        return "bad_params", str(error)
+    if desired.executor and desired.executor not in set(Style):
+        return "bad_params", f"executor is one of {', '.join(Style)}"
+    if desired.mode != state.desired.mode and not desired.mode.sends_orders:
+        cancel_everything(turn, "cancel_all", seq)
+    turn.record(RecordKind.MODE, seq, desired=desired, why=command.reason)
+    return "", f"wanted: {desired.mode}; now: {state.mode}"
+
+
+def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    state, params = turn.state, command.params
+    reason, message = target_refusal(turn, command.symbol, Origin.COMMAND)
+    if reason and reason != "symbol_claimed":
+        return reason, message
+    contract = state.contract_of(command.symbol)
+    assert contract is not None
+    try:
+        kind = OrderKind[str(params.get("kind", "GFD"))]
+        offset = Offset(str(params.get("offset", Offset.OPEN)))
+        price = float(str(params["price"])) / state.days[contract].price_tick
+    except (KeyError, ValueError) as error:
+        return "bad_params", f"price, kind (GFD, FAK, FOK) and offset (open, close, close_today) are expected: {error}"
+    if not command.lots or abs(price - round(price)) > 1e-6:
+        return "bad_params", "lots are not zero (negative sells), the price a multiple of the price tick"
+    intent = OrderIntent(
+        symbol=contract,
+        side=Side.BUY if command.lots > 0 else Side.SELL,
+        offset=offset,
+        lots=abs(command.lots),
+        price_ticks=round(price),
+        kind=kind,
+        origin=Origin.COMMAND,
+        cause=seq,
+        note=command.reason,
+    )
+    refused_before = state.seq
+    wanted = state.executors.place(intent, exec_view(turn, contract))
+    if wanted is None:
+        return "symbol_claimed", f"something of {contract} is under way"
+    do_wanted(turn, contract, wanted)
+    denied = _denial(turn, refused_before)
+    return (denied, "the risk gate refused it") if denied else ("", f"order of {abs(command.lots)} lots was sent")
+
+
+def _denial(turn: Turn, since: int) -> str:
+    """Why the gate refused an order of this turn; empty when it did not."""
+    for effect in turn.effects:
+        if isinstance(effect, fx.Append) and effect.record.seq > since and effect.record.kind == RecordKind.VERDICT:
+            return "" if effect.record.body["approved"] else str(effect.record.body["reason"])
+    return ""
+
+
+def _cancel_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
+    del source
+    identity = str(command.params.get("client_order_id", ""))
+    order = turn.state.book.get(identity)
+    if order is None or order.phase.is_final:
+        return "no_such_order", f"no working order {identity!r}"
+    ask_cancel(turn, identity, "cancel_all", seq)
+    return "", f"{identity} is being cancelled"
+
+
+_VERBS: dict[Verb, Callable[[Turn, Command, int, str], Ruling]] = {
+    Verb.SET_TARGET: _set_target,
+    Verb.CANCEL_ALL: _cancel_all,
+    Verb.FLATTEN: _flatten,
+    Verb.DISARM_LIVE: _disarm,
+    Verb.RESET_RISK_KILL: _reset,
+    Verb.KILL: _kill,
+    Verb.RELOAD: _reload,
+    Verb.SET_DESIRED: _set_desired,
+    Verb.PLACE_ORDER: _place_order,
+    Verb.CANCEL_ORDER: _cancel_order,
+}

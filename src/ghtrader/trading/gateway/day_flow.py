@@ -1,0 +1,52 @@
+"""A trading day begins: today's lots become history, main contracts may have changed, and a changed one is left for the new one."""
+
+from __future__ import annotations
+
+from ghtrader.trading.execution import Stop
+from ghtrader.trading.gateway import effects as fx
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.orders.positions import ContractTerms
+
+__all__ = ["on_day"]
+
+
+def on_day(turn: Turn, event: ev.DayBegan) -> None:
+    """Take the day's contracts and facts. The same day again only brings facts."""
+    state = turn.state
+    before = dict(state.contracts)
+    state.days, state.missing = event.days, event.missing
+    if (event.trading_day, event.contracts) != (state.trading_day, before):
+        terms = {symbol: ContractTerms(multiplier=day.multiplier, fee=day.fee) for symbol, day in event.days.items()}
+        turn.record(
+            RecordKind.DAY,
+            0,
+            trading_day=event.trading_day,
+            contracts=event.contracts,
+            terms=terms,
+            settlements=event.settlements,
+            missing=event.missing,
+        )
+        turn.snapshot()
+        turn.tell("trading_day", day=event.trading_day, contracts=", ".join(sorted(event.contracts.values())))
+    for symbol, contract in sorted(event.contracts.items()):
+        old = before.get(symbol)
+        if old is not None and old != contract:
+            _roll(turn, symbol, old, contract)
+    turn.emit(fx.Subscribe(symbols=state.traded()))
+    for symbol in state.traded():
+        turn.view(symbol)
+
+
+def _roll(turn: Turn, symbol: str, old: str, new: str) -> None:
+    """Leave the old contract: its target is dropped, its orders cancelled; `clock_flow` closes its position as soon as it trades."""
+    state = turn.state
+    seq, _ = turn.record(RecordKind.ROLL, 0, symbol=symbol, old=old, new=new)
+    turn.tell("roll", symbol=symbol, old=old, new=new)
+    if state.executors.get(old) is not None:
+        drive(turn, old, Stop())
+    for order in state.book.working(old):
+        if not order.cancel_asked:
+            ask_cancel(turn, order.client_order_id, "roll", seq)

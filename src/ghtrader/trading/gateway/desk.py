@@ -1,0 +1,243 @@
+"""The broker as the gateway's shell uses it: orders out, everything that changed in as events, each exactly once.
+
+`BrokerDesk` serves brokers that answer at once (the simulator, a replay); `ThreadedDesk` gives a broker a thread of its own, for
+clients that wait on a network. Both give the same events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from ghtrader.core.clock import Clock
+from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
+from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest
+from ghtrader.trading.gateway.events import (
+    BrokerLinkChanged,
+    Event,
+    FillArrived,
+    FundsArrived,
+    OrderChanged,
+    SubmitFailed,
+    VenueAnswered,
+)
+from ghtrader.trading.reconcile import VenueSnapshot
+from ghtrader.trading.risk.gate import ApprovedOrder
+
+__all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
+
+FUNDS_EVERY_NS = 1_000_000_000
+
+
+def request_of(approved: ApprovedOrder) -> OrderRequest:
+    """What a broker takes, of an order that the risk gate let pass; there is no other way to one."""
+    intent = approved.intent
+    return OrderRequest(
+        client_order_id=approved.client_order_id,
+        symbol=intent.symbol,
+        side=intent.side,
+        offset=intent.offset,
+        lots=intent.lots,
+        limit_price=approved.limit_price,
+        kind=intent.kind,
+    )
+
+
+class OrderDesk(Protocol):
+    """One account's orders. Never waits; belongs to the thread that owns the gateway's state."""
+
+    def submit(self, approved: ApprovedOrder) -> None:
+        """Send an order; how it went comes as an event."""
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; the order's end comes as an event."""
+
+    def query(self) -> None:
+        """Ask for the whole account; the answer comes as `events.VenueAnswered`."""
+
+    def events(self, timeout_s: float = 0.0) -> list[Event]:
+        """What happened since the last call, in order; waits at most so long for something."""
+
+    def close(self) -> None:
+        """Hang up; orders stay at the venue."""
+
+
+class BrokerDesk:
+    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots."""
+
+    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str]) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._trading_day = trading_day
+        self._known_fills: set[str] = set()
+        self._up: bool | None = None
+        self._events: list[Event] = []
+        self._funds_at = 0
+        self._funds: object = None
+
+    def submit(self, approved: ApprovedOrder) -> None:
+        """Send an order."""
+        identity = approved.client_order_id
+        try:
+            order = self._broker.submit(request_of(approved))
+        except (RiskDenied, HaltedError, DataError) as error:  # raised before anything is sent
+            reason = str(error.context.get("reason", type(error).__name__))
+            self._failed(identity, never_sent=True, reason=reason, message=error.message)
+        except GhtraderError as error:
+            self._failed(identity, never_sent=False, reason=type(error).__name__, message=error.message)
+        else:
+            self._order(order)
+
+    def _failed(self, identity: str, *, never_sent: bool, reason: str, message: str) -> None:
+        now = self._clock.now_ns()
+        self._events.append(
+            SubmitFailed(now_ns=now, client_order_id=identity, never_sent=never_sent, reason=reason, message=message)
+        )
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; an order that the broker does not know is left to the next reconciliation."""
+        try:
+            self._order(self._broker.cancel(client_order_id))
+        except GhtraderError:
+            self.query()
+
+    def query(self) -> None:
+        """Ask for the whole account; no answer while the link is down: it is asked again when it is up."""
+        with contextlib.suppress(GhtraderError):
+            broker = self._broker
+            if not broker.is_up:
+                return
+            fills = broker.fills()
+            snapshot = VenueSnapshot(
+                orders=tuple(broker.orders()),
+                fills=tuple(fills),
+                positions=tuple(broker.positions()),
+                funds=broker.funds(),
+                trading_day=self._trading_day(),
+            )
+            self._known_fills = {fill.trade_id for fill in fills}
+            self._events.append(VenueAnswered(now_ns=self._clock.now_ns(), snapshot=snapshot))
+
+    def _order(self, order: BrokerOrder) -> None:
+        self._fills()
+        self._events.append(OrderChanged(now_ns=self._clock.now_ns(), order=order))
+
+    def _fills(self) -> None:
+        """Fills first: an order's end never overtakes its trades."""
+        for fill in self._broker.fills():
+            if fill.trade_id not in self._known_fills:
+                self._known_fills.add(fill.trade_id)
+                self._events.append(FillArrived(now_ns=self._clock.now_ns(), fill=fill))
+
+    def events(self, timeout_s: float = 0.0) -> list[Event]:
+        """Let the broker work and give what happened."""
+        try:
+            changed = self._broker.poll(0.0 if self._events else timeout_s)
+        except GhtraderError as error:
+            changed = []
+            self._link(up=False, message=error.message)
+        else:
+            self._link(up=self._broker.is_up, message="")
+        if changed:
+            self._fills()
+            now = self._clock.now_ns()
+            self._events.extend(OrderChanged(now_ns=now, order=order) for order in changed)
+        self._ask_funds(bool(changed))
+        found, self._events = self._events, []
+        return found
+
+    def _link(self, *, up: bool, message: str) -> None:
+        if up != self._up:
+            self._up = up
+            self._events.append(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=up, message=message))
+
+    def _ask_funds(self, changed: bool) -> None:
+        now = self._clock.now_ns()
+        if not self._up or not (changed or now - self._funds_at >= FUNDS_EVERY_NS):
+            return
+        self._funds_at = now
+        with contextlib.suppress(GhtraderError):
+            funds = self._broker.funds()
+            if funds != self._funds:
+                self._funds = funds
+                self._events.append(FundsArrived(now_ns=now, funds=funds))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._broker.close()
+
+
+class ThreadedDesk:
+    """A broker in a thread of its own; ``opens`` makes it there, because clients belong to the thread that made them.
+
+    A broker that cannot be opened is a link that is down, and is opened again every ``retry_s`` seconds.
+    """
+
+    def __init__(
+        self,
+        opens: Callable[[], Broker],
+        clock: Clock,
+        trading_day: Callable[[], str],
+        *,
+        poll_s: float = 0.005,
+        retry_s: float = 5.0,
+    ) -> None:
+        self._opens = opens
+        self._clock = clock
+        self._trading_day = trading_day
+        self._poll_s, self._retry_s = poll_s, retry_s
+        self._asked: queue.SimpleQueue[Callable[[BrokerDesk], None]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        desk: BrokerDesk | None = None
+        while not self._stop.is_set():
+            if desk is None:
+                desk = self._open()
+                continue
+            while not self._asked.empty():
+                self._asked.get()(desk)
+            for event in desk.events(self._poll_s):
+                self._found.put(event)
+        if desk is not None:
+            desk.close()
+
+    def _open(self) -> BrokerDesk | None:
+        try:
+            return BrokerDesk(self._opens(), self._clock, self._trading_day)
+        except GhtraderError as error:
+            self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
+            self._stop.wait(self._retry_s)
+            return None
+
+    def submit(self, approved: ApprovedOrder) -> None:
+        """Send an order."""
+        self._asked.put(lambda desk: desk.submit(approved))
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel."""
+        self._asked.put(lambda desk: desk.cancel(client_order_id))
+
+    def query(self) -> None:
+        """Ask for the whole account."""
+        self._asked.put(BrokerDesk.query)
+
+    def events(self, timeout_s: float = 0.0) -> list[Event]:
+        """What happened since the last call."""
+        found: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._found.get(timeout=timeout_s) if timeout_s > 0 else self._found.get_nowait())
+            while True:
+                found.append(self._found.get_nowait())
+        return found
+
+    def close(self) -> None:
+        """Hang up and end the thread."""
+        self._stop.set()
+        self._thread.join(timeout=30.0)

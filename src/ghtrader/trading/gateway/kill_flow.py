@@ -1,0 +1,62 @@
+"""The kill in force: cancel whatever works, close what is held when policy says so, until nothing is left."""
+
+from __future__ import annotations
+
+from ghtrader.trading.execution import Stop
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.commands_flow import SWEEP, answer
+from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
+from ghtrader.trading.gateway.targets_flow import flatten
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.kill.events import Persisted, PersistFailed, Seen
+from ghtrader.trading.kill.table import KillStage
+from ghtrader.trading.words import Origin
+
+__all__ = ["enforce", "on_kill_seen", "on_kill_written"]
+
+
+def on_kill_written(turn: Turn, event: ev.KillWritten) -> None:
+    """The kill file stands, or could not be written."""
+    state = turn.state
+    outcome = Persisted(epoch=event.epoch) if event.ok else PersistFailed(epoch=event.epoch, message=event.message)
+    turn.kill_event(outcome)
+    if state.pending.resets and state.kill.stage != KillStage.CLEARING:
+        waiting, state.pending.resets = state.pending.resets, []
+        failed = "" if state.kill.stage == KillStage.CLEAR else "reset_failed"
+        words = "the kill is cleared" if not failed else f"the kill stays: {event.message or state.kill.reason}"
+        for source, command_id in waiting:
+            answer(turn, source, command_id, failed, words)
+    for symbol in state.traded():
+        turn.view(symbol)
+
+
+def on_kill_seen(turn: Turn, event: ev.KillSeen) -> None:
+    """The kill file as it is on the disk now: somebody else may have written it."""
+    turn.kill_event(Seen(content=event.content))
+
+
+def enforce(turn: Turn) -> None:
+    """While killed: cancel what works, and, when the kill says so and the account is reconciled, close what is held."""
+    state = turn.state
+    if not state.killed or state.kill.stage in {KillStage.START, KillStage.FOUNDING}:
+        return
+    for symbol in state.executors.symbols():
+        target = state.targets.get(symbol)
+        if target is None or target.origin != Origin.KILL:
+            drive(turn, symbol, Stop())
+    for order in state.book.unsettled():
+        if order.intent.origin != Origin.KILL and not order.phase.is_final and not order.cancel_asked:
+            ask_cancel(turn, order.client_order_id, "kill", state.kill_seq)
+    may_close = state.enforced and state.kill.stage == KillStage.LATCHED and state.life == Life.READY
+    open_now = [symbol for symbol in state.positions.symbols() if _is_open(turn, symbol)]
+    others = any(order.intent.origin != Origin.KILL for order in state.book.unsettled())
+    is_due = turn.now_ns - state.flattened_ns >= state.settings.requery_ns
+    if may_close and open_now and not others and is_due:
+        state.flattened_ns = turn.now_ns
+        flatten(turn, Origin.KILL, SWEEP, state.kill_seq, state.enforced)
+
+
+def _is_open(turn: Turn, symbol: str) -> bool:
+    day = turn.state.days.get(symbol)
+    return day is not None and day.is_continuous(turn.now_ns)

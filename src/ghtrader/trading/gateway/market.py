@@ -1,0 +1,66 @@
+"""From raw rows of the feed to what the core sees: one canonical form per contract, the newest tick as `words.MarketView`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ghtrader.core.phases import Phase
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.day_ticks import NO_PRICE
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.live_canonical import LiveCanonical
+from ghtrader.trading.words import MarketView
+
+__all__ = ["MarketViews"]
+
+ACCEPTING = (int(Phase.CONTINUOUS), int(Phase.ORDER_ENTRY))
+
+
+def _price(value: int) -> int | None:
+    return None if value == NO_PRICE else value
+
+
+class MarketViews:
+    """Canonical state of every contract of the feed. Rows that the canonical form drops give no view.
+
+    Raises DataError for a row whose trading day or contract nobody knows.
+    """
+
+    def __init__(self, calendar: Calendar, instruments: InstrumentTable) -> None:
+        self._calendar = calendar
+        self._instruments = instruments
+        self._lives: dict[str, LiveCanonical] = {}
+
+    def view(
+        self, symbol: str, seq: int, ts_ns: int, receive_ns: int, values: npt.NDArray[np.float64]
+    ) -> tuple[MarketView | None, str]:
+        """(the view after a row, why there is none). values: float64 (29,), `data.live_kernel.COLUMNS`."""
+        live = self._lives.get(symbol)
+        if live is None:
+            live = self._lives[symbol] = LiveCanonical(symbol, self._calendar, self._instruments)
+        code = live.push(ts_ns, values)
+        if code:
+            from ghtrader.data.live_kernel import REASON_CODES
+
+            return None, REASON_CODES[code]
+        row, facts = live.row, live.row_facts
+        phase = int(row.phase[0])
+        return MarketView(
+            symbol=symbol,
+            seq=seq,
+            ts_ns=int(row.ts_ns[0]),
+            receive_ns=receive_ns,
+            bid=_price(int(row.bid_px[0, 0])),
+            ask=_price(int(row.ask_px[0, 0])),
+            bid_lots=int(row.bid_sz[0, 0]),
+            ask_lots=int(row.ask_sz[0, 0]),
+            last=_price(int(row.last_px[0])),
+            upper=_price(int(row.limits[0, 0])),
+            lower=_price(int(row.limits[0, 1])),
+            continuous=phase == Phase.CONTINUOUS,
+            accepts_orders=phase in ACCEPTING,
+            part_end_ns=facts.ends[int(row.part[0])] if int(row.part[0]) >= 0 else ts_ns,
+            trading_day=facts.day.iso,
+            price_tick=facts.spec.price_tick,
+        ), ""

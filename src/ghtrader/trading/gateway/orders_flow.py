@@ -1,0 +1,204 @@
+"""From what executors want to orders that leave, and from the broker's words back to executors."""
+
+from __future__ import annotations
+
+import math
+
+from ghtrader.core.orders import Offset, Side
+from ghtrader.ports.broker import BrokerPosition
+from ghtrader.trading.execution import (
+    CancelWorking,
+    Done,
+    ExecView,
+    OrderDone,
+    Place,
+    PlaceRefused,
+)
+from ghtrader.trading.execution.goals import Effect as ExecEffect
+from ghtrader.trading.execution.goals import Event as ExecEvent
+from ghtrader.trading.gateway import effects as fx
+from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.orders.book import Change
+from ghtrader.trading.orders.positions import ContractTerms
+from ghtrader.trading.risk.context import RiskContext
+from ghtrader.trading.risk.gate import check_cancel, check_order
+from ghtrader.trading.words import OrderIntent, Origin
+
+__all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "order_settled", "place", "risk_context", "terms_of"]
+
+
+def terms_of(turn: Turn, symbol: str) -> ContractTerms:
+    """Multiplier and fees of a contract today; neutral ones when nobody knows it."""
+    day = turn.state.days.get(symbol)
+    return ContractTerms() if day is None else ContractTerms(multiplier=day.multiplier, fee=day.fee)
+
+
+def exec_view(turn: Turn, symbol: str) -> ExecView:
+    """What an executor sees of its contract."""
+    state = turn.state
+    working = state.book.working(symbol)
+    day = state.days.get(symbol)
+    return ExecView(
+        held=state.positions.position(symbol, working),
+        working=working,
+        market=state.markets.get(symbol),
+        now_ns=turn.now_ns,
+        most_lots=0 if day is None else min(day.max_lots, state.settings.limits.max_order_lots),
+    )
+
+
+def drive(turn: Turn, symbol: str, event: ExecEvent) -> None:
+    """Let whoever trades a contract take an event, and do what it wants."""
+    do_wanted(turn, symbol, turn.state.executors.step(symbol, event, exec_view(turn, symbol)))
+
+
+def do_wanted(turn: Turn, symbol: str, wanted: tuple[ExecEffect, ...]) -> None:
+    """Send what an executor wants sent, ask for the cancels it wants, write down that a goal is dealt with."""
+    state = turn.state
+    for effect in wanted:
+        match effect:
+            case Place(intent=intent):
+                refused = place(turn, intent)
+                if refused:
+                    drive(turn, symbol, PlaceRefused(reason=refused))
+            case CancelWorking(client_order_id=identity, reason=reason):
+                ask_cancel(turn, identity, reason)
+            case Done(reason=reason, missing=missing):
+                goal_cause = state.targets[symbol].cause if symbol in state.targets else 0
+                turn.record(RecordKind.NOTE, goal_cause, what="goal_done", symbol=symbol, reason=str(reason), missing=missing)
+    turn.view(symbol)
+
+
+def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
+    """Everything the gate wants to know about one order."""
+    state, symbol = turn.state, intent.symbol
+    day = state.days.get(symbol)
+    working = state.book.working(symbol)
+    buys, sells = state.book.in_flight(symbol)
+    opening = {Side.BUY: 0, Side.SELL: 0}
+    for order in working:
+        if order.intent.offset is Offset.OPEN:
+            opening[order.side] += order.in_flight
+    funds = state.funds
+    silent = state.strategy_halt(turn.now_ns) if intent.origin == Origin.STRATEGY else ""
+    halts = state.halts()
+    link = tuple(code for code in halts if code == "broker_down")
+    skipped = {"broker_down", "risk_killed"} | ({"paused"} if intent.origin == Origin.COMMAND else set())
+    opening_halts = tuple(code for code in (*halts, silent) if code and code not in skipped)
+    if symbol in state.retired:
+        opening_halts += ("retired_contract",)
+    return RiskContext(
+        now_ns=turn.now_ns,
+        trading_day=state.trading_day,
+        mode=state.mode,
+        killed=state.killed,
+        reconciled=state.life == Life.READY,
+        market=state.markets.get(symbol),
+        held=state.positions.position(symbol, working),
+        price_tick=0.0 if day is None else day.price_tick,
+        multiplier=0.0 if day is None else day.multiplier,
+        margin_rate=0.0 if day is None else day.margin_rate,
+        equity_cny=math.nan if funds is None else funds.balance,
+        available_cny=math.nan if funds is None else funds.available,
+        seq=state.seq + 1,
+        halt_reasons=link,
+        opening_halts=opening_halts,
+        min_lots=1 if day is None else day.min_lots,
+        max_lots=0 if day is None else day.max_lots,
+        in_flight_buy=buys,
+        in_flight_sell=sells,
+        opening_buy=opening[Side.BUY],
+        opening_sell=opening[Side.SELL],
+        own_working=tuple((order.side, order.intent.price_ticks, order.in_flight) for order in working),
+        other_notional_cny=_other_notional(turn, symbol),
+    )
+
+
+def _other_notional(turn: Turn, symbol: str) -> float:
+    """Value of what other contracts hold and open, at their last price; NaN when one of them has no price."""
+    state, total = turn.state, 0.0
+    for other in state.traded():
+        if other == symbol:
+            continue
+        held: BrokerPosition = state.positions.position(other)
+        lots = held.lots + sum(state.book.in_flight(other))
+        if not lots:
+            continue
+        market, day = state.markets.get(other), state.days.get(other)
+        price = None if market is None else market.last if market.last is not None else market.bid or market.ask
+        if day is None or price is None:
+            return math.nan
+        total += lots * price * day.price_tick * day.multiplier
+    return total
+
+
+def place(turn: Turn, intent: OrderIntent) -> str:
+    """Send an order if the gate lets it pass: verdict and intent are on the disk before it leaves. Returns why it was refused."""
+    state = turn.state
+    identity, _ = state.ids.take()
+    context = risk_context(turn, intent)
+    verdict = check_order(state.risk, state.settings.limits, state.settings.meters, intent, context, identity)
+    approved = verdict.approved
+    seq, _ = turn.record(
+        RecordKind.VERDICT,
+        intent.cause,
+        approved=approved is not None,
+        reason=str(verdict.reason),
+        message=verdict.message,
+        client_order_id=identity if approved is not None else "",
+        intent=intent,
+    )
+    turn.near_misses(verdict.near, seq)
+    if approved is None:
+        state.count(f"refused_{verdict.reason}")
+        return str(verdict.reason)
+    cause, _ = turn.record(RecordKind.ORDER_INTENT, seq, client_order_id=identity, intent=intent)
+    turn.sync()
+    turn.emit(fx.SubmitOrder(approved=approved))
+    turn.record(RecordKind.ORDER_SENT, cause, client_order_id=identity)
+    state.count("orders")
+    return ""
+
+
+def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
+    """Ask for a cancel; one that the rate does not let out waits and is asked again."""
+    state = turn.state
+    order = state.book.get(identity)
+    if order is None or order.is_settled or order.phase.is_final:
+        state.pending.cancels.pop(identity, None)
+        return
+    free = state.killed or order.intent.origin in {Origin.KILL, Origin.ROLL} or reason in {"flatten", "cancel_all", "roll"}
+    verdict = check_cancel(
+        state.risk,
+        state.settings.limits,
+        state.settings.meters,
+        turn.now_ns,
+        order.symbol,
+        killed=state.killed,
+        flattening=free,
+    )
+    if not verdict.allowed:
+        if identity not in state.pending.cancels:
+            turn.record(RecordKind.NOTE, cause, what="cancel_waits", client_order_id=identity, reason=str(verdict.reason))
+        state.pending.cancels[identity] = reason
+        return
+    state.pending.cancels.pop(identity, None)
+    turn.near_misses(verdict.near, cause)
+    turn.record(RecordKind.CANCEL_SENT, cause, client_order_id=identity, reason=reason)
+    turn.sync()
+    turn.emit(fx.CancelOrder(client_order_id=identity))
+    state.count("cancels")
+
+
+def order_settled(turn: Turn, change: Change) -> None:
+    """An order moved: its executor hears of its end, the strategy of the position."""
+    order = change.order
+    if order is None:
+        return
+    if change.settled:
+        turn.state.pending.cancels.pop(order.client_order_id, None)
+        drive(turn, order.symbol, OrderDone(client_order_id=order.client_order_id, phase=order.phase, filled=order.filled))
+    else:
+        turn.view(order.symbol)

@@ -1,0 +1,167 @@
+"""Targets, of the strategy or of an operator: taken, or refused with a reason that is journaled."""
+
+from __future__ import annotations
+
+from ghtrader.core.messages import ExecutionStyle, Target
+from ghtrader.trading.execution import Stop, TargetChanged
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
+from ghtrader.trading.gateway.state import HeldTarget, StrategyLink
+from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.words import Origin
+
+__all__ = ["cancel_everything", "flatten", "on_beat", "on_strategy_lost", "on_target", "set_target", "target_refusal"]
+
+
+def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
+    """Note a message of the strategy; returns why it cannot be trusted: a hole in its numbers. A new run begins anew."""
+    link = turn.state.strategy
+    fresh = session != link.session
+    missed = not fresh and seq > link.seq + 1
+    old = not fresh and seq <= link.seq
+    turn.state.strategy = StrategyLink(
+        session=session, seq=link.seq if old else seq, heard_ns=turn.now_ns, state=status or link.state, lost=""
+    )
+    if fresh:
+        turn.record(RecordKind.STRATEGY, 0, session=session, state=status)
+    if missed:
+        turn.record(RecordKind.STRATEGY, 0, session=session, missed=seq - link.seq - 1)
+    return "repeated_message" if old else ""
+
+
+def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
+    """A sign of life: its number is that of the last message before it, so that a lost one is noticed."""
+    beat, link = event.beat, turn.state.strategy
+    if beat.session == link.session and beat.seq > link.seq:
+        turn.record(RecordKind.STRATEGY, 0, session=beat.session, missed=beat.seq - link.seq)
+    known = link.seq if beat.session == link.session else 0
+    changed = (beat.session, beat.state) != (link.session, link.state)
+    turn.state.strategy = StrategyLink(
+        session=beat.session, seq=max(known, beat.seq), heard_ns=turn.now_ns, state=beat.state, lost=""
+    )
+    if changed:
+        turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
+
+
+def on_strategy_lost(turn: Turn, event: ev.StrategyLost) -> None:
+    """The strategy is not heard any more: what rests for it is cancelled, positions stay."""
+    state = turn.state
+    if state.strategy.lost:
+        return
+    link = state.strategy
+    state.strategy = StrategyLink(session=link.session, seq=link.seq, heard_ns=link.heard_ns, state=link.state, lost=event.reason)
+    turn.record(RecordKind.STRATEGY, 0, session=link.session, lost=event.reason)
+    turn.tell("strategy_lost", reason=event.reason)
+    for symbol in state.executors.symbols():
+        target = state.targets.get(symbol)
+        if target is not None and target.origin == Origin.STRATEGY:
+            drive(turn, symbol, Stop())
+
+
+def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
+    """(reason code, message) why a target of a symbol is not taken now; empty when it is."""
+    state = turn.state
+    contract = state.contract_of(symbol)
+    if contract is None:
+        code = "no_schedule" if symbol in state.missing else "unknown_symbol"
+        return code, f"{symbol} is not traded by account {state.settings.account}"
+    if contract in state.retired:
+        return "retired_contract", f"{contract} is no longer the main contract"
+    allowed = {"paused"} if origin == Origin.COMMAND else set()
+    halts = [code for code in state.halts() if code not in allowed]
+    if halts:
+        return halts[0], _words(turn, halts[0])
+    if not state.executors.accepts_target(contract):
+        return "symbol_claimed", f"a direct order of {contract} is under way"
+    return "", ""
+
+
+def _words(turn: Turn, code: str) -> str:
+    state = turn.state
+    if code == "risk_killed":
+        return f"killed: {state.kill.reason}"
+    if code == "broker_down":
+        return f"no link to the broker: {state.broker_message}"
+    if code == "feed_down":
+        return f"no feed: {state.feed_message}"
+    if code == "unbalanced":
+        return f"the account does not reconcile: {', '.join(state.differences)}"
+    return code.replace("_", " ")
+
+
+def on_target(turn: Turn, event: ev.TargetArrived) -> None:
+    """The strategy wants a position."""
+    target, state = event.target, turn.state
+    state.count("targets")
+    refused = _hear(turn, target.session, target.seq, "")
+    message = "its number was seen before"
+    if not refused and target.account != state.settings.account:
+        refused, message = "wrong_account", f"the target is for account {target.account}"
+    if not refused:
+        refused, message = target_refusal(turn, target.symbol, Origin.STRATEGY)
+    if not refused:
+        refused, message = _age_refusal(turn, target)
+    take(turn, target, refused, message)
+
+
+def _age_refusal(turn: Turn, target: Target) -> tuple[str, str]:
+    age = turn.now_ns - target.tick_ns
+    if age > turn.state.settings.target_max_age_ns:
+        return "stale_target", f"it was decided on a tick {age / 1e9:.1f} s old"
+    return "", ""
+
+
+def take(turn: Turn, target: Target, refused: str, message: str) -> None:
+    """Journal a target of the strategy with the tick, the factors and the score behind it, and act on it."""
+    state = turn.state
+    contract = state.contract_of(target.symbol) or target.symbol
+    held = HeldTarget(
+        contract=contract, lots=target.lots, execution=target.execution, origin=Origin.STRATEGY, cause=0, tick_seq=target.tick_seq
+    )
+    body = {"target": target, "market": state.markets.get(contract), "held": held, "refused": refused, "message": message}
+    seq, _ = turn.record(RecordKind.TARGET, 0, **body)
+    if refused:
+        state.count(f"target_refused_{refused}")
+        turn.tell("target_refused", symbol=target.symbol, reason=refused, message=message)
+        state.views.pop(contract, None)  # it hears again why
+        turn.view(contract)
+        return
+    drive(
+        turn,
+        contract,
+        TargetChanged(lots=target.lots, execution=target.execution, origin=Origin.STRATEGY, cause=seq, note=target.note),
+    )
+
+
+def set_target(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, origin: Origin, cause: int, note: str) -> None:
+    """A target that is not the strategy's: an operator's, a roll's, the kill's."""
+    state = turn.state
+    held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
+    seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=state.markets.get(contract), refused="", message=note)
+    drive(turn, contract, TargetChanged(lots=lots, execution=execution, origin=origin, cause=seq, note=note))
+
+
+def cancel_everything(turn: Turn, reason: str, cause: int) -> int:
+    """Stop every executor and cancel whatever works; returns how many orders that were."""
+    state = turn.state
+    for symbol in state.executors.symbols():
+        drive(turn, symbol, Stop())
+    working = [order for order in state.book.unsettled() if not order.phase.is_final]
+    for order in working:
+        if not order.cancel_asked:
+            ask_cancel(turn, order.client_order_id, reason, cause)
+    return len(working)
+
+
+def flatten(turn: Turn, origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> int:
+    """Bring every position to nothing; returns how many contracts are held or worked."""
+    state = turn.state
+    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
+    for symbol in symbols:
+        held = state.targets.get(symbol)
+        executor = state.executors.get(symbol)
+        if held is not None and (held.lots, held.origin) == (0, origin) and executor is not None:
+            continue
+        set_target(turn, symbol, 0, execution, origin, cause, note)
+    return len(symbols)

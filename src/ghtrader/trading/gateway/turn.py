@@ -1,0 +1,146 @@
+"""One step of the gateway under way: records applied and appended, effects in their order, what the risk memory tells acted on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ghtrader.core.messages import AccountView
+from ghtrader.trading.gateway import effects as fx
+from ghtrader.trading.gateway.fold import Folded, apply_record, snapshot_of
+from ghtrader.trading.gateway.state import GatewayState
+from ghtrader.trading.journal.records import Record, RecordKind
+from ghtrader.trading.kill.events import Enforce, JournalKill, KillEvent, Told, Trigger
+from ghtrader.trading.kill.events import WriteKill as KillWrite
+from ghtrader.trading.kill.machine import step_kill
+from ghtrader.trading.kill.record import KillPhase
+from ghtrader.trading.risk.reasons import Breach, NearMiss
+
+__all__ = ["MESSAGE", "Turn"]
+
+#: Version of the messages to the strategy.
+MESSAGE = 1
+
+
+class Turn:
+    """Collects what one event leads to. ``cause`` of a record is the record that led to it."""
+
+    def __init__(self, state: GatewayState, now_ns: int) -> None:
+        self.state = state
+        self.now_ns = now_ns
+        self.effects: list[fx.Effect] = []
+        self.enforce: Enforce | None = None
+        self._breached: list[Breach] = []
+
+    # --- journal --------------------------------------------------------------------------------------------------------
+    def record(self, kind: RecordKind, cause: int = 0, **body: Any) -> tuple[int, Folded]:
+        """Apply a record and append it; returns its number and what it did."""
+        record = Record(self.state.seq + 1, cause, self.now_ns, kind, body)
+        folded = apply_record(self.state, record)
+        self.effects.append(fx.Append(record=record))
+        self.state.dirty = True
+        for told in folded.told:
+            self._hear(told, record.seq)
+        return record.seq, folded
+
+    def snapshot(self) -> None:
+        """Write everything down, so that a restart reads no further back."""
+        self.record(RecordKind.STATE, **snapshot_of(self.state))
+
+    def _hear(self, told: Breach | NearMiss, cause: int) -> None:
+        if isinstance(told, NearMiss):
+            self.near_misses((told,), cause)
+            return
+        self.record(RecordKind.HALT, cause, reason=str(told.reason), hard=told.hard, message=told.message, symbol=told.symbol)
+        self.tell("risk_breach", reason=str(told.reason), hard=told.hard, message=told.message)
+        if told.hard:
+            self._breached.append(told)
+
+    def near_misses(self, near: tuple[NearMiss, ...], cause: int) -> None:
+        """Record rules that held with little room."""
+        for miss in near:
+            self.state.count("near_misses")
+            self.record(
+                RecordKind.NEAR_MISS,
+                cause,
+                reason=str(miss.reason),
+                used=miss.used,
+                limit=miss.limit,
+                message=miss.message,
+                symbol=miss.symbol,
+            )
+
+    # --- effects --------------------------------------------------------------------------------------------------------
+    def emit(self, effect: fx.Effect) -> None:
+        """Add an effect behind those that are there."""
+        self.effects.append(effect)
+
+    def sync(self) -> None:
+        """What was recorded so far must be on the disk before what follows."""
+        self.effects.append(fx.Sync())
+
+    def tell(self, name: str, **fields: str | float | bool) -> None:
+        """A line for operators."""
+        self.effects.append(fx.Tell(name=name, fields=fields))
+
+    def view(self, symbol: str) -> None:
+        """Tell the strategy how a contract stands, when that changed."""
+        state = self.state
+        halts = state.halts()
+        buys, sells = state.book.in_flight(symbol)
+        target = state.targets.get(symbol)
+        view = AccountView(
+            version=MESSAGE,
+            session="",
+            seq=0,
+            ts_ns=self.now_ns,
+            symbol=symbol,
+            position=state.positions.net(symbol),
+            working=buys - sells,
+            target=0 if target is None else target.lots,
+            mode=str(state.mode),
+            accepts=not halts,
+            reason=halts[0] if halts else "",
+        )
+        before = state.views.get(symbol)
+        if before is None or _content(before) != _content(view):
+            state.views[symbol] = view
+            self.effects.append(fx.PublishView(view=view))
+
+    # --- kill -----------------------------------------------------------------------------------------------------------
+    def kill_event(self, event: KillEvent, cause: int = 0) -> None:
+        """Let the kill switch take an event; what it wants done comes before anything else of this turn that follows."""
+        self.state.kill, wanted = step_kill(self.state.kill, event)
+        for effect in wanted:
+            match effect:
+                case KillWrite():
+                    self.emit(fx.WriteKill(write=effect))
+                case JournalKill(record=record, late=late):
+                    kind = RecordKind.KILL_RESET if record.phase == KillPhase.CLEAR else RecordKind.KILL
+                    self.record(kind, cause, record=record, late=late)
+                    self.sync()
+                case Enforce():
+                    self.enforce = effect
+                    self.state.enforced = effect.kill_id if effect.flatten else ""
+                case Told(code=code, message=message):
+                    self.tell(str(code), message=message)
+        self.state.dirty = True
+
+    def settle_breaches(self) -> None:
+        """Hard breaches kill: the first of the turn names the reason."""
+        if self._breached and not self.state.killed:
+            worst = self._breached[0]
+            policy = self.state.settings.kill_policy
+            self.kill_event(
+                Trigger(
+                    actor="risk",
+                    reason=f"{worst.reason}: {worst.message}",
+                    ts_ns=self.now_ns,
+                    trading_day=self.state.trading_day,
+                    policy=policy,
+                )
+            )
+        self._breached.clear()
+
+
+def _content(view: AccountView) -> tuple[object, ...]:
+    return view.position, view.working, view.target, view.mode, view.accepts, view.reason

@@ -1,0 +1,192 @@
+"""Orders as the journal tells them, and why each came to be."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from tests.trading.journal.market_day import SYMBOL, T0, Book, busy_book, fill, one_order, order, target
+
+from ghtrader.core.errors import DataError
+from ghtrader.ports.broker import OrderState
+from ghtrader.testing.trading_stores import MemoryJournalStore
+from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.journal.orders import JournalOrder, OrderTale
+from ghtrader.trading.journal.reading import JournalRecords
+from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, readable
+from ghtrader.trading.journal.why import TargetCause, TickCause, VerdictCause, explain
+
+
+def told(book: Book) -> dict[str, JournalOrder]:
+    return {item.order_id: item for item in OrderTale().read_all(book.records).orders()}
+
+
+def stored(book: Book) -> JournalRecords:
+    """The same records, read back from bytes."""
+    store = MemoryJournalStore()
+    journal = Journal(store, "demo")
+    journal.append(book.records)
+    journal.close()
+    return JournalRecords(store)
+
+
+def test_what_became_of_each_order() -> None:
+    found = told(busy_book())
+    assert list(found) == ["o1", "o2", "o3"]
+    assert found["o1"] == JournalOrder(
+        order_id="o1", symbol=SYMBOL, side=1, offset="open", lots=2, price_ticks=2990, origin="strategy", state="filled",
+        first_seq=5, intended_ns=T0 + 5_000_000, sent_ns=T0 + 6_000_000, last_ns=T0 + 12_000_000, exchange_order_id="X7",
+        fills=2, lots_filled=2,
+    )  # fmt: skip
+    assert not found["o1"].is_open
+    assert (found["o2"].state, found["o2"].is_open, found["o2"].origin, found["o2"].lots) == ("intended", True, "command", 3)
+    assert (found["o3"].state, found["o3"].is_open, found["o3"].message) == ("lost", False, "no margin")
+
+
+@pytest.mark.parametrize(
+    ("state", "is_open"),
+    [
+        (OrderState.SENT, True), (OrderState.WORKING, True), (OrderState.UNKNOWN, True), (OrderState.FILLED, False),
+        (OrderState.CANCELLED, False), (OrderState.REJECTED, False), (OrderState.LOST, False),
+    ],
+)  # fmt: skip
+def test_an_order_is_open_until_the_venue_said_its_last_word(state: OrderState, is_open: bool) -> None:
+    book = Book()
+    _, sent = one_order(book)
+    book.put(RecordKind.ORDER_UPDATE, sent, order=order("o1", state, message="said"))
+    found = told(book)["o1"]
+    assert (found.state, found.is_open, found.message, found.symbol, found.offset, found.side) == (
+        state.value, is_open, "said", SYMBOL, "close", -1,
+    )  # fmt: skip
+
+
+def test_what_is_final_stays_so() -> None:
+    book = Book()
+    _, sent = one_order(book)
+    book.put(RecordKind.ORDER_UPDATE, sent, order=order("o1", OrderState.CANCELLED, number="X1"))
+    book.put(RecordKind.ORDER_UPDATE, sent, order=order("o1", OrderState.WORKING))
+    book.put(RecordKind.ORDER_SENT, sent, client_order_id="o1")
+    assert (told(book)["o1"].state, told(book)["o1"].exchange_order_id) == ("cancelled", "X1")
+
+
+def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
+    book = Book()
+    book.put(RecordKind.FILL, fill=fill("venue-1", "t1", 3))
+    book.put(RecordKind.ORDER_UPDATE, order=order("venue-2", OrderState.WORKING))
+    found = told(book)
+    assert (found["venue-1"].lots_filled, found["venue-1"].price_ticks, found["venue-1"].sent_ns) == (3, None, 0)
+    assert (found["venue-2"].state, found["venue-2"].intended_ns) == ("working", 0)
+
+
+def test_a_submission_that_failed_halfway_is_unknown() -> None:
+    book = Book()
+    _, sent = one_order(book)
+    book.put(RecordKind.ORDER_UPDATE, sent, client_order_id="o1", never_sent=False, message="timeout")
+    assert (told(book)["o1"].state, told(book)["o1"].is_open) == ("unknown", True)
+
+
+@pytest.mark.parametrize("read_back", [False, True], ids=["new", "read back"])
+def test_the_chain_goes_from_the_tick_to_the_fills(read_back: bool) -> None:
+    book = busy_book()
+    chain = explain(stored(book) if read_back else book.records, "o1")
+    assert chain.order == told(book)["o1"]
+    assert (chain.root, chain.missing) == ("target", [])
+    assert chain.tick == TickCause(seq=77, ts_ns=T0, symbol=SYMBOL)
+    assert chain.factors["F1"] == 0.5
+    assert math.isnan(chain.factors["F2"])
+    assert (chain.score, chain.model_hash, chain.factor_set_hash) == (0.25, "m1", "f1")
+    assert chain.target == TargetCause(symbol=SYMBOL, lots=2, style="chase", session="s1", seq=9, sent_ns=T0 + 5, note="up")
+    assert chain.verdict == VerdictCause(approved=True, reason="", message="", near=["size"])
+    assert [link.seq for link in chain.links] == [3, 4, 5, 6, 8, 9, 11, 12]
+    assert [link.cause for link in chain.links] == [0, 3, 4, 5, 6, 6, 6, 6]
+    assert [link.kind for link in chain.links] == [
+        "target", "verdict", "order_intent", "order_sent", "order_update", "fill", "fill", "fill",
+    ]  # fmt: skip
+    assert chain.links[0].body["target"]["execution"]["style"] == "chase"
+    assert chain.links[0].ts_ns == T0 + 3_000_000
+
+
+def test_an_order_of_a_command_has_no_tick_and_says_what_is_missing() -> None:
+    chain = explain(busy_book().records, "o2")
+    assert (chain.root, chain.tick, chain.score, chain.factors, chain.target, chain.verdict) == (
+        "command",
+        None,
+        None,
+        {},
+        None,
+        None,
+    )
+    assert chain.missing == ["verdict", "order_sent"]
+    assert [link.seq for link in chain.links] == [7, 10]
+
+
+def test_a_verdict_that_stands_beside_the_chain_is_found_by_the_order() -> None:
+    book = Book()
+    first = book.put(RecordKind.TARGET, target=target(-1))
+    wanted = book.put(RecordKind.ORDER_INTENT, first, client_order_id="o1", intent={"symbol": SYMBOL, "side": -1, "offset": "open",
+        "lots": 1, "price_ticks": 1, "kind": 0, "origin": "strategy"})  # fmt: skip
+    book.put(RecordKind.VERDICT, wanted, approved=False, reason="stale_feed", message="old", client_order_id="o1")
+    chain = explain(book.records, "o1")
+    assert chain.verdict == VerdictCause(approved=False, reason="stale_feed", message="old")
+    assert (chain.root, chain.missing) == ("target", ["order_sent"])
+
+
+def test_a_kill_is_the_root_of_its_own_orders_and_other_orders_stay_out() -> None:
+    book = busy_book()
+    kill = book.put(RecordKind.KILL, record={"kill_id": "kill-demo-2"})
+    one_order(book, "k1", root=kill)
+    chain = explain(book.records, "k1")
+    assert (chain.root, chain.target) == ("kill", None)
+    assert [link.seq for link in chain.links] == [kill, kill + 1, kill + 2, kill + 3]
+
+
+def test_what_reconciliation_did_to_an_order_belongs_to_its_chain() -> None:
+    book = busy_book()
+    book.put(RecordKind.RECONCILE, outcome={"actions": [{"kind": "adopt_fill", "orders": ["o1"]}]})
+    book.put(RecordKind.DIFFERENCE, by_order={"o1": "state"})
+    book.put(RecordKind.RECONCILE, outcome={"actions": [{"orders": ["o2"]}]})
+    book.put(RecordKind.NOTE, text="o1")
+    assert [link.seq for link in explain(book.records, "o1").links][-2:] == [len(book.records) - 3, len(book.records) - 2]
+
+
+def test_an_order_that_is_only_asked_to_be_cancelled_is_told_all_the_same() -> None:
+    book = Book()
+    book.put(RecordKind.CANCEL_SENT, client_order_id="ghost", why="kill")
+    chain = explain(book.records, "ghost")
+    assert (chain.order.state, chain.root, chain.order.first_seq) == ("unknown", "cancel_sent", 1)
+
+
+def test_an_unknown_order_is_refused_with_the_nearest() -> None:
+    with pytest.raises(DataError, match="knows no order 'o11'") as caught:
+        explain(busy_book().records, "o11")
+    assert caught.value.hint == "did you mean o1?"
+    with pytest.raises(DataError) as caught:
+        explain([], "o1")
+    assert caught.value.hint == "ghtrader journal list"
+
+
+def test_a_cause_that_is_not_there_ends_the_chain() -> None:
+    book = Book()
+    book.put(RecordKind.ORDER_INTENT, 40, client_order_id="o1", intent=busy_book().records[4].body["intent"])
+    chain = explain(book.records, "o1")
+    assert (chain.root, [link.seq for link in chain.links]) == ("order_intent", [1])
+
+
+def test_which_order_a_record_is_about() -> None:
+    def about(**body: object) -> str:
+        return order_id_of(Record(1, 0, 0, RecordKind.NOTE, body))
+
+    assert about(client_order_id="a") == "a"
+    assert about(order={"request": {"client_order_id": "b"}}) == "b"
+    assert about(order=order("c", OrderState.SENT)) == "c"
+    assert about(fill=fill("d", "t", 1)) == "d"
+    assert about(fill={"client_order_id": "e"}) == "e"
+    assert about() == about(order={"request": 3}) == about(order="x") == about(client_order_id=7) == ""
+
+
+def test_only_targets_change_for_reading() -> None:
+    record = Record(1, 0, 0, RecordKind.NOTE, {"target": ["a"], "fill": fill("d", "t", 1)})
+    assert readable(record)["target"] == ["a"]
+    assert readable(record)["fill"]["trade_id"] == "t"
+    assert readable(Record(1, 0, 0, RecordKind.TARGET, {"target": target()}))["target"]["factors"]["F1"] == 0.5
+    assert readable(Record(1, 0, 0, RecordKind.TARGET, {"refused": True})) == {"refused": True}

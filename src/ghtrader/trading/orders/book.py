@@ -67,17 +67,14 @@ def intent_of(order: BrokerOrder, price_tick: float) -> OrderIntent:
 class OrderBook:
     """Owned by one thread. Orders by client order id, in the order in which they came.
 
-    <<<<<<< HEAD
-    =======
-        >>> from ghtrader.core.orders import Offset, OrderKind
-    >>>>>>> main
-        >>> book = OrderBook()
-        >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
-        ...                      origin=Origin.STRATEGY)
-        >>> book.add("a", wanted, trading_day="2025-06-05", ts_ns=1).order.phase
-        <OrderPhase.NEW: 'new'>
-        >>> book.mark_sent("a", 2).changed, book.in_flight("SHFE.rb2510")
-        (True, (2, 0))
+    >>> from ghtrader.core.orders import Offset, OrderKind
+    >>> book = OrderBook()
+    >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
+    ...                      origin=Origin.STRATEGY)
+    >>> book.add("a", wanted, trading_day="2025-06-05", ts_ns=1).order.phase
+    <OrderPhase.NEW: 'new'>
+    >>> book.mark_sent("a", 2).changed, book.in_flight("SHFE.rb2510")
+    (True, (2, 0))
     """
 
     def __init__(self) -> None:

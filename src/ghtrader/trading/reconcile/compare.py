@@ -105,12 +105,8 @@ class _Comparison:
     def _adopt(self) -> None:
         for identity, order in self._orders.items():
             record = self._book.get(identity)
-            if (
-                (record is None
-                and order.request.lots > 0)
-                or (record is not None
-                and record.adopted
-                and record.lots < order.request.lots)
+            if (record is None and order.request.lots > 0) or (
+                record is not None and record.adopted and record.lots < order.request.lots
             ):
                 self._adopt_one(CaseName.ORDER_VENUE_ONLY, identity, order)
         lots: dict[str, int] = {}

@@ -153,15 +153,16 @@ class PositionLedger:
     def _open(contract: _Contract, side: Side, lots: int, price: float) -> None:
         """Open lots; those that were closed before their opening was told are matched first."""
         stack = contract.today[side]
-        while lots and stack and stack[0].lots < 0 and stack[0].price is not None:
-            short = stack[0]
-            count = min(lots, -short.lots)
-            contract.realised_cny += side * (short.price - price) * count * contract.terms.multiplier
+        while lots and stack and stack[0].lots < 0:
+            closed, closed_at = stack[0].lots, stack[0].price
+            count = min(lots, -closed)
+            if closed_at is not None:
+                contract.realised_cny += side * (closed_at - price) * count * contract.terms.multiplier
             lots -= count
-            if count == -short.lots:
+            if count == -closed:
                 stack.pop(0)
             else:
-                stack[0] = LotBatch(short.lots + count, short.price)
+                stack[0] = LotBatch(closed + count, closed_at)
         if lots:
             stack.append(LotBatch(lots, price))
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -15,6 +13,7 @@ import pytest
 from tests.conftest import SAMPLES
 
 from ghtrader.adapters.memory import MemoryTickStore
+from ghtrader.adapters.paper_feed import PaperFeed
 from ghtrader.adapters.replay import ReplayProvider
 from ghtrader.adapters.replay_feed import ReplayFeed
 from ghtrader.adapters.sim_broker import SimBroker
@@ -25,10 +24,10 @@ from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.data.readers import read_ticks
-from ghtrader.data.schema import ASK_PRICES, BID_PRICES
 from ghtrader.datasets.factors.engine import part_ends
-from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest, OrderState
-from ghtrader.ports.live_feed import FeedState
+from ghtrader.ports.broker import Broker, BrokerFill, BrokerOrder, OrderRequest, OrderState
+from ghtrader.ports.live_feed import FeedState, LiveTick
+from ghtrader.sim import venue_kernel
 from ghtrader.sim.costs import SimCosts
 from ghtrader.sim.orders import live_rows
 from ghtrader.sim.policy import PolicyDay, PolicySpec, run_policy
@@ -38,6 +37,8 @@ from ghtrader.sim.venue_account import VenueAccount
 from ghtrader.testing.builders import day_manifest, day_sessions, source_frame, tick_frame
 from ghtrader.testing.contracts.broker import LastingBrokerContract
 from ghtrader.testing.contracts.live_feed import LiveFeedContract
+from ghtrader.testing.fakes import FakeFeed
+from ghtrader.testing.lockstep import LockstepReplay, wide_day
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "sim"))
 from plain_policy import Plain, play
@@ -45,76 +46,18 @@ from plain_policy import Plain, play
 LATENCY = 100_000_000
 RB, CU = "SHFE.rb2510", "SHFE.cu2507"
 S = 1_000_000_000
+BID_1, ASK_1 = COLUMNS.index("bid_price1"), COLUMNS.index("ask_price1")
 
 
 def spec_of(symbol: str, day: str):
     return InstrumentTable.vendored().spec(symbol, TradingDay.parse(day))
 
 
-def made(symbol: str = RB, day: str = "2025-06-05", rows: int = 400, seed: int = 0, **known: float) -> ReplayDay:
-    """A made-up day with five levels five ticks apart, so that far orders find a queue, and with price limits."""
-    frame = source_frame(rows, symbol=symbol, trading_day=day, seed=seed, price_ticks=3000)
-    spec = spec_of(symbol, day)
-    wider = [(pl.col(name) - 4 * spec.price_tick * level).alias(name) for level, name in enumerate(BID_PRICES)]
-    wider += [(pl.col(name) + 4 * spec.price_tick * level).alias(name) for level, name in enumerate(ASK_PRICES)]
-    limits = [pl.lit(3500.0 * spec.price_tick).alias("upper_limit"), pl.lit(2500.0 * spec.price_tick).alias("lower_limit")]
-    frame = frame.with_columns(*wider, *limits)
-    return replay_day(tick_frame(source=frame, symbol=symbol, trading_day=day), spec, **known)
-
-
-@dataclass
-class Replay:
-    """Everything of one lockstep replay; ``step`` gives the next tick and what became of the orders."""
-
-    days: Sequence[Sequence[ReplayDay]]
-    model: FillModel = FillModel.BACK
-    rules: Arrival = Arrival.EXCHANGE
-    balance: float = 1_000_000.0
-    latency: int = LATENCY
-    heard: list[tuple[str, VenueEvent]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.account = VenueAccount(
-            self.model,
-            latency_ns=self.latency,
-            rules=self.rules,
-            balance_cny=self.balance,
-            listen=lambda symbol, event: self.heard.append((symbol, event)),
-        )
-        self.clock = ReplayClock()
-        self.feed = ReplayFeed(self.days, self.account, self.clock)
-        self.broker = SimBroker(self.account, self.clock)
-        self.names = (f"c{number}" for number in itertools.count(1))
-
-    def step(self, count: int = 1) -> list[BrokerOrder]:
-        changed = []
-        for _ in range(count):
-            self.feed.poll()
-            changed += self.broker.poll(0.0)
-        return changed
-
-    def touch(self, symbol: str = RB) -> tuple[float, float]:
-        venue = self.account._contracts[symbol].venue
-        ticks = self.account._contracts[symbol].ticks
-        row = max(venue.row, 0)
-        return float(ticks.bid_px[row, 0]) * ticks.price_tick, float(ticks.ask_px[row, 0]) * ticks.price_tick
-
-    def order(
-        self, side: Side, offset: Offset, lots: int, price: float, kind: OrderKind = OrderKind.GFD, symbol: str = RB
-    ) -> str:
-        name = next(self.names)
-        request = OrderRequest(
-            client_order_id=name, symbol=symbol, side=side, offset=offset, lots=lots, limit_price=price, kind=kind
-        )
-        self.broker.submit(request)
-        return name
-
-
 # --- contracts of the ports ------------------------------------------------------------------------------------------------
 class Stepped:
     """A session in which a poll lets the market go on by a tick, as time does elsewhere."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: LockstepReplay) -> None:
         self._replay = replay
         self._broker = SimBroker(replay.account, replay.clock)
 
@@ -128,24 +71,24 @@ class Stepped:
 
 class TestSimBroker(LastingBrokerContract):
     @pytest.fixture
-    def replay(self) -> Replay:
-        replay = Replay([[made(rows=4000)]])
+    def replay(self) -> LockstepReplay:
+        replay = LockstepReplay([[wide_day(rows=4000)]])
         replay.step(10)
         return replay
 
     @pytest.fixture
-    def port(self, replay: Replay) -> Stepped:
+    def port(self, replay: LockstepReplay) -> Stepped:
         return Stepped(replay)
 
     @pytest.fixture
-    def touch(self, replay: Replay) -> Callable[[], tuple[float, float]]:
+    def touch(self, replay: LockstepReplay) -> Callable[[], tuple[float, float]]:
         return replay.touch
 
     @pytest.fixture
-    def another(self, replay: Replay) -> Callable[[], Broker]:
+    def another(self, replay: LockstepReplay) -> Callable[[], Broker]:
         return lambda: Stepped(replay)
 
-    def test_nothing_leaves_when_it_is_closed(self, replay: Replay, port: Stepped) -> None:
+    def test_nothing_leaves_when_it_is_closed(self, replay: LockstepReplay, port: Stepped) -> None:
         assert port.is_up
         port.close()
         assert not port.is_up
@@ -157,7 +100,7 @@ class TestSimBroker(LastingBrokerContract):
 class TestReplayFeed(LiveFeedContract):
     @pytest.fixture
     def day(self) -> ReplayDay:
-        return made(rows=600)
+        return wide_day(rows=600)
 
     @pytest.fixture
     def served(self, day: ReplayDay) -> Callable[[int], tuple[int, tuple[float, ...]]]:
@@ -166,7 +109,7 @@ class TestReplayFeed(LiveFeedContract):
     @pytest.fixture
     def open_feed(self, day: ReplayDay) -> Callable[[int | None], ReplayFeed]:
         def start(begin: int | None) -> ReplayFeed:
-            replay = Replay([[day]])
+            replay = LockstepReplay([[day]])
             replay.step(begin or 0)
             return replay.feed
 
@@ -177,7 +120,7 @@ class TestReplayFeed(LiveFeedContract):
 class ThroughTheBroker:
     """What a driver of a `DayVenue` asks, answered by feed and broker."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: LockstepReplay) -> None:
         self.replay, self.last = replay, ""
 
     def on_row(self, row: int) -> tuple[VenueEvent, ...]:
@@ -201,8 +144,8 @@ class ThroughTheBroker:
         self.last = name
         held = next(iter(self.replay.broker.positions()), None)
         closing = held is not None and held.lots > 0
-        ticks = self.replay.account._contracts[RB].ticks
-        price = max(min(price, int(ticks.upper_px[0])), int(ticks.lower_px[0]))
+        upper, lower = self.replay.account._contracts[RB].venue.tape.limits(0)
+        price = max(min(price, upper), lower)
         self.replay.broker.submit(
             OrderRequest(
                 client_order_id=name,
@@ -227,7 +170,7 @@ def test_a_policy_through_feed_and_broker_does_what_the_screening_backtester_doe
     calendar, instruments = Calendar.vendored(), InstrumentTable.vendored()
     provider = ReplayProvider(SAMPLES, calendar, instruments)
     days = provider.trading_days(RB)[:2]
-    replay = Replay(provided_days(provider, calendar, instruments, [RB], days), FillModel.PRO_RATA, Arrival.SCREENING)
+    replay = LockstepReplay(provided_days(provider, calendar, instruments, [RB], days), FillModel.PRO_RATA, Arrival.SCREENING)
     through = ThroughTheBroker(replay)
     screening, played = [], []
     spec = PolicySpec(name="passive" if passive else "taker", lots=2)
@@ -254,7 +197,7 @@ def test_a_policy_through_feed_and_broker_does_what_the_screening_backtester_doe
 
 
 def test_the_venue_stands_at_the_snapshot_before_the_tick_is_seen() -> None:
-    replay = Replay([[made()]], latency=1)
+    replay = LockstepReplay([[wide_day()]], latency_ns=1)
     replay.step(5)
     name = replay.order(Side.BUY, Offset.OPEN, 1, replay.touch()[1] + 20.0)
     assert replay.broker.order(name).state == OrderState.SENT
@@ -264,14 +207,14 @@ def test_the_venue_stands_at_the_snapshot_before_the_tick_is_seen() -> None:
 
 
 def test_contracts_are_merged_by_time_and_their_orders_are_apart() -> None:
-    replay = Replay([[made(), made(CU, rows=300, seed=1)]])
+    replay = LockstepReplay([[wide_day(), wide_day(300, symbol=CU, seed=1)]])
     ticks = [tick for _ in range(700) for tick in replay.feed.poll()]
     stamps = [tick.ts_ns for tick in ticks]
     assert stamps == sorted(stamps)
     for symbol, rows in ((RB, 400), (CU, 300)):
         assert [tick.identity for tick in ticks if tick.symbol == symbol] == list(range(rows))
     assert replay.feed.poll() == []
-    replay = Replay([[made(), made(CU, seed=1)]])
+    replay = LockstepReplay([[wide_day(), wide_day(symbol=CU, seed=1)]])
     replay.step(20)
     names = [replay.order(Side.BUY, Offset.OPEN, 1, replay.touch(symbol)[1], symbol=symbol) for symbol in (RB, CU)]
     replay.step(300)
@@ -281,19 +224,14 @@ def test_contracts_are_merged_by_time_and_their_orders_are_apart() -> None:
 
 
 def test_rows_of_equal_stamps_keep_the_order_of_the_contracts() -> None:
-    which, rows = merged_rows([made(rows=8), made(CU, rows=8)])
+    which, rows = merged_rows([wide_day(rows=8), wide_day(8, symbol=CU)])
     pairs = list(zip(which.tolist(), rows.tolist(), strict=True))
     assert pairs == [(place, row) for row in range(8) for place in (0, 1)]
 
 
 # --- days and money ----------------------------------------------------------------------------------------------------------
-def two_days(**options) -> Replay:
-    return Replay([[made()], [made(day="2025-06-06", seed=3)]], **options)
-
-
-def finish_day(replay: Replay) -> None:
-    while replay.feed.poll():
-        replay.broker.poll(0.0)
+def two_days(**options) -> LockstepReplay:
+    return LockstepReplay([[wide_day()], [wide_day(trading_day="2025-06-06", seed=3)]], **options)
 
 
 def test_todays_lots_are_history_after_settlement_and_close_differently() -> None:
@@ -309,7 +247,7 @@ def test_todays_lots_are_history_after_settlement_and_close_differently() -> Non
     assert far.state == OrderState.WORKING
     assert replay.broker.positions()[0].long_today_frozen == 3
     replay.broker.cancel(resting)
-    finish_day(replay)
+    replay.finish_day()
     assert replay.broker.order(resting).state == OrderState.CANCELLED
     (held,) = replay.broker.positions()
     assert (held.long_today, held.long_history, held.long_today_frozen) == (0, 3, 0)
@@ -347,7 +285,7 @@ def test_money_adds_up_to_the_cent() -> None:
     assert funds.position_profit == pytest.approx(2 * last * 10 - turnover)
     assert funds.balance == pytest.approx(1_000_000.0 + funds.close_profit + funds.position_profit - funds.commission)
     assert funds.available == pytest.approx(funds.balance - funds.margin)
-    finish_day(replay)
+    replay.finish_day()
     (done,) = replay.account.settled
     settled = replay.broker.funds()
     assert done.net_cny == pytest.approx(2 * done.settlement_ticks[RB] * 10 - turnover - funds.commission)
@@ -357,10 +295,10 @@ def test_money_adds_up_to_the_cent() -> None:
 
 
 def test_a_published_settlement_is_used_and_named_so() -> None:
-    replay = Replay([[made(settlement_ticks=2990.0)]])
+    replay = LockstepReplay([[wide_day(settlement_ticks=2990.0)]])
     replay.step(10)
     replay.order(Side.SELL, Offset.OPEN, 1, replay.touch()[0] - 20.0)
-    finish_day(replay)
+    replay.finish_day()
     (done,) = replay.account.settled
     (fill,) = replay.broker.fills()
     assert (done.estimated, done.settlement_ticks) == ((), {RB: 2990.0})
@@ -368,19 +306,27 @@ def test_a_published_settlement_is_used_and_named_so() -> None:
 
 
 def test_what_the_account_cannot_pay_for_is_rejected_and_costs_nothing() -> None:
-    replay = Replay([[made()]], balance=5_000.0)
+    spec, price = spec_of(RB, "2025-06-05"), 3000.0
+    one = price * 10 * (spec.margin_rate + spec.fee.open_rate) + spec.fee.open_cny
+    replay = LockstepReplay([[wide_day()]], balance_cny=2 * one + 0.01)
     replay.step(5)
-    name = replay.order(Side.BUY, Offset.OPEN, 2, replay.touch()[1])
+    assert replay.broker.order(replay.order(Side.BUY, Offset.OPEN, 3, price)).state == OrderState.REJECTED
+    paid = [replay.order(Side.BUY, Offset.OPEN, 1, price) for _ in range(2)]
+    assert [replay.broker.order(name).state for name in paid] == [OrderState.SENT] * 2  # to the last cent
+    assert replay.broker.funds().available == pytest.approx(0.01)
+    replay = LockstepReplay([[wide_day()]], balance_cny=one / 2)
+    replay.step(5)
+    name = replay.order(Side.BUY, Offset.OPEN, 1, price)
     order = replay.broker.order(name)
     assert (order.state, order.exchange_order_id) == (OrderState.REJECTED, "")
     assert "funds" in order.message
-    assert replay.broker.funds().available == 5_000.0
+    assert replay.broker.funds().available == one / 2
     assert [change.request.client_order_id for change in replay.step(3)] == [name]
     assert replay.heard == []
 
 
 def test_the_exchange_says_why_it_refuses() -> None:
-    replay = Replay([[made()]], latency=1)
+    replay = LockstepReplay([[wide_day()]], latency_ns=1)
     replay.step(5)
     beyond = replay.order(Side.BUY, Offset.OPEN, 1, replay.touch()[0] - 60.0)
     replay.step()
@@ -395,14 +341,14 @@ def test_where_close_takes_both_ages_history_goes_first() -> None:
     symbol = "DCE.m2509"
     days = []
     for day, seed in (("2025-06-05", 0), ("2025-06-06", 1)):
-        one = made(day=day, seed=seed)
+        one = wide_day(trading_day=day, seed=seed)
         spec = msgspec.structs.replace(one.spec, symbol=symbol)
         ticks = type(one.ticks)(**{name: getattr(one.ticks, name) for name in one.ticks.__slots__} | {"symbol": symbol})
         days.append([ReplayDay(ticks, one.values, spec)])
-    replay = Replay(days)
+    replay = LockstepReplay(days)
     replay.step(5)
     replay.order(Side.BUY, Offset.OPEN, 2, replay.touch(symbol)[1] + 20.0, symbol=symbol)
-    finish_day(replay)
+    replay.finish_day()
     replay.step(5)
     replay.order(Side.BUY, Offset.OPEN, 2, replay.touch(symbol)[1] + 20.0, symbol=symbol)
     replay.step(2)
@@ -435,13 +381,13 @@ def test_the_same_replay_gives_the_same_ids_and_cents() -> None:
 
 def test_days_must_ascend_and_be_closed_first() -> None:
     account = VenueAccount(FillModel.BACK, latency_ns=1)
-    account.open_day([made(day="2025-06-06")])
+    account.open_day([wide_day(trading_day="2025-06-06")])
     with pytest.raises(UsageError):
-        account.open_day([made(day="2025-06-09")])
+        account.open_day([wide_day(trading_day="2025-06-09")])
     account.close_day()
     with pytest.raises(HaltedError):
         account.close_day()
-    for days in ([made()], [made(day="2025-06-06")], []):
+    for days in ([wide_day()], [wide_day(trading_day="2025-06-06")], []):
         with pytest.raises(UsageError):
             account.open_day(days)
 
@@ -495,9 +441,106 @@ def test_timers_are_due_before_the_next_tick() -> None:
     first = replay.feed.next_ns
     replay.step()
     assert first == replay.clock.now_ns() < replay.feed.next_ns
-    finish_day(replay)
+    replay.finish_day()
     following = replay.feed.next_ns
     (tick,) = replay.feed.poll()
     assert following == tick.ts_ns
     with pytest.raises(UsageError):
         replay.clock.move_to(first)
+
+
+# --- paper trading on a live feed --------------------------------------------------------------------------------------------
+def live_ticks(days: Sequence[ReplayDay], *, values: int = 27) -> list[LiveTick]:
+    rows = [(day, row) for day in days for row in range(len(day.ticks))]
+    return [
+        LiveTick(
+            day.symbol, number, int(day.ticks.ts_ns[row]), int(day.ticks.ts_ns[row]), tuple(day.values[row, :values].tolist())
+        )
+        for number, (day, row) in enumerate(rows)
+    ]
+
+
+class PaperSession:
+    """Trades on a live feed by the same script as a replay."""
+
+    def __init__(self, ticks: Sequence[LiveTick], lose: Sequence[int] = (), batch: int = 1) -> None:
+        self.account = VenueAccount(FillModel.PRO_RATA, latency_ns=100_000_000, balance_cny=1_000_000.0)
+        self.clock = ReplayClock()
+        fake = FakeFeed(ticks, batch=batch, lose=lose)
+        tables = Calendar.vendored(), InstrumentTable.vendored()
+        self.feed = PaperFeed(fake, self.account, [RB], *tables, limits_of=lambda _: (3500.0, 2500.0))
+        self.broker = SimBroker(self.account, self.clock)
+
+
+def trade(session, steps: int) -> list[BrokerFill]:
+    """An order every seventh tick, in turn through the touch and at it; every fill."""
+    fills: list[BrokerFill] = []
+    for number in range(steps):
+        ticks = session.feed.poll(0.0)
+        if not ticks:
+            continue
+        if session.clock.now_ns() < ticks[-1].ts_ns:
+            session.clock.move_to(ticks[-1].ts_ns)
+        fills = [*[fill for fill in fills if fill not in session.broker.fills()], *session.broker.fills()]
+        if number % 7 == 3:
+            side = Side.BUY if number % 2 else Side.SELL
+            bid, ask = session.account.quote(RB)
+            price = (bid, ask)[number % 3 // 2]
+            request = OrderRequest(
+                client_order_id=f"c{number}", symbol=RB, side=side, offset=Offset.OPEN, lots=2, limit_price=price
+            )
+            session.broker.submit(request)
+        if number % 7 == 6:
+            for order in session.broker.orders():
+                if not order.state.is_final:
+                    session.broker.cancel(order.request.client_order_id)
+    return fills
+
+
+def test_paper_trading_on_a_live_feed_fills_as_a_replay_of_its_record_does() -> None:
+    """Two days, settled by the first tick of the next one."""
+    days = [wide_day(300, seed=5), wide_day(300, trading_day="2025-06-06", seed=6)]
+    session = PaperSession(live_ticks(days))
+    live = trade(session, 600)
+    replay = LockstepReplay([[day] for day in days], FillModel.PRO_RATA)
+    recorded = trade_by_the_same_numbers(replay)
+    assert live == recorded
+    assert len(live) > 20
+    session.account.close_day()
+    assert session.account.settled == replay.account.settled
+
+
+def trade_by_the_same_numbers(replay: LockstepReplay) -> list[BrokerFill]:
+    """The pause in which a replay settles a day is no tick."""
+
+    class Ticks:
+        def __init__(self) -> None:
+            self.account, self.clock, self.broker, self.feed = replay.account, replay.clock, replay.broker, self
+
+        def poll(self, timeout_s: float) -> list[LiveTick]:
+            return replay.feed.poll() or replay.feed.poll()
+
+    fills = trade(Ticks(), 600)
+    replay.finish_day()
+    return fills
+
+
+def test_what_the_feed_lost_is_a_gap_at_the_venue() -> None:
+    session = PaperSession(live_ticks([wide_day(60)]), lose=[20, 21])
+    for _ in range(60):
+        session.feed.poll(0.0)
+    tape = session.account._contracts[RB].venue.tape
+    assert (tape.rows, np.flatnonzero(tape.market[: tape.rows, venue_kernel.GAP]).tolist()) == (58, [20])
+    assert session.feed.status.ticks == 58
+    session.feed.close()
+    assert session.feed.status.state == FeedState.CLOSED
+
+
+def test_rows_that_are_not_kept_move_nothing_and_other_contracts_pass_through() -> None:
+    first, second = live_ticks([wide_day(8)])[:2]
+    noon = LiveTick(RB, 1, 1_749_268_800_000_000_000, 0, (float("nan"),) * 27)  # a heartbeat on a Saturday
+    other = msgspec.structs.replace(first, symbol=CU, identity=7)
+    session = PaperSession([noon, first, other, msgspec.structs.replace(second, identity=3)], batch=4)
+    assert len(session.feed.poll(0.0)) == 4
+    assert session.account._contracts[RB].venue.row == 1
+    assert session.account.quote(RB) == (second.values[BID_1], second.values[ASK_1])

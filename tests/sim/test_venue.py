@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,12 +13,20 @@ from hypothesis import strategies as st
 
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.orders import FillModel, OrderKind, RejectReason, Side
-from ghtrader.data.day_ticks import DayTicks
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.day_ticks import NO_PRICE, DayTicks
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.live_canonical import LiveCanonical
+from ghtrader.data.live_kernel import COLUMNS
+from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES
 from ghtrader.datasets.factors.engine import part_ends
 from ghtrader.research.truth import day_ticks
+from ghtrader.sim import venue_kernel
 from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import NEVER_NS, OrderArray, simulate_orders, trades_of
+from ghtrader.sim.policy import estimate_settlement
 from ghtrader.sim.policy_kernel import run_day
+from ghtrader.sim.tape import MarketTape
 from ghtrader.sim.venue import Arrival, DayVenue, VenueEvent, VenueEventKind
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,19 +46,23 @@ def generated() -> tuple[DayTicks, np.ndarray]:
     return ticks, part_ends(ticks, day.sessions)
 
 
-def drive(ticks: DayTicks, orders: OrderArray, venue: DayVenue) -> list[VenueEvent]:
-    """Every order and cancel of a list at its moment, before the snapshots that come after it."""
-    asked = [(int(orders.decision_ns[i]), 0, i) for i in range(len(orders.side))]
-    asked += [(int(orders.cancel_ns[i]), 1, i) for i in range(len(orders.side)) if orders.cancel_ns[i] != NEVER_NS]
+def drive(ticks: DayTicks, orders: OrderArray, venue: DayVenue, latency: int) -> list[VenueEvent]:
+    """Every order and cancel of a list at its moment: what is decided at a snapshot's stamp follows on the snapshot.
+
+    Without latency a cancel at a snapshot's stamp must have been sent by a timer, before the snapshot was known: the list knows no
+    better.
+    """
+    asked = [(int(orders.decision_ns[i]), 1, i) for i in range(len(orders.side))]
+    asked += [(int(orders.cancel_ns[i]), 0, i) for i in range(len(orders.side)) if orders.cancel_ns[i] != NEVER_NS]
     asked.sort()
     events: list[VenueEvent] = []
     at = 0
     for row in range(len(ticks) + 1):
         until = int(ticks.ts_ns[row]) if row < len(ticks) else NEVER_NS
-        while at < len(asked) and asked[at][0] < until:
+        while at < len(asked) and asked[at][0] < until + (latency == 0 and asked[at][1] == 0):
             when, what, index = asked[at]
             at += 1
-            if what == 0:
+            if what == 1:
                 side, kind = Side(int(orders.side[index])), OrderKind(int(orders.kind[index]))
                 events += venue.submit(str(index), side, int(orders.price[index]), int(orders.lots[index]), kind, when)
             elif str(index) in venue.working:
@@ -58,9 +71,22 @@ def drive(ticks: DayTicks, orders: OrderArray, venue: DayVenue) -> list[VenueEve
     return events
 
 
+def on_snapshots(ticks: DayTicks, orders: OrderArray, share: float = 0.5) -> OrderArray:
+    """The same orders, but many decided, and cancelled, at the very stamp of a snapshot."""
+    rng = np.random.default_rng(len(orders.side))
+
+    def snapped(stamps: np.ndarray) -> np.ndarray:
+        at = np.clip(np.searchsorted(ticks.ts_ns, stamps, side="right") - 1, 0, len(ticks) - 1)
+        chosen = (rng.random(len(stamps)) < share) & (stamps < NEVER_NS) & (stamps >= ticks.ts_ns[0])
+        return np.where(chosen, ticks.ts_ns[at], stamps)
+
+    decision = np.sort(snapped(orders.decision_ns))
+    return replace(orders, decision_ns=decision, cancel_ns=np.maximum(decision + 1, snapped(orders.cancel_ns)))
+
+
 def assert_equal_to_the_list(ticks: DayTicks, orders: OrderArray, model: FillModel, latency: int) -> int:
     expected = simulate_orders(ticks, orders, model, latency_ns=latency)
-    events = drive(ticks, orders, DayVenue(ticks, model, latency_ns=latency))
+    events = drive(ticks, orders, DayVenue.of_day(ticks, model, latency_ns=latency), latency)
     found = sorted(
         (int(e.order_id), e.row, number, e.price, e.lots, e.passive)
         for number, e in enumerate(events)
@@ -83,7 +109,7 @@ def test_orders_equal_the_list_simulator_on_random_windows(sample_day: Callable,
         part = window(ticks, (number // 2) * (len(ticks) - 2500) // 3, 2500)
         if number % 3:
             part = with_gaps(part, [*range(number * 7 + 1, 2500, 160), number * 7 + 2])
-        orders = random_orders(part, 400, seed=number)
+        orders = on_snapshots(part, random_orders(part, 400, seed=number))
         fills += assert_equal_to_the_list(part, orders, MODELS[number % 3], (LATENCY, 0)[number // 4 % 2])
     assert fills > 1000
 
@@ -97,7 +123,7 @@ def test_orders_equal_the_list_simulator_on_random_windows(sample_day: Callable,
 )
 def test_orders_equal_the_list_simulator(generated: tuple, seed: int, start: int, latency: int, model: FillModel) -> None:
     part = with_gaps(window(generated[0], start, 600), list(range(seed % 100 + 1, 600, 100)))
-    assert_equal_to_the_list(part, random_orders(part, 60, seed), model, latency)
+    assert_equal_to_the_list(part, on_snapshots(part, random_orders(part, 60, seed)), model, latency)
 
 
 def screened(ticks: DayTicks, part_end: np.ndarray, score: np.ndarray, plain: Plain, model: FillModel) -> Played:
@@ -127,7 +153,7 @@ def assert_equal_to_screening(
     plain |= {"latency": 100_000_000, **spec}
     expected = screened(ticks, part_end, score, Plain(**plain), model)
     trades = trades_of(ticks)
-    venue = DayVenue(ticks, model, latency_ns=plain["latency"], rules=Arrival.SCREENING, trades=trades)
+    venue = DayVenue.of_day(ticks, model, latency_ns=plain["latency"], rules=Arrival.SCREENING, trades=trades)
     found = play(ticks, trades.live, part_end, score, Plain(**plain), venue)
     assert found == expected
     return found
@@ -172,7 +198,7 @@ def test_policies_equal_the_screening_backtester(
 def test_rows_may_be_skipped_and_an_idle_venue_jumps(generated: tuple) -> None:
     part = window(generated[0], 4000, 2000)
     orders = random_orders(part, 40, seed=9)
-    one, other = (DayVenue(part, FillModel.FRONT, latency_ns=LATENCY) for _ in range(2))
+    one, other = (DayVenue.of_day(part, FillModel.FRONT, latency_ns=LATENCY) for _ in range(2))
     for index in range(40):
         for venue in (one, other):
             venue.submit(
@@ -181,12 +207,24 @@ def test_rows_may_be_skipped_and_an_idle_venue_jumps(generated: tuple) -> None:
     steps = [event for row in range(2000) for event in one.on_row(row)]
     assert list(other.on_row(700) + other.on_row(700) + other.on_row(1999)) == steps
     assert any(event.kind is VenueEventKind.FILL for event in steps)
-    assert (one.working, one.row, one.next_ns, one.now_ns) == (other.working, 1999, None, int(part.ts_ns[-1]))
+    assert (one.working, one.row, one.now_ns) == (other.working, 1999, int(part.ts_ns[-1]))
+
+
+def test_without_latency_order_and_cancel_count_at_the_snapshot_that_they_were_decided_on(generated: tuple) -> None:
+    part = window(generated[0], 4000, 50)
+    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=0)
+    venue.on_row(10)
+    (accepted,) = venue.submit("a", Side.BUY, int(part.bid_px[10, 1]), 1, OrderKind.GFD, venue.now_ns)
+    assert (accepted.kind, accepted.row, venue.is_resting("a")) == (VenueEventKind.ACCEPTED, 10, True)
+    (cancelled,) = venue.cancel("a", venue.now_ns)
+    assert (cancelled.kind, cancelled.row, venue.working) == (VenueEventKind.CANCELLED, 10, ())
+    taken = venue.submit("b", Side.BUY, int(part.ask_px[10, 4]), 1, OrderKind.FAK, venue.now_ns)
+    assert [event.kind for event in taken] == [VenueEventKind.ACCEPTED, VenueEventKind.FILL]
 
 
 def test_an_order_ends_with_the_day(generated: tuple) -> None:
     part = window(generated[0], 4000, 50)
-    venue = DayVenue(part, FillModel.BACK, latency_ns=LATENCY)
+    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=LATENCY)
     venue.submit("rests", Side.BUY, int(part.bid_px[0, 4]), 1, OrderKind.GFD, int(part.ts_ns[0]))
     venue.on_row(49)
     venue.submit("late", Side.BUY, int(part.bid_px[0, 0]), 1, OrderKind.GFD, venue.now_ns)
@@ -200,7 +238,7 @@ def test_an_order_ends_with_the_day(generated: tuple) -> None:
 
 def test_what_makes_no_sense_is_refused(generated: tuple) -> None:
     part = window(generated[0], 4000, 50)
-    venue = DayVenue(part, FillModel.BACK, latency_ns=LATENCY)
+    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=LATENCY)
     venue.on_row(10)
     now = venue.now_ns
     venue.submit("a", Side.BUY, 1, 1, OrderKind.GFD, now)
@@ -213,3 +251,56 @@ def test_what_makes_no_sense_is_refused(generated: tuple) -> None:
         venue.on_row(50)
     with pytest.raises(DataError):
         venue.cancel("nobody", now)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_live_tape_is_the_tape_of_the_recorded_day(sample_day: Callable, day: str) -> None:
+    """The rows that a strategy sees live are those that the venue fills from, whichever way they came."""
+    ticks, _ = sample_day(day)
+    live = LiveCanonical(ticks.symbol, Calendar.vendored(), InstrumentTable.vendored())
+    whole, tape = MarketTape.of_day(ticks), MarketTape(ticks.price_tick * ticks.multiplier, 1000)
+    raw = raw_rows(ticks)
+    for row in range(4000):
+        assert live.push(int(ticks.ts_ns[row]), raw[row]) == 0
+        assert tape.append(live.row) == row
+    assert np.array_equal(tape.market[:4000], whole.market[:4000])
+    assert np.array_equal(tape.flow[:4000], whole.flow[:4000])
+    found = LiveCanonical(ticks.symbol, Calendar.vendored(), InstrumentTable.vendored()).push_many(ticks.ts_ns, raw)
+    assert not found.code.any()
+    assert np.array_equal(found.bid_px, ticks.bid_px)
+    assert np.array_equal(found.ts_ns, ticks.ts_ns)
+
+
+def raw_rows(ticks: DayTicks) -> np.ndarray:
+    raw = np.full((len(ticks), len(COLUMNS)), np.nan)
+    for names, values in (
+        (BID_PRICES, ticks.bid_px), (ASK_PRICES, ticks.ask_px), (BID_SIZES, ticks.bid_sz), (ASK_SIZES, ticks.ask_sz),
+        (("last_price",), ticks.last_px[:, None]), (("upper_limit",), ticks.upper_px[:, None]),
+        (("lower_limit",), ticks.lower_px[:, None]), (("volume",), ticks.volume[:, None]), (("amount",), ticks.amount[:, None]),
+        (("open_interest",), ticks.open_interest[:, None]),
+    ):  # fmt: skip
+        for place, name in enumerate(names):
+            column = values[:, place].astype(np.float64)
+            raw[:, COLUMNS.index(name)] = np.where(column == NO_PRICE, np.nan, column)
+    return raw
+
+
+def test_a_live_tape_tells_gaps_locks_and_settlement(sample_day: Callable) -> None:
+    ticks, _ = sample_day(DAYS[0])
+    live = LiveCanonical(ticks.symbol, Calendar.vendored(), InstrumentTable.vendored())
+    tape = MarketTape(ticks.price_tick * ticks.multiplier, 1)
+    assert math.isnan(tape.settlement_estimate())
+    raw = raw_rows(ticks)
+    raw[7, COLUMNS.index("upper_limit")] = raw[7, COLUMNS.index("bid_price1")]
+    for row in range(9):
+        live.push(int(ticks.ts_ns[row]), raw[row])
+        tape.append(live.row, gap=row == 5)
+    market = tape.market[:9]
+    assert np.flatnonzero(market[:, venue_kernel.GAP]).tolist() == [5]
+    assert market[5, venue_kernel.BREAK] == 1
+    assert market[:, venue_kernel.IS_LIVE].tolist() == [int(row != 7) * int(trades_of(ticks).live[row]) for row in range(9)]
+    assert tape.settlement_estimate() == estimate_settlement(ticks.rows(slice(0, 9)))
+    assert live.push(int(ticks.ts_ns[8]), raw[8]) != 0
+    dropped = replace(live.row, code=np.array([3], np.uint8))
+    with pytest.raises(UsageError):
+        tape.append(dropped)

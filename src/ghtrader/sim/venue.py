@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.core.orders import FillModel, OrderKind, RejectReason, Side
-from ghtrader.core.phases import Phase
 from ghtrader.data.day_ticks import DayTicks
 from ghtrader.sim import venue_kernel as kernel
-from ghtrader.sim.orders import NEVER_NS, Trades, trades_of
+from ghtrader.sim.orders import NEVER_NS, Trades
 from ghtrader.sim.queue_kernel import LEVELS
+from ghtrader.sim.tape import MarketTape
 
-__all__ = ["Arrival", "DayVenue", "VenueEvent", "VenueEventKind", "market_arrays"]
+__all__ = ["Arrival", "DayVenue", "VenueEvent", "VenueEventKind"]
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -70,55 +70,20 @@ class VenueEvent(msgspec.Struct, frozen=True):
 NOTHING: Final[tuple[VenueEvent, ...]] = ()
 
 
-def market_arrays(ticks: DayTicks, trades: Trades) -> tuple[I64, F64]:
-    """A day as the kernel reads it: int64 (n, 29) and float64 (n, 2), columns named in `ghtrader.sim.venue_kernel`."""
-    market = np.empty((len(ticks), kernel.MARKET_COLUMNS), np.int64)
-    columns = {
-        kernel.TS: ticks.ts_ns,
-        kernel.BREAK: ticks.break_before,
-        kernel.GAP: ticks.gap_before,
-        kernel.IS_LIVE: trades.live,
-        kernel.CONTINUOUS: ticks.phase == Phase.CONTINUOUS,
-        kernel.UPPER: ticks.upper_px,
-        kernel.LOWER: ticks.lower_px,
-        kernel.LOW: trades.low,
-        kernel.HIGH: trades.high,
-    }
-    for column, values in columns.items():
-        market[:, column] = values
-    for column, book in (
-        (kernel.BID_PX, ticks.bid_px),
-        (kernel.BID_SZ, ticks.bid_sz),
-        (kernel.ASK_PX, ticks.ask_px),
-        (kernel.ASK_SZ, ticks.ask_sz),
-    ):
-        market[:, column : column + LEVELS] = book
-    return market, np.column_stack([trades.sold, trades.bought])
-
-
 class DayVenue:
     """One contract on one trading day; belongs to one thread, holds no more than the day and its working orders.
 
     Parameters
     ----------
-    ticks: the day. model: what becomes of the queue ahead. latency_ns: from decision to the exchange, orders and cancels alike.
-    rules: whose rules hold. trades: `trades_of(ticks)` when at hand.
+    tape: the market. model: what becomes of the queue ahead. latency_ns: from decision to the exchange, orders and cancels alike.
+    rules: whose rules hold.
 
     Orders keep the order in which they were submitted; decisions must not go back in time. Under `Arrival.EXCHANGE` an order
     whose time has come at the present snapshot (no latency, or decided before it) arrives at once; the events are returned.
     """
 
-    def __init__(
-        self,
-        ticks: DayTicks,
-        model: FillModel,
-        *,
-        latency_ns: int,
-        rules: Arrival = Arrival.EXCHANGE,
-        trades: Trades | None = None,
-    ) -> None:
-        self._market, self._flow = market_arrays(ticks, trades_of(ticks) if trades is None else trades)
-        self._stamps: list[int] = ticks.ts_ns.tolist()
+    def __init__(self, tape: MarketTape, model: FillModel, *, latency_ns: int, rules: Arrival = Arrival.EXCHANGE) -> None:
+        self.tape = tape
         self._model, self._latency, self._screening = int(model), latency_ns, rules is Arrival.SCREENING
         self._ids: list[str] = []
         self._decided = -1 - NEVER_NS
@@ -135,8 +100,18 @@ class DayVenue:
         self._queues = np.concatenate([self._queues, np.zeros_like(self._queues)])
         self._out = np.concatenate([self._out, np.empty_like(self._out)])
 
-    def __len__(self) -> int:
-        return len(self._stamps)
+    @classmethod
+    def of_day(
+        cls,
+        ticks: DayTicks,
+        model: FillModel,
+        *,
+        latency_ns: int,
+        rules: Arrival = Arrival.EXCHANGE,
+        trades: Trades | None = None,
+    ) -> DayVenue:
+        """A venue over a stored day; ``trades``: `trades_of(ticks)` when at hand."""
+        return cls(MarketTape.of_day(ticks, trades), model, latency_ns=latency_ns, rules=rules)
 
     @property
     def row(self) -> int:
@@ -146,12 +121,7 @@ class DayVenue:
     @property
     def now_ns(self) -> int:
         """Exchange time of the present snapshot; that of the first one before it was reached."""
-        return self._stamps[max(self._row, 0)]
-
-    @property
-    def next_ns(self) -> int | None:
-        """Exchange time of the next snapshot; None after the last."""
-        return self._stamps[self._row + 1] if self._row + 1 < len(self._stamps) else None
+        return self.tape.ts_ns(max(self._row, 0))
 
     @property
     def working(self) -> tuple[str, ...]:
@@ -163,17 +133,17 @@ class DayVenue:
         return order_id in self._ids and bool(self._orders[self._ids.index(order_id), kernel.STATE] == kernel.RESTING)
 
     def on_row(self, row: int) -> tuple[VenueEvent, ...]:
-        """Go on to a snapshot; events of every one on the way, in order. Raises UsageError when it lies behind or after the day."""
-        if not self._row <= row < len(self._stamps):
-            raise UsageError(f"row {row} of {len(self._stamps)}, after row {self._row}: a venue only goes forward")
+        """Go on to a snapshot; events of every one on the way, in order. Raises UsageError when it is behind or not on the tape."""
+        if not self._row <= row < self.tape.rows:
+            raise UsageError(f"row {row} of {self.tape.rows}, after row {self._row}: a venue only goes forward")
         if not self._ids:
             self._row = row
             return NOTHING
-        events = NOTHING
+        events, market, flow = NOTHING, self.tape.market, self.tape.flow
         while self._row < row and self._ids:
             self._row += 1
             count = kernel.advance_row(
-                self._market, self._flow, self._row, self._orders, self._queues, len(self._ids), self._used, self._used_row,
+                market, flow, self._row, self._orders, self._queues, len(self._ids), self._used, self._used_row,
                 self._model, self._screening, self._out,
             )  # fmt: skip
             if count:
@@ -200,7 +170,7 @@ class DayVenue:
         if self._screening or self._row < 0 or self.now_ns < decision_ns + self._latency:
             return NOTHING
         count = kernel.arrive_now(
-            self._market, self._row, self._orders, self._queues, len(self._ids), self._used, self._used_row, self._model,
+            self.tape.market, self._row, self._orders, self._queues, len(self._ids), self._used, self._used_row, self._model,
             self._screening, self._out, 0,
         )  # fmt: skip
         return self._told(count)
@@ -221,7 +191,8 @@ class DayVenue:
 
     def close(self) -> tuple[VenueEvent, ...]:
         """The day ends: what rests is cancelled, what is still on its way is rejected (`RejectReason.AFTER_DATA`)."""
-        row, now = len(self._stamps) - 1, self._stamps[-1]
+        row = self.tape.rows - 1
+        now = self.tape.ts_ns(max(row, 0))
         ends: list[VenueEvent] = []
         for slot, order_id in enumerate(self._ids):
             if self._orders[slot, kernel.STATE] == kernel.SENT:

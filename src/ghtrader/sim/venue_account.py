@@ -15,7 +15,7 @@ from ghtrader.core.errors import DataError, HaltedError, UsageError
 from ghtrader.core.instruments import InstrumentSpec
 from ghtrader.core.orders import FillModel, Offset, RejectReason, Side
 from ghtrader.core.trading_day import TradingDay
-from ghtrader.data.day_ticks import NO_PRICE, DayTicks
+from ghtrader.data.live_canonical import LiveRows
 from ghtrader.ports.broker import (
     AccountFunds,
     BrokerFill,
@@ -27,9 +27,9 @@ from ghtrader.ports.broker import (
 )
 from ghtrader.ports.order_checks import QuoteFacts, check_order
 from ghtrader.sim.costs import SimCosts
-from ghtrader.sim.policy import estimate_settlement
 from ghtrader.sim.positions import DayPnl, PositionBook
 from ghtrader.sim.replay import ReplayDay
+from ghtrader.sim.tape import MarketTape
 from ghtrader.sim.venue import Arrival, DayVenue, VenueEvent, VenueEventKind
 
 __all__ = ["INITIAL_BALANCE_CNY", "SettledDay", "VenueAccount"]
@@ -66,14 +66,12 @@ class _Order:
 
 @dataclass
 class _ContractDay:
-    """A contract on the open trading day; last: its last prices by row, in ticks."""
+    """A contract on the open trading day."""
 
-    ticks: DayTicks
     spec: InstrumentSpec
     venue: DayVenue
     book: PositionBook
     settlement_ticks: float | None
-    last: list[int]
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,9 @@ class VenueAccount:
     model, latency_ns, rules: of every `DayVenue`. balance_cny: what the account begins with.
     listen: hears (symbol, event) of every event of the venue, before the account books it.
 
-    Days follow each other: `open_day`, ticks in order by `on_tick`, `close_day`. Orders and fills of a closed day can be read until
-    the next one is opened. Positions of a contract that has no ticks on a day stay as they are.
+    Days follow each other: `open_day`, ticks in order by `on_tick`, `close_day`; as they happen it is `open_live_day` and
+    `on_live_tick`. Orders and fills of a closed day can be read until the next one is opened. Positions of a contract that has no
+    ticks on a day stay as they are.
     """
 
     def __init__(
@@ -124,6 +123,7 @@ class VenueAccount:
         self._specs: dict[str, InstrumentSpec] = {}
         self._contracts: dict[str, _ContractDay] = {}
         self._orders: dict[str, _Order] = {}
+        self._working: dict[str, _Order] = {}
         self._fills: list[BrokerFill] = []
         self._changed: dict[str, None] = {}
         self._numbers = 0
@@ -132,36 +132,50 @@ class VenueAccount:
 
     # --- days -----------------------------------------------------------------------------------------------------------
     def open_day(self, days: Sequence[ReplayDay]) -> None:
-        """Open a trading day with these contracts. Raises UsageError when one is open or the days differ or do not ascend."""
-        found = {day.ticks.trading_day for day in days}
+        """Open a recorded trading day. Raises UsageError when one is open, the days differ, or they do not come after the last one."""
+        self._open([day.ticks.trading_day for day in days])
+        self._contracts = {
+            day.symbol: self._contract(day.symbol, day.spec, MarketTape.of_day(day.ticks), day.settlement_ticks) for day in days
+        }
+
+    def open_live_day(self, day: TradingDay, specs: Sequence[InstrumentSpec]) -> None:
+        """Open a trading day whose ticks are still to come, for these contracts. Raises UsageError as `open_day` does."""
+        self._open([day])
+        self._contracts = {
+            spec.symbol: self._contract(spec.symbol, spec, MarketTape(spec.tick_value_cny), None) for spec in specs
+        }
+
+    def _open(self, days: Sequence[TradingDay]) -> None:
+        found = set(days)
         earlier = self.settled[-1].trading_day if self.settled else None
         if self.trading_day is not None or len(found) != 1 or (earlier is not None and min(found) <= earlier):
             names = ", ".join(sorted(day.iso for day in found))
             raise UsageError(f"a day cannot be opened: open is {self.trading_day}, asked for {names}, last settled {earlier}")
         (self.trading_day,) = found
-        self._orders, self._fills, self._changed = {}, [], {}
-        self._contracts = {day.symbol: self._contract(day) for day in days}
+        self._orders, self._working, self._fills, self._changed = {}, {}, [], {}
 
-    def _contract(self, day: ReplayDay) -> _ContractDay:
-        costs = SimCosts.from_spec(day.spec)
-        book = self._books.setdefault(day.symbol, PositionBook(costs))
+    def _contract(self, symbol: str, spec: InstrumentSpec, tape: MarketTape, settlement_ticks: float | None) -> _ContractDay:
+        costs = SimCosts.from_spec(spec)
+        book = self._books.setdefault(symbol, PositionBook(costs))
         book.costs = costs
-        self._specs[day.symbol] = day.spec
-        venue = DayVenue(day.ticks, self._model, latency_ns=self._latency_ns, rules=self._rules)
-        return _ContractDay(day.ticks, day.spec, venue, book, day.settlement_ticks, day.ticks.last_px.tolist())
+        self._specs[symbol] = spec
+        venue = DayVenue(tape, self._model, latency_ns=self._latency_ns, rules=self._rules)
+        return _ContractDay(spec, venue, book, settlement_ticks)
 
     def close_day(self) -> SettledDay:
         """End the open day: orders that still work end, positions are marked to settlement and become history.
 
-        The settlement price is the published one, else the day's volume-weighted price cut to the tick.
+        The settlement price is the published one, else the day's volume-weighted price cut to the tick, else the last price known.
         """
         day = self._open_day()
         pnl, prices, estimated = {}, {}, []
         for symbol, contract in self._contracts.items():
             self._book(symbol, contract.venue.close())
-            if contract.settlement_ticks is None:
+            price = contract.settlement_ticks
+            if price is None:
                 estimated.append(symbol)
-            price = estimate_settlement(contract.ticks) if contract.settlement_ticks is None else contract.settlement_ticks
+                price = contract.venue.tape.settlement_estimate()
+                price = self._marks.get(symbol, 0.0) if math.isnan(price) else price
             prices[symbol], pnl[symbol] = price, contract.book.settle(price)
             self._marks[symbol] = price
         self._static_cny += sum(item.net_cny for item in pnl.values())
@@ -180,11 +194,23 @@ class VenueAccount:
         """The venue goes on to a snapshot of a contract; what happens to its orders is booked."""
         contract = self._contracts[symbol]
         events = contract.venue.on_row(row)
-        last = contract.last[row]
-        if last != NO_PRICE:
+        last = contract.venue.tape.last(row)
+        if last is not None:
             self._marks[symbol] = float(last)
         if events:
             self._book(symbol, events)
+
+    def on_live_tick(self, symbol: str, live: LiveRows, *, gap: bool = False) -> None:
+        """A kept row as it happens (see `MarketTape.append`): it becomes the present snapshot."""
+        self.on_tick(symbol, self._contracts[symbol].venue.tape.append(live, gap=gap))
+
+    def quote(self, symbol: str) -> tuple[float, float]:
+        """Best bid and ask of a contract at the present snapshot, in CNY; NaN before the first, and where a side is empty."""
+        contract = self._contracts[symbol]
+        if contract.venue.row < 0:
+            return math.nan, math.nan
+        bid, ask = contract.venue.tape.touch(contract.venue.row)
+        return _price(bid, contract.spec), _price(ask, contract.spec)
 
     def _book(self, symbol: str, events: Sequence[VenueEvent]) -> None:
         for event in events:
@@ -196,6 +222,8 @@ class VenueAccount:
                 self._fill(symbol, order, event)
             else:
                 self._end(symbol, order, event)
+            if order.state.is_final:
+                del self._working[event.order_id]
             self._changed[event.order_id] = None
 
     def _fill(self, symbol: str, order: _Order, event: VenueEvent) -> None:
@@ -243,7 +271,7 @@ class VenueAccount:
         self._open_day()
         contract = self._contracts.get(request.symbol)
         if contract is None:
-            raise DataError(f"the venue has no {request.symbol} today", symbol=request.symbol)
+            raise DataError(f"the venue has no {request.symbol} today", hint="ghtrader data list", symbol=request.symbol)
         check_order(request, _facts(contract), contract.spec.limits, self._position(request.symbol, contract.book))
         self._numbers += 1
         price = round(request.limit_price / contract.spec.price_tick)
@@ -254,6 +282,7 @@ class VenueAccount:
             return order.shown()
         if request.offset != Offset.OPEN:
             order.parts = _freeze(contract.book, request)
+        self._working[request.client_order_id] = order
         events = contract.venue.submit(request.client_order_id, request.side, price, request.lots, request.kind, decision_ns)
         self._book(request.symbol, events)
         return order.shown()
@@ -311,7 +340,10 @@ class VenueAccount:
         )
 
     def funds(self) -> AccountFunds:
-        """Money: equity with positions marked to the last price, margin at their cost, opening orders reserve theirs."""
+        """Money: equity with positions marked to the last price, margin at their cost, opening orders reserve theirs.
+
+        Margin is asked for both sides of a contract; that an exchange asks for the larger one only is not modelled.
+        """
         realised = fees = holding = margin = reserved = 0.0
         for symbol, book in self._books.items():
             realised += book.realised_cny
@@ -319,8 +351,8 @@ class VenueAccount:
             if symbol in self._marks:
                 holding += book.holding_cny(self._marks[symbol])
             margin += sum(book.cost_cny(side) for side in Side) * self._specs[symbol].margin_rate
-        for order in self._orders.values():
-            if not order.state.is_final and order.request.offset == Offset.OPEN:
+        for order in self._working.values():
+            if order.request.offset == Offset.OPEN:
                 reserved += self._needs(order, self._contracts[order.request.symbol])
         balance = self._static_cny + realised + holding - fees
         return AccountFunds(
@@ -339,18 +371,18 @@ class VenueAccount:
         return margin + costs.fee_cny(Offset.OPEN, float(order.price), lots)
 
 
-def _price(ticks: int, spec: InstrumentSpec) -> float:
-    return round(ticks * spec.price_tick, 10)
+def _price(ticks: int | None, spec: InstrumentSpec) -> float:
+    return math.nan if ticks is None else round(ticks * spec.price_tick, 10)
 
 
 def _facts(contract: _ContractDay) -> QuoteFacts:
     """What the exchange would check an order against; limits that no row names refuse nothing."""
-    row = max(contract.venue.row, 0)
-    upper, lower = int(contract.ticks.upper_px[row]), int(contract.ticks.lower_px[row])
+    tape, row = contract.venue.tape, max(contract.venue.row, 0)
+    upper, lower = tape.limits(row) if tape.rows else (None, None)
     return QuoteFacts(
         price_tick=contract.spec.price_tick,
-        upper_limit=math.inf if upper == NO_PRICE else _price(upper, contract.spec),
-        lower_limit=-math.inf if lower == NO_PRICE else _price(lower, contract.spec),
+        upper_limit=math.inf if upper is None else _price(upper, contract.spec),
+        lower_limit=-math.inf if lower is None else _price(lower, contract.spec),
     )
 
 

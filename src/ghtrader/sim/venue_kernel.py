@@ -1,6 +1,6 @@
 """One snapshot of a day venue, compiled: what happens to every working order, and to what arrives.
 
-The market of a day lies in two arrays, so that a step is handed few things: ``market`` int64 (n, 29) and ``flow`` float64 (n, 2).
+The market of a day lies in two arrays, so that a step is handed few things: ``market`` int64 (n, 30) and ``flow`` float64 (n, 4).
 Orders lie in ``orders`` int64 (capacity, 10) and ``queues`` float64 (capacity, 3), in the order in which they were submitted.
 The rules of arrival and of the queue are those of `ghtrader.sim.orders`, or, where ``screening`` is set, those of
 `ghtrader.sim.policy_kernel`.
@@ -32,9 +32,11 @@ __all__ = ["advance_row", "arrive_now"]
 NO_PRICE = -(1 << 40)
 # columns of ``market``
 TS, BREAK, GAP, IS_LIVE, CONTINUOUS, UPPER, LOWER, LOW, HIGH = range(9)
-BID_PX, BID_SZ, ASK_PX, ASK_SZ = 9, 14, 19, 24
-MARKET_COLUMNS = 29
-SOLD, BOUGHT = 0, 1
+BID_PX, BID_SZ, ASK_PX, ASK_SZ, LAST = 9, 14, 19, 24, 29
+MARKET_COLUMNS = 30
+# columns of ``flow``
+SOLD, BOUGHT, VOLUME, AMOUNT = range(4)
+FLOW_COLUMNS = 4
 # columns of ``orders``; lots: what is left when the order joins, filled: what it got while it rested
 STATE, SIDE, PRICE, LOTS, FILLED, KIND, DECISION, ARRIVES, CANCELLED_AT, LOST = range(10)
 ORDER_COLUMNS = 10

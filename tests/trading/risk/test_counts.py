@@ -51,7 +51,7 @@ def test_an_order_is_a_message_and_counts_for_the_rate() -> None:
     assert state.cancels_at == ()
     state, _ = observe_order(state, LIMITS, METERS, NOW, OTHER)
     assert state.meters == {RB: ContractMeters(messages=6), OTHER: ContractMeters(messages=1)}
-    assert observe_order(STATE, replace(LIMITS, orders_per_s=0), METERS, NOW, RB)[0].orders_at == (NOW,)
+    assert observe_order(state, replace(LIMITS, orders_per_s=0), METERS, NOW, RB)[0].orders_at == (NOW,)
 
 
 def test_a_cancel_is_a_message_and_a_cancel_and_from_300_lots_a_large_one() -> None:
@@ -64,7 +64,7 @@ def test_a_cancel_is_a_message_and_a_cancel_and_from_300_lots_a_large_one() -> N
     for n in range(2, 6):
         state, _ = cancel(state, 1, NOW + n)
     assert state.cancels_at == (NOW + 2, NOW + 3, NOW + 4, NOW + 5)
-    assert observe_cancel(STATE, replace(LIMITS, cancels_per_s=0), METERS, NOW, RB, 1)[0].cancels_at == (NOW,)
+    assert observe_cancel(state, replace(LIMITS, cancels_per_s=0), METERS, NOW, RB, 1)[0].cancels_at == (NOW,)
 
 
 def test_the_dead_rest_of_a_fak_counts_at_the_exchange_but_not_for_our_rate() -> None:

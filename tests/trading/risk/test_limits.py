@@ -16,6 +16,12 @@ DEFAULTS = {key.name: key.default for key in KEYS}
 ABOVE_ZERO = ["stale_feed_ns", "bad_equity_readings", "reject_streak", "max_consecutive_losses", "max_daily_loss_cny", "max_drawdown_cny", "max_symbol_loss_cny"]  # fmt: skip
 
 
+def test_the_defaults_suit_a_small_account() -> None:
+    assert msgspec.structs.astuple(LIMITS) == (
+        *(10, 5, 4, 4, 2_000_000.0, 20, 5 * S, 20_000.0, 50_000.0, 10_000.0, 20, 5, 5, 0.2, 10, 30 * S, False, 400, 3500, 0.8),
+    )
+
+
 def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
     assert RiskLimits.from_values(DEFAULTS) == LIMITS == RiskLimits()
     assert RiskLimits.from_values({}) == LIMITS
@@ -26,8 +32,12 @@ def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
     for key in KEYS:
         if key.kind != "bool":
             assert key.minimum is not None
-            bound = RiskLimits.from_values({key.name: int(key.minimum) if key.kind == "int" else key.minimum})
-            assert bound != LIMITS or key.default == key.minimum
+            RiskLimits.from_values({key.name: int(key.minimum) if key.kind == "int" else key.minimum})
+    assert {key.name for key in KEYS if key.maximum is not None} == {
+        "trading.risk.min_available_share",
+        "trading.risk.warn_share",
+    }
+    assert {key.maximum for key in KEYS} == {None, 1.0}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,8 @@ def row(applies_to: str, valid_from: str, stop: int, valid_to: str = "", meter: 
 def test_the_most_particular_row_wins_then_the_later_one() -> None:
     rows = (
         row("SHFE.rb", "2025-01-01", 5),
-        row("*", "", 1),
+        row("*", "2025-03-01", 1),
+        row("SHFE", "2025-02-01", 4),
         row("SHFE", "2024-01-01", 3),
         row("SHFE", "2023-01-01", 2),
         row("SHFE.rb", "2025-06-01", 6, "2025-06-30"),
@@ -137,7 +148,7 @@ def test_the_most_particular_row_wins_then_the_later_one() -> None:
             level = meters.levels(symbol, day).cancels
             assert level is not None
             stops.append(level.stop)
-        assert stops == [1, 2, 3, 3, 5, 6, 5]
+        assert stops == [1, 2, 4, 3, 5, 6, 5]
 
 
 def test_own_caps_lower_the_stop_levels_and_stand_where_the_table_is_silent() -> None:

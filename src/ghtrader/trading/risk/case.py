@@ -42,13 +42,12 @@ class Case:
             return context.in_flight_buy if context.opening_buy is None else context.opening_buy
         return context.in_flight_sell if context.opening_sell is None else context.opening_sell
 
-    @property
-    def held_lots(self) -> int:
-        """Lots held on the side which this order opens."""
+    def held_lots(self, side: Side) -> int:
+        """Lots held on a side; a number below 0 (more was closed than is known of) is none."""
         held = self.context.held
-        if self.intent.side == Side.BUY:
-            return held.long_today + held.long_history
-        return held.short_today + held.short_history
+        if side == Side.BUY:
+            return max(0, held.long_today) + max(0, held.long_history)
+        return max(0, held.short_today) + max(0, held.short_history)
 
     @property
     def price(self) -> float:

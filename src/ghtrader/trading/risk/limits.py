@@ -56,12 +56,10 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if math.isnan(value) or value < 0 or (value == 0 and name in positive):
-                raise ConfigError(f"the risk limit {name} cannot be {value}", hint="ghtrader config show trading.risk", key=name)
+                raise ConfigError(f"the risk limit {name} cannot be {value}", hint="ghtrader config list", key=name)
         for name in ("min_available_share", "warn_share"):
             if getattr(self, name) > 1:
-                raise ConfigError(
-                    f"the risk limit {name} is a share: at most 1", hint="ghtrader config show trading.risk", key=name
-                )
+                raise ConfigError(f"the risk limit {name} is a share: at most 1", hint="ghtrader config list", key=name)
 
     @classmethod
     def from_values(cls, values: dict[str, ConfigValue]) -> Self:
@@ -82,4 +80,4 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"risk limits: {error}", hint="ghtrader config show trading.risk") from error
+            raise ConfigError(f"risk limits: {error}", hint="ghtrader config list") from error

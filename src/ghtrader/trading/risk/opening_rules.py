@@ -117,11 +117,14 @@ def _price_band(case: Case) -> str | None:
 
 
 def _max_order_lots(case: Case) -> str | None:
-    return case.at_most(RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order")
+    return case.at_most(
+        RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order: at most the limit"
+    )
 
 
 def _max_position(case: Case) -> str | None:
-    used = case.held_lots + case.opening_lots(case.intent.side) + case.intent.lots
+    side = case.intent.side
+    used = case.held_lots(side) + case.opening_lots(side) + case.intent.lots
     return case.at_most(
         RiskReason.MAX_POSITION, used, case.limits.max_position_lots, "lots of this side, all that is in flight included"
     )
@@ -129,7 +132,7 @@ def _max_position(case: Case) -> str | None:
 
 def _max_notional(case: Case) -> str | None:
     context = case.context
-    lots = context.held.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL) + case.intent.lots
+    lots = case.intent.lots + sum(case.held_lots(side) + case.opening_lots(side) for side in (Side.BUY, Side.SELL))
     value = lots * case.price * context.multiplier + context.other_notional_cny
     return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
 
@@ -181,52 +184,80 @@ OPENING_RULES = (
     _rule(
         RiskReason.EQUITY_UNKNOWN,
         _equity_unknown,
-        "the newest equity is a number above 0; so many bad readings in one session kill",
+        "the newest equity is a number above 0; a bad reading halts at once, so many in one session kill",
         "bad_equity_readings",
         severity=_HARD,
     ),
-    _rule(RiskReason.DAILY_LOSS, _daily_loss, "the trading day lost less", "max_daily_loss_cny", severity=_HARD),
-    _rule(RiskReason.DRAWDOWN, _drawdown, "equity is less below its highest", "max_drawdown_cny", severity=_HARD),
+    _rule(RiskReason.DAILY_LOSS, _daily_loss, "the trading day lost less than the limit", "max_daily_loss_cny", severity=_HARD),
+    _rule(
+        RiskReason.DRAWDOWN, _drawdown, "equity lies less than the limit below its highest", "max_drawdown_cny", severity=_HARD
+    ),
     _rule(
         RiskReason.SYMBOL_LOSS,
         _symbol_loss,
-        "the contract's worst result in the trading day is better, its newest is a number",
+        "the contract never lost as much in the trading day, and its newest result is a number",
         "max_symbol_loss_cny",
         severity=_SOFT,
     ),
     _rule(
         RiskReason.CONSECUTIVE_LOSSES,
         _consecutive_losses,
-        "fewer round trips were lost in a row",
+        "fewer round trips than the limit were lost in a row",
         "max_consecutive_losses",
         severity=_SOFT,
     ),
-    _rule(RiskReason.REJECT_STREAK, _reject_streak, "fewer orders were refused in a row", "reject_streak", severity=_SOFT),
+    _rule(
+        RiskReason.REJECT_STREAK,
+        _reject_streak,
+        "fewer orders than the limit were refused in a row",
+        "reject_streak",
+        severity=_SOFT,
+    ),
     _rule(RiskReason.DELIVERY_MONTH, _delivery_month, "the contract's delivery month is yet to come", "delivery_month_opening"),
-    _rule(RiskReason.SESSION_END, _session_end, "so much time is left in the session part", "end_guard_s"),
+    _rule(RiskReason.SESSION_END, _session_end, "at least so much time is left in the session part", "end_guard_s"),
     _rule(RiskReason.NO_LIMITS, _no_limits, "in live_trade: the day's price limits are known"),
     _rule(
         RiskReason.LIMIT_PROXIMITY,
         _limit_proximity,
-        "order, touch and last price keep so many ticks from the day's limits",
+        "order, touch and last price keep at least so many ticks from the day's limits",
         "limit_proximity_ticks",
     ),
     _rule(RiskReason.PRICE_BAND, _price_band, "at most so many ticks from the touch, on either side", "price_band_ticks"),
-    _rule(RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order", "max_order_lots"),
-    _rule(RiskReason.MAX_POSITION, _max_position, "lots of its side: held, in flight and asked", "max_position_lots"),
+    _rule(RiskReason.MAX_ORDER_LOTS, _max_order_lots, "lots of the order: at most the limit", "max_order_lots"),
+    _rule(
+        RiskReason.MAX_POSITION,
+        _max_position,
+        "lots of its side, held, in flight and asked: at most the limit",
+        "max_position_lots",
+    ),
     _rule(
         RiskReason.MAX_NOTIONAL,
         _max_notional,
-        "value at the order's price of all lots held, in flight and asked, other contracts added",
+        "value at the order's price of all lots held, in flight and asked, other contracts added: at most the limit",
         "max_notional_cny",
     ),
     _rule(
         RiskReason.AVAILABLE_MARGIN,
         _available_margin,
-        "share of equity that stays available after the margin of all that opens in this contract",
+        "share of equity that stays available after the margin of all that opens in this contract: at least the limit",
         "min_available_share",
     ),
-    _rule(RiskReason.LARGE_CANCELS, _large_cancels, "large cancels per contract and day, its own included", severity=_SOFT),
-    _rule(RiskReason.SELF_TRADES, _self_trades, "suspected self-trades per contract and day, one more included", severity=_SOFT),
-    _rule(RiskReason.OPEN_LIMIT, _open_limit, "lots opened per contract and day, in flight and asked included", severity=_SOFT),
+    _rule(
+        RiskReason.LARGE_CANCELS,
+        _large_cancels,
+        "large cancels per contract and day, its own included: at most the stop level",
+        severity=_SOFT,
+    ),
+    _rule(
+        RiskReason.SELF_TRADES,
+        _self_trades,
+        "suspected self-trades per contract and day: one more stays within the stop level",
+        severity=_SOFT,
+    ),
+    _rule(
+        RiskReason.OPEN_LIMIT,
+        _open_limit,
+        "lots opened per contract and day, in flight and asked included: at most the stop level, and what the feed says",
+        severity=_SOFT,
+    ),
 )

@@ -135,12 +135,12 @@ def _cancels(case: Case) -> str | None:
 
 
 ORDER_RULES = (
-    Rule(RiskReason.RISK_KILLED, Blocks.EVERY, _killed, "while killed: a closing order of the kill"),
-    Rule(RiskReason.NOT_KILLED, Blocks.EVERY, _not_killed, "an order of the kill only while killed"),
-    Rule(RiskReason.MODE, Blocks.EVERY, _mode, "a mode that sends orders: paper, sim, live_trade"),
+    Rule(RiskReason.RISK_KILLED, Blocks.EVERY, _killed, "the account is not killed, or the order is a closing one of the kill"),
+    Rule(RiskReason.NOT_KILLED, Blocks.EVERY, _not_killed, "the account is killed, if the order says that it is the kill's"),
+    Rule(RiskReason.MODE, Blocks.EVERY, _mode, "the mode sends orders: paper, sim, live_trade"),
     Rule(RiskReason.UNRECONCILED, Blocks.EVERY, _reconciled, "orders, fills and positions agree with the venue"),
     Rule(RiskReason.HALTED, Blocks.EVERY, _halted, "nothing halts the gateway (link down, journal not writable)"),
-    Rule(RiskReason.SYMBOL, Blocks.EVERY, _symbol, "a contract, no alias; position and tick are of that contract"),
+    Rule(RiskReason.SYMBOL, Blocks.EVERY, _symbol, "it names a contract, no alias; position and tick are of that contract"),
     Rule(
         RiskReason.CONTRACT_FACTS,
         Blocks.EVERY,
@@ -156,12 +156,20 @@ ORDER_RULES = (
         ("stale_feed_s",),
     ),
     Rule(RiskReason.SESSION, Blocks.EVERY, _session, "the exchange takes orders; FAK and FOK in continuous trading only"),
-    Rule(RiskReason.ORDER_SIZE, Blocks.EVERY, _order_size, "lots between the exchange's smallest and largest order"),
-    Rule(RiskReason.PRICE_LIMIT, Blocks.EVERY, _price_limit, "a price within the day's limits, where they are known"),
-    Rule(RiskReason.CLOSE_VOLUME, Blocks.EVERY, _close_volume, "closes no more than is held and free, today and history apart"),
-    Rule(RiskReason.SELF_TRADE, Blocks.EVERY, _self_trade, "would not meet an order of our own"),
+    Rule(RiskReason.ORDER_SIZE, Blocks.EVERY, _order_size, "lots lie between the exchange's smallest and largest order"),
+    Rule(RiskReason.PRICE_LIMIT, Blocks.EVERY, _price_limit, "the price lies within the day's limits, where they are known"),
+    Rule(
+        RiskReason.CLOSE_VOLUME, Blocks.EVERY, _close_volume, "it closes no more than is held and free, today and history apart"
+    ),
+    Rule(RiskReason.SELF_TRADE, Blocks.EVERY, _self_trade, "it would not meet an order of our own"),
     Rule(RiskReason.TRADING_DAY, Blocks.OTHERS, _trading_day, "tick, risk counts and calendar speak of one trading day"),
-    Rule(RiskReason.ORDER_RATE, Blocks.OTHERS, _order_rate, "orders within any second", ("orders_per_s",)),
+    Rule(
+        RiskReason.ORDER_RATE,
+        Blocks.OTHERS,
+        _order_rate,
+        "orders within any second, this one included: at most the limit",
+        ("orders_per_s",),
+    ),
     Rule(
         RiskReason.MESSAGES,
         Blocks.OTHERS,

@@ -128,7 +128,7 @@ def play(
     ticks: DayTicks, trades: Trades, part_end: np.ndarray, score: np.ndarray, spec: Spec, model: FillModel
 ) -> tuple[list[tuple[int, int, bool, int, int, bool]], tuple[int, int, int, int]]:
     """(fills, counts) of a day."""
-    venue = DayVenue.of_day(ticks, model, latency_ns=spec.latency, rules=Arrival.SCREENING, trades=trades)
+    venue = DayVenue(ticks, model, latency_ns=spec.latency, rules=Arrival.SCREENING, trades=trades)
     desk = Desk(spec, venue, ticks, trades.live)
     rests = ExecutionStyle(style=Style.PASSIVE, patience_ns=spec.patience)
     enters = rests if spec.passive else ExecutionStyle(style=Style.TAKER)

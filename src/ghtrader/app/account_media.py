@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ghtrader.adapters.local.journal_file import LocalJournalFiles
 from ghtrader.adapters.local.kill_file import LocalKillFile
 from ghtrader.adapters.local.locks import LocalLocks
 from ghtrader.core.clock import Clock
 from ghtrader.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ghtrader.trading.strategy.shell import SilentStream
 
 __all__ = ["LocalAccountMedia"]
 
@@ -40,6 +44,13 @@ class LocalAccountMedia:
     def kill(self, account: str) -> LocalKillFile:
         """The kill file."""
         return LocalKillFile(self.folder(account))
+
+    def strategy_stream(self, account: str) -> SilentStream:
+        """The strategy's end of the stream."""
+        from ghtrader.trading.strategy.shell import SilentStream
+
+        self.folder(account)
+        return SilentStream()
 
     def locks(self) -> LocalLocks:
         """The locks."""

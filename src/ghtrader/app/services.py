@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_store import TickStore
     from ghtrader.questdb.store import QuestdbStore
@@ -222,6 +223,12 @@ class AppServices:
 
         address = choice.address or environment.get(RAY_VARIABLE, "").strip()
         return RayWorkers(choice.workers, address, self._overrides, environment)
+
+    def predictor(self, artefact: bytes) -> Predictor:
+        """The predictor of a stored artefact."""
+        from ghtrader.adapters.predictors import load_predictor
+
+        return load_predictor(artefact)
 
     def trading(self) -> LocalAccountMedia:
         """Journals, kill files and locks of the data folder."""

@@ -131,6 +131,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "Trading accounts: what is declared, and whether they can be used.",
     ),
+    "strategy": Verb(
+        "Trading",
+        "ghtrader.cli.strategy",
+        "app",
+        "Run a strategy: ticks in, factors and model, targets out.",
+    ),
     "journal": Verb(
         "Trading",
         "ghtrader.cli.journal",

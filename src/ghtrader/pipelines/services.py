@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from ghtrader.ports.ledger_store import LedgerStore
     from ghtrader.ports.lock import Locks
     from ghtrader.ports.market_data import MarketDataProvider
+    from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.schema_admin import SchemaAdmin
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
+    from ghtrader.trading.strategy.shell import GatewayStream
 
 
 __all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
@@ -144,6 +146,9 @@ class AccountMedia(Protocol):
     def locks(self) -> Locks:
         """The locks of the processes that trade."""
 
+    def strategy_stream(self, account: str) -> GatewayStream:
+        """The strategy's end of the stream from the account's gateway."""
+
 
 class Services(Protocol):
     """Lazy factories; each is made once per process. Nothing heavy is imported until it is asked for."""
@@ -214,6 +219,9 @@ class Services(Protocol):
 
     def build_workers(self, choice: EngineChoice) -> BuildWorkers:
         """Workers that build days: processes of this machine, or a Ray cluster. Raises ConfigError without the extra it needs."""
+
+    def predictor(self, artefact: bytes) -> Predictor:
+        """What predicts, of a stored artefact. Raises DataError for bytes that are none."""
 
     def trading(self) -> AccountMedia:
         """Journals, kill files and locks of the accounts of this data folder."""

@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.conftest import SAMPLES, Cli, environment_of
 
 from ghtrader.app.build_workers import BuildProcesses, died
 from ghtrader.app.paths import resolve_paths
+from ghtrader.app.ray_driver import loopback_only
 from ghtrader.app.services import AppServices
 from ghtrader.cli.main import run
 from ghtrader.core.clock import Deadline
@@ -472,6 +474,64 @@ def test_ray_works_on_two_nodes_and_leaves_nothing_behind_when_it_is_ended(servi
     assert process.returncode == 130
     _, alive = psutil.wait_procs(everybody, timeout=30)
     assert not alive
+
+
+#: A cluster of one node that is there already, at this machine's address, until its input ends.
+CLUSTER = """
+import os, sys, tempfile
+from ghtrader.app import ray_driver
+os.environ.update({**ray_driver.OWN_CLUSTER, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"})
+from ray.cluster_utils import Cluster
+with tempfile.TemporaryDirectory(prefix="ghr", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    given = {"include_dashboard": False, "include_log_monitor": False, "temp_dir": folder}
+    given |= {"num_cpus": 2, "node_ip_address": ray_driver._own_host()}
+    cluster = Cluster(initialize_head=True, head_node_args=given)
+    print("at", cluster.address, flush=True)
+    sys.stdin.read()
+    cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, psutil.Process]]:
+    """Address and node of a running cluster that nobody of ours started."""
+    process = subprocess.Popen([sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = next(line.split()[1] for line in process.stdout if line.startswith("at "))
+    everybody = family(process)
+    (node,) = (item for item in everybody if item.name() == "raylet")
+    yield address, node
+    process.communicate(timeout=TIMEOUT_S)
+    _, alive = psutil.wait_procs(everybody, timeout=30)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_ray_builds_on_a_cluster_that_runs_already_and_leaves_it_running(
+    services: AppServices, cluster: tuple[str, psutil.Process]
+) -> None:
+    address, node = cluster
+    reference = build(services, fills=False, dataset="reference")
+    process = start(services, "--engine", "ray", "--address", address)
+    until(lambda: bool(stored(services)), process)
+    assert "raylet" not in {item.name() for item in family(process)}  # no cluster of its own
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err
+    report = json.loads(out.splitlines()[-1])
+    assert (report["engine"], report["digest"], report["reused"], report["workers"]) == ("ray", reference.digest, 0, 2)
+    assert len(report["node_ids"]) == 1
+    assert stored(services) == DAYS
+    assert node.is_running()
+
+
+def test_an_address_is_a_cluster_of_this_machine_or_of_others_or_an_error_at_once() -> None:
+    for host, alone in (("127.0.0.1", True), ("0.0.0.0", False)):
+        with socket.create_server((host, 0)) as server:
+            port = server.getsockname()[1]
+            assert loopback_only(f"127.0.0.1:{port}") is alone
+    for wrong, why in ((f"127.0.0.1:{port}", "refused"), ("127.0.0.1", "host:port"), ("auto", "host:port")):
+        with pytest.raises(StoreError, match=f"no Ray cluster at {wrong}: .*{why}"):
+            loopback_only(wrong)
 
 
 def test_ray_is_an_extra(services: AppServices, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def on_snapshots(ticks: DayTicks, orders: OrderArray, share: float = 0.5) -> Ord
 
 def assert_equal_to_the_list(ticks: DayTicks, orders: OrderArray, model: FillModel, latency: int) -> int:
     expected = simulate_orders(ticks, orders, model, latency_ns=latency)
-    events = drive(ticks, orders, DayVenue.of_day(ticks, model, latency_ns=latency), latency)
+    events = drive(ticks, orders, DayVenue(ticks, model, latency_ns=latency), latency)
     found = sorted(
         (int(e.order_id), e.row, number, e.price, e.lots, e.passive)
         for number, e in enumerate(events)
@@ -153,7 +153,7 @@ def assert_equal_to_screening(
     plain |= {"latency": 100_000_000, **spec}
     expected = screened(ticks, part_end, score, Plain(**plain), model)
     trades = trades_of(ticks)
-    venue = DayVenue.of_day(ticks, model, latency_ns=plain["latency"], rules=Arrival.SCREENING, trades=trades)
+    venue = DayVenue(ticks, model, latency_ns=plain["latency"], rules=Arrival.SCREENING, trades=trades)
     found = play(ticks, trades.live, part_end, score, Plain(**plain), venue)
     assert found == expected
     return found
@@ -198,7 +198,7 @@ def test_policies_equal_the_screening_backtester(
 def test_rows_may_be_skipped_and_an_idle_venue_jumps(generated: tuple) -> None:
     part = window(generated[0], 4000, 2000)
     orders = random_orders(part, 40, seed=9)
-    one, other = (DayVenue.of_day(part, FillModel.FRONT, latency_ns=LATENCY) for _ in range(2))
+    one, other = (DayVenue(part, FillModel.FRONT, latency_ns=LATENCY) for _ in range(2))
     for index in range(40):
         for venue in (one, other):
             venue.submit(
@@ -212,7 +212,7 @@ def test_rows_may_be_skipped_and_an_idle_venue_jumps(generated: tuple) -> None:
 
 def test_without_latency_order_and_cancel_count_at_the_snapshot_that_they_were_decided_on(generated: tuple) -> None:
     part = window(generated[0], 4000, 50)
-    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=0)
+    venue = DayVenue(part, FillModel.BACK, latency_ns=0)
     venue.on_row(10)
     (accepted,) = venue.submit("a", Side.BUY, int(part.bid_px[10, 1]), 1, OrderKind.GFD, venue.now_ns)
     assert (accepted.kind, accepted.row, venue.is_resting("a")) == (VenueEventKind.ACCEPTED, 10, True)
@@ -224,7 +224,7 @@ def test_without_latency_order_and_cancel_count_at_the_snapshot_that_they_were_d
 
 def test_an_order_ends_with_the_day(generated: tuple) -> None:
     part = window(generated[0], 4000, 50)
-    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=LATENCY)
+    venue = DayVenue(part, FillModel.BACK, latency_ns=LATENCY)
     venue.submit("rests", Side.BUY, int(part.bid_px[0, 4]), 1, OrderKind.GFD, int(part.ts_ns[0]))
     venue.on_row(49)
     venue.submit("late", Side.BUY, int(part.bid_px[0, 0]), 1, OrderKind.GFD, venue.now_ns)
@@ -238,7 +238,7 @@ def test_an_order_ends_with_the_day(generated: tuple) -> None:
 
 def test_what_makes_no_sense_is_refused(generated: tuple) -> None:
     part = window(generated[0], 4000, 50)
-    venue = DayVenue.of_day(part, FillModel.BACK, latency_ns=LATENCY)
+    venue = DayVenue(part, FillModel.BACK, latency_ns=LATENCY)
     venue.on_row(10)
     now = venue.now_ns
     venue.submit("a", Side.BUY, 1, 1, OrderKind.GFD, now)

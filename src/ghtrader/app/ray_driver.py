@@ -11,6 +11,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -31,12 +32,13 @@ from ghtrader.core.errors import GhtraderError, StoreError
 from ghtrader.pipelines.build_day import failed
 from ghtrader.ports.build_worker import BuildOutcome, BuildTask
 
-__all__ = ["main"]
+__all__ = ["loopback_only", "main"]
 
 NODES = 2
 OBJECT_STORE_BYTES = 80 << 20
 POLL_S = 0.1
 LOOK_S = 1.0
+CONNECT_S = 5.0
 #: Before Ray is imported: no telemetry, no proxy, the loopback address as that of every node, no event log, quick news of dead nodes.
 OWN_CLUSTER = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -157,18 +159,56 @@ def _read(tasks: queue.Queue[BuildTask | None]) -> None:
     tasks.put(None)
 
 
+def _answers(host: str, port: int) -> str:
+    """Why nobody takes connections there; empty when somebody does."""
+    try:
+        socket.create_connection((host, port), CONNECT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _own_host() -> str:
+    """The address that this machine has for others, as Ray finds it; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def loopback_only(address: str) -> bool:
+    """Whether the cluster at ``host:port`` can be reached on this machine's loopback address alone: Ray asks for another one unless told.
+
+    Raises StoreError when nobody listens there: Ray itself would wait for minutes.
+    """
+    host, _, port = address.rpartition(":")
+    why = _answers(host, int(port)) if host and port.isdigit() else "expected host:port"
+    if why:
+        raise _no_cluster(address, why)
+    return host in ("127.0.0.1", "localhost") and bool(_answers(_own_host(), int(port)))
+
+
+def _no_cluster(place: str, why: object) -> StoreError:
+    hint = "check --address or GHTRADER_RAY_ADDRESS; without one a cluster is started here"
+    return StoreError(f"no Ray cluster at {place}: {why}", hint=hint)
+
+
 def _up(stack: ExitStack, address: str) -> GhtraderError | None:
     """Join the cluster at the address, or start one; what went wrong when it is not there."""
-    settings = {**OWN_CLUSTER, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"} if address else OWN_CLUSTER
-    os.environ.update(settings)
+    try:
+        joins = bool(address) and not loopback_only(address)
+    except StoreError as error:
+        return error
+    os.environ.update({**OWN_CLUSTER, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"} if joins else OWN_CLUSTER)
     place = address or stack.enter_context(_own_cluster())
     import ray
 
     try:
         ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, namespace="ghtrader")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        hint = "check --address or GHTRADER_RAY_ADDRESS; without one a cluster is started here"
-        return StoreError(f"no Ray cluster at {place}: {error}", hint=hint)
+        return _no_cluster(place, error)
     stack.callback(ray.shutdown)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray puts its own there
     return None

@@ -75,15 +75,23 @@ class DayVenue:
 
     Parameters
     ----------
-    tape: the market. model: what becomes of the queue ahead. latency_ns: from decision to the exchange, orders and cancels alike.
-    rules: whose rules hold.
+    ticks: a stored day, or a tape that may still grow. model: what becomes of the queue ahead. latency_ns: from decision to the
+    exchange, orders and cancels alike. rules: whose rules hold. trades: `trades_of(ticks)` of a stored day when at hand.
 
     Orders keep the order in which they were submitted; decisions must not go back in time. Under `Arrival.EXCHANGE` an order
     whose time has come at the present snapshot (no latency, or decided before it) arrives at once; the events are returned.
     """
 
-    def __init__(self, tape: MarketTape, model: FillModel, *, latency_ns: int, rules: Arrival = Arrival.EXCHANGE) -> None:
-        self.tape = tape
+    def __init__(
+        self,
+        ticks: DayTicks | MarketTape,
+        model: FillModel,
+        *,
+        latency_ns: int,
+        rules: Arrival = Arrival.EXCHANGE,
+        trades: Trades | None = None,
+    ) -> None:
+        self.tape = ticks if isinstance(ticks, MarketTape) else MarketTape.of_day(ticks, trades)
         self._model, self._latency, self._screening = int(model), latency_ns, rules is Arrival.SCREENING
         self._ids: list[str] = []
         self._decided = -1 - NEVER_NS
@@ -99,19 +107,6 @@ class DayVenue:
         self._orders = np.concatenate([self._orders, np.zeros_like(self._orders)])
         self._queues = np.concatenate([self._queues, np.zeros_like(self._queues)])
         self._out = np.concatenate([self._out, np.empty_like(self._out)])
-
-    @classmethod
-    def of_day(
-        cls,
-        ticks: DayTicks,
-        model: FillModel,
-        *,
-        latency_ns: int,
-        rules: Arrival = Arrival.EXCHANGE,
-        trades: Trades | None = None,
-    ) -> DayVenue:
-        """A venue over a stored day; ``trades``: `trades_of(ticks)` when at hand."""
-        return cls(MarketTape.of_day(ticks, trades), model, latency_ns=latency_ns, rules=rules)
 
     @property
     def row(self) -> int:

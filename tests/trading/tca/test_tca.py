@@ -112,7 +112,7 @@ def test_who_crosses_pays_half_the_spread_and_who_waits_earns_it() -> None:
     assert (passive.cost.spread, passive.expected, passive.surprise) == (-0.5, -0.5, 0.0)
     moved = target_cost(entry(102.0, 101.5, sent=101.0))
     assert (moved.cost.timing, moved.cost.impact, moved.cost.spread, moved.surprise) == (0.5, 0.5, 0.5, 1.0)
-    assert math.isnan(expected_cost(None, Quote(0, 100, 101)))
+    assert all(math.isnan(expected_cost(style, Quote(0, 100, 101))) for style in (None, Style.STOP))
 
 
 def test_what_was_never_filled_costs_the_way_the_market_went() -> None:
@@ -180,6 +180,19 @@ def test_a_moment_has_the_newest_touch(quotes: DayQuotes, start: int) -> None:
         quotes.at("SHFE.cu2507", start)
 
 
+def fill_of(name: str, side: Side, lots: int, price: float, ts_ns: int) -> BrokerFill:
+    return BrokerFill(
+        client_order_id=name,
+        trade_id=f"{name}|{ts_ns}",
+        symbol=RB,
+        side=side,
+        offset=Offset.OPEN,
+        lots=lots,
+        price=price,
+        ts_ns=ts_ns,
+    )
+
+
 @dataclass
 class Journal:
     """Writes records as a gateway does."""
@@ -206,11 +219,8 @@ class Journal:
         intended = self.add(RecordKind.ORDER_INTENT, step, verdict, client_order_id=name, intent=intent)
         self.add(RecordKind.ORDER_SENT, step, intended, client_order_id=name)
 
-    def fill(self, name: str, side: Side, lots: int, price: float, step: float, trade: str = "") -> None:
-        fill = BrokerFill(
-            client_order_id=name, trade_id=trade or f"{name}|{step}", symbol=RB, side=side, offset=Offset.OPEN, lots=lots, price=price,
-            ts_ns=self.start + int(step * STEP),
-        )  # fmt: skip
+    def fill(self, name: str, side: Side, lots: int, price: float, step: float) -> None:
+        fill = fill_of(name, side, lots, price, self.start + int(step * STEP))
         self.add(RecordKind.FILL, step, fill=fill)
 
     def ended(self, name: str, step: float) -> None:
@@ -252,6 +262,44 @@ def test_a_resting_order_is_measured_before_its_fill(journal: Journal, quotes: D
     journal.fill("a", Side.BUY, 1, 100.0, 2)
     cost = target_cost(targets_of(journal.records, quotes, spec_of)[0])
     assert (cost.cost.impact, cost.cost.spread, cost.surprise) == (0.0, -0.5, 0.0)
+
+
+def test_a_target_as_a_gateway_writes_it(journal: Journal, quotes: DayQuotes, start: int) -> None:
+    """An alias stands for its contract; a refused target counts for nothing; an operator's has no tick."""
+    held = {"contract": RB, "lots": 1, "execution": ExecutionStyle(Style.TAKER), "origin": "strategy", "cause": 0, "tick_seq": 3}
+    alias = Target(1, "s", 1, "demo", "KQ.m@SHFE.rb", 1, ExecutionStyle(Style.TAKER), 0, start, start, 0.4)
+    journal.add(RecordKind.TARGET, 0, target=alias, held=held | {"lots": 9}, refused="paused")
+    first = journal.add(RecordKind.TARGET, 0, target=alias, held=held, refused="")
+    journal.order(first, "a", Side.BUY, 1, 101, 0.2)
+    journal.add(RecordKind.RECONCILE, 1, outcome={"actions": [{"fill": fill_of("a", Side.BUY, 1, 101.0, start)}, {"fill": None}]})
+    journal.add(RecordKind.TARGET, 3, held=held | {"lots": -1, "origin": "command"}, refused="")
+    bought, sold = targets_of(journal.records, quotes, spec_of)
+    assert (bought.symbol, bought.wanted, bought.unfilled, target_cost(bought).filled) == (RB, 1, 0, 1)
+    assert (sold.side, sold.wanted, sold.unfilled, sold.decision.mid) == (Side.SELL, 2, 2, 102.5)
+    journal.add(RecordKind.TARGET, 4)
+    with pytest.raises(DataError, match="names no target"):
+        targets_of(journal.records, quotes, spec_of)
+
+
+def test_a_stop_ends_the_window_and_wants_nothing(journal: Journal, quotes: DayQuotes) -> None:
+    first = journal.target(2, 0, Style.PASSIVE)
+    journal.order(first, "a", Side.BUY, 2, 100, 0.2, OrderKind.GFD)
+    journal.fill("a", Side.BUY, 1, 100.0, 1)
+    journal.target(2, 2, Style.STOP)
+    journal.fill("a", Side.BUY, 1, 100.0, 2.2)  # the cancel came too late
+    again = journal.target(2, 3, Style.PASSIVE)
+    assert [item.target_id for item in targets_of(journal.records[: again - 1], quotes, spec_of)] == [first]
+    (entry,) = targets_of(journal.records, quotes, spec_of)
+    assert (entry.wanted, entry.unfilled, entry.end_mid) == (2, 0, 101.5)
+
+
+def test_an_order_that_never_left_ends_when_that_is_known(journal: Journal, quotes: DayQuotes) -> None:
+    first = journal.target(1, 0)
+    journal.order(first, "a", Side.BUY, 1, 101, 0.2)
+    journal.add(RecordKind.ORDER_UPDATE, 2, client_order_id="a", never_sent=True, message="the link is down")
+    journal.add(RecordKind.ORDER_UPDATE, 3, client_order_id="nobody", never_sent=True, message="")
+    (entry,) = targets_of(journal.records, quotes, spec_of)
+    assert (entry.orders[0].end_ns, entry.orders[0].end_mid, entry.unfilled) == (journal.start + 2 * STEP, 101.5, 1)
 
 
 @pytest.mark.parametrize(("side", "limit", "paid"), [(Side.BUY, 102, 102.0), (Side.SELL, 99, 101.0)])

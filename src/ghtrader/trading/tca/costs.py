@@ -222,12 +222,12 @@ def order_cost(order: OrderEntry, arrival: float, tick_value_cny: float) -> Orde
 
 
 def expected_cost(style: Style | None, decision: Quote) -> float:
-    """What a style promises a lot to cost, ticks: half the spread, paid by who crosses it and earned by who waits; NaN without one.
+    """What a style promises a lot to cost, ticks: half the spread, paid by who crosses and earned by who waits; NaN where none trades.
 
     >>> expected_cost(Style.TAKER, Quote(0, 100, 101)), expected_cost(Style.PASSIVE, Quote(0, 100, 101))
     (0.5, -0.5)
     """
-    if style is None:
+    if style is None or style is Style.STOP:
         return math.nan
     return decision.half_spread if style in CROSSING else -decision.half_spread
 

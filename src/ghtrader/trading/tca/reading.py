@@ -1,24 +1,25 @@
 """From the journal to what costs are computed from: which orders were sent for which target, and what became of them.
 
-An order belongs to the target that its intent goes back to by causes; one that goes back to a command, the kill or a roll stands for
-itself. A target's window ends with the next different target of its contract or with the trading day. Fills of its orders count also when
-they come later. Where a late fill made a target trade both ways, each direction is an entry of its own.
+An order belongs to the target that its intent goes back to by causes; a direct order of an operator goes back to none and stands for
+itself. Targets that were refused count for nothing. A target's window ends with the next different target of its contract, with one that
+only stops what works, or with the trading day. Fills of its orders count also when they come later. Where a late fill made a target trade
+both ways, each direction is an entry of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
+from ghtrader.core.errors import DataError
 from ghtrader.core.instruments import InstrumentSpec
-from ghtrader.core.messages import Style, Target
+from ghtrader.core.messages import ExecutionStyle, Style, Target
 from ghtrader.core.orders import OrderKind, Side
 from ghtrader.ports.broker import BrokerFill, BrokerOrder
 from ghtrader.sim.costs import SimCosts
-from ghtrader.trading.journal.records import Record, RecordKind, order_id_of
+from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, plain
 from ghtrader.trading.tca.costs import FillEntry, OrderEntry, Quote, TargetEntry
 from ghtrader.trading.tca.quotes import Quotes
 from ghtrader.trading.words import OrderIntent
@@ -50,7 +51,8 @@ class _Window:
 
     target_id: int
     symbol: str
-    decision_ns: int
+    decision: Quote
+    day: str
     style: Style | None
     missing: int
     lots: int
@@ -59,7 +61,17 @@ class _Window:
     orders: list[_Sent] = field(default_factory=list)
 
 
+class _Held(msgspec.Struct):
+    """What a gateway took a target for: the contract behind an alias, lots and style."""
+
+    contract: str
+    lots: int
+    execution: ExecutionStyle
+
+
 class _Reader:
+    """Goes through records once; keeps causes, windows and positions."""
+
     def __init__(self, positions: Mapping[str, int], quotes: Quotes) -> None:
         self.positions, self.quotes = dict(positions), quotes
         self.causes: dict[int, tuple[RecordKind, int]] = {}
@@ -77,25 +89,38 @@ class _Reader:
             RecordKind.ORDER_SENT: self._sent,
             RecordKind.ORDER_UPDATE: self._update,
             RecordKind.FILL: self._fill,
+            RecordKind.RECONCILE: self._reconcile,
         }.get(record.kind)
         if reader is not None:
             reader(record)
 
     def _target(self, record: Record) -> None:
-        target = msgspec.convert(_plain(record.body["target"]), Target)
-        standing = self.standing.get(target.symbol)
-        if standing is not None:
-            same_day = self._day(standing.symbol, standing.decision_ns) == self._day(target.symbol, target.tick_ns)
-            if same_day and standing.lots == target.lots:
-                self.of_target[record.seq] = standing
-                return
-            self.end(standing, target.tick_ns if same_day else -1)
-        held = self.positions.get(target.symbol, 0)
-        window = _Window(record.seq, target.symbol, target.tick_ns, target.execution.style, target.lots - held, target.lots)
-        self.standing[target.symbol] = self.windows[record.seq] = self.of_target[record.seq] = window
+        body = record.body
+        if body.get("refused"):
+            return
+        target = msgspec.convert(plain(body["target"]), Target) if body.get("target") is not None else None
+        if body.get("held") is not None:
+            held = msgspec.convert(plain(body["held"]), _Held)
+        elif target is not None:
+            held = _Held(target.symbol, target.lots, target.execution)
+        else:
+            raise DataError(f"target record {record.seq} names no target", seq=record.seq)
+        decided_ns = record.ts_ns if target is None else target.tick_ns
+        self._decide(record.seq, held, decided_ns)
 
-    def _day(self, symbol: str, ts_ns: int) -> str:
-        return self.quotes.trading_day(symbol, ts_ns)
+    def _decide(self, seq: int, held: _Held, decided_ns: int) -> None:
+        symbol, standing = held.contract, self.standing.get(held.contract)
+        day, stops = self.quotes.trading_day(symbol, decided_ns), held.execution.style is Style.STOP
+        if standing is not None:
+            same_day = standing.day == day
+            if same_day and not stops and (standing.lots, standing.style) == (held.lots, held.execution.style):
+                self.of_target[seq] = standing
+                return
+            self.end(standing, decided_ns if same_day else -1)
+        position = self.positions.get(symbol, 0)
+        lots = position if stops else held.lots
+        window = _Window(seq, symbol, self.quotes.at(symbol, decided_ns), day, held.execution.style, lots - position, lots)
+        self.standing[symbol] = self.windows[seq] = self.of_target[seq] = window
 
     def end(self, window: _Window, end_ns: int = -1) -> None:
         """A window ends, without a moment with its trading day."""
@@ -103,15 +128,15 @@ class _Reader:
         window.missing_at_end = window.lots - self.positions.get(window.symbol, 0)
 
     def _intent(self, record: Record) -> None:
-        order_id = order_id_of(record)
-        sent = _Sent(msgspec.convert(_plain(record.body["intent"]), OrderIntent), order_id)
+        sent = _Sent(msgspec.convert(plain(record.body["intent"]), OrderIntent), order_id_of(record))
         window = self._root(record)
         if window is None:
             side, symbol = int(sent.intent.side), sent.intent.symbol
-            window = _Window(record.seq, symbol, record.ts_ns, None, side * sent.intent.lots, 0)
+            decision, day = self.quotes.at(symbol, record.ts_ns), self.quotes.trading_day(symbol, record.ts_ns)
+            window = _Window(record.seq, symbol, decision, day, None, side * sent.intent.lots, 0)
             self.windows[record.seq] = window
         window.orders.append(sent)
-        self.orders[order_id] = sent, window
+        self.orders[sent.order_id] = sent, window
 
     def _root(self, record: Record) -> _Window | None:
         """The target that an intent goes back to."""
@@ -121,7 +146,7 @@ class _Reader:
             if cause not in self.causes:
                 return None
             kind, seq = self.causes[cause][0], cause
-        return self.of_target[seq]
+        return self.of_target.get(seq)
 
     def _sent(self, record: Record) -> None:
         found = self.orders.get(order_id_of(record))
@@ -129,13 +154,26 @@ class _Reader:
             found[0].sent_ns = record.ts_ns
 
     def _update(self, record: Record) -> None:
-        order = msgspec.convert(_plain(record.body["order"]), BrokerOrder)
-        found = self.orders.get(order.request.client_order_id)
-        if found is not None and order.state.is_final and found[0].end_ns < 0:
+        found = self.orders.get(order_id_of(record))
+        if found is None:
+            return
+        if "order" in record.body:
+            is_over = msgspec.convert(plain(record.body["order"]), BrokerOrder).state.is_final
+        else:
+            is_over = bool(record.body.get("never_sent"))
+        if is_over and found[0].end_ns < 0:
             found[0].end_ns = record.ts_ns
 
     def _fill(self, record: Record) -> None:
-        fill = msgspec.convert(_plain(record.body["fill"]), BrokerFill)
+        self._book(msgspec.convert(plain(record.body["fill"]), BrokerFill))
+
+    def _reconcile(self, record: Record) -> None:
+        """Trades that only the venue knew."""
+        for action in plain(record.body.get("outcome") or {}).get("actions", ()):
+            if action.get("fill") is not None:
+                self._book(msgspec.convert(action["fill"], BrokerFill))
+
+    def _book(self, fill: BrokerFill) -> None:
         if fill.trade_id in self.trades:
             return
         self.trades.add(fill.trade_id)
@@ -151,17 +189,14 @@ class _Reader:
             window.missing_at_end -= int(fill.side) * late
 
 
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
-
-
 def targets_of(
     records: Iterable[Record], quotes: Quotes, spec_of: SpecOf, *, positions: Mapping[str, int] | None = None
 ) -> list[TargetEntry]:
     """Targets and direct orders of a stretch of the journal, in the order of their decisions.
 
     positions: signed lots by contract where the stretch begins, none by default. A target that changed nothing is left out. Raises what
-    ``quotes`` and ``spec_of`` raise, and msgspec.ValidationError for a record whose body is not what its kind promises.
+    ``quotes`` and ``spec_of`` raise, DataError for a target record without a target, and msgspec.ValidationError for a record whose body
+    is not what its kind promises.
     """
     reader = _Reader(positions or {}, quotes)
     for record in records:
@@ -184,9 +219,7 @@ def _entry(window: _Window, side: Side, quotes: Quotes, spec_of: SpecOf) -> Targ
     if not orders and not wanted:
         return None
     symbol, is_direct = window.symbol, window.style is None
-    day = quotes.trading_day(symbol, window.decision_ns)
-    spec = spec_of(symbol, day)
-    last = quotes.day_end(symbol, window.decision_ns)
+    spec, last = spec_of(symbol, window.day), quotes.day_end(symbol, window.decision.ts_ns)
     end_ns = window.end_ns if window.end_ns >= 0 else last
     if is_direct:
         ends = [order.end_ns for order in orders if order.end_ns >= 0]
@@ -196,11 +229,11 @@ def _entry(window: _Window, side: Side, quotes: Quotes, spec_of: SpecOf) -> Targ
     return TargetEntry(
         target_id=window.target_id,
         symbol=symbol,
-        trading_day=day,
+        trading_day=window.day,
         side=side,
         wanted=max(wanted, filled),
         unfilled=unfilled,
-        decision=quotes.at(symbol, window.decision_ns),
+        decision=window.decision,
         end_ns=end_ns,
         end_mid=quotes.at(symbol, end_ns).mid,
         tick_value_cny=spec.tick_value_cny,

@@ -107,8 +107,8 @@ def _limit_proximity(case: Case) -> str | None:
 
 def _price_band(case: Case) -> str | None:
     market, price = case.market, case.intent.price_ticks
-    low = next((value for value in (market.bid, market.ask, market.last) if value is not None), None)
-    high = next((value for value in (market.ask, market.bid, market.last) if value is not None), None)
+    low = market.bid if market.bid is not None else market.ask if market.ask is not None else market.last
+    high = market.ask if market.ask is not None else low
     if low is None or high is None:
         return "neither a touch nor a last price is known"
     return case.at_most(
@@ -130,7 +130,11 @@ def _max_position(case: Case) -> str | None:
 
 def _max_notional(case: Case) -> str | None:
     context = case.context
-    lots = case.intent.lots + sum(case.held_lots(side) + case.opening_lots(side) for side in (Side.BUY, Side.SELL))
+    held, opening = (
+        case.held_lots(Side.BUY) + case.held_lots(Side.SELL),
+        case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL),
+    )
+    lots = case.intent.lots + held + opening
     value = lots * case.price * context.multiplier + context.other_notional_cny
     return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
 

@@ -90,6 +90,69 @@ def test_every_command_is_answered_once_applied_and_journaled() -> None:
     assert rig.command(Verb.SET_TARGET, command_id="same", symbol=RB, lots=1).outcome is Outcome.DUPLICATE
 
 
+class _Died(BaseException):
+    """kill -9."""
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_a_command_that_a_crash_interrupted_is_not_applied_again(power: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    order = {"price": 3000, "kind": "GFD", "offset": "open"}
+    sent = rig.desk.submit
+
+    def submit_and_die(approved) -> None:
+        sent(approved)
+        raise _Died
+
+    with monkeypatch.context() as patched, pytest.raises(_Died):
+        patched.setattr(rig.desk, "submit", submit_and_die)
+        rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
+    rig.crash(power=power)
+    rig.ready()
+    again = rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
+    assert (again.outcome, again.reason, len(rig.desk.submitted)) == (Outcome.DUPLICATE, "interrupted", 1)
+    (answer,) = (record.body["answer"] for record in rig.records("answer") if record.body["answer"]["command_id"] == "once")
+    assert (answer["outcome"], answer["reason"]) == ("refused", "interrupted")
+    rig.crash()
+    rig.ready()
+    assert rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order).outcome is Outcome.DUPLICATE
+
+
+def test_a_kill_that_a_crash_interrupted_may_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+
+    def die(content: bytes) -> None:
+        raise _Died
+
+    with monkeypatch.context() as patched, pytest.raises(_Died):
+        patched.setattr(rig.kill_store, "write", die)
+        patched.setattr(rig.kill_store, "replace", lambda expected, content: die(content))
+        rig.command(Verb.KILL, command_id="kill", reason="now")
+    rig.crash()
+    rig.ready()
+    assert not rig.state.killed
+    assert rig.command(Verb.KILL, command_id="kill", reason="now").outcome is Outcome.ACCEPTED
+    assert rig.state.killed
+
+
+def test_a_command_that_keeps_coming_stays_known_over_a_restart() -> None:
+    day = GatewaySettings(account="demo", gates=Gates(broker="paper"), dedupe_ttl_ns=100 * 1_000_000_000)
+    rig = Rig(settings=day)
+    assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.ACCEPTED
+    for crash in (False, True, True):
+        rig.later(90)
+        if crash:
+            rig.crash()
+            rig.ready()
+        assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.DUPLICATE
+    rig.later(101)
+    assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.ACCEPTED
+
+
+def test_a_command_of_another_version_is_refused() -> None:
+    assert Rig().command(Verb.CANCEL_ALL, version=2).reason == "unknown_version"
+
+
 def test_a_kill_is_on_the_disk_before_its_cancels_and_survives_until_it_is_reset() -> None:
     rig = Rig()
     rig.target(1, Style.PASSIVE)

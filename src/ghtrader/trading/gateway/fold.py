@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ghtrader.core.errors import DataError
-from ghtrader.core.messages import CommandAnswer
+from ghtrader.core.messages import Command, CommandAnswer, Verb
 from ghtrader.core.orders import OrderKind
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
 from ghtrader.trading.gateway.modes import Desired
@@ -190,6 +190,20 @@ def _equity(state: GatewayState, record: Record) -> Folded:
     return Folded(told=told)
 
 
+def _command(state: GatewayState, record: Record) -> Folded:
+    """Known from now on, answered or not; but a kill may be asked for again until it was answered: twice killed is killed."""
+    command = _as(record.body["command"], Command)
+    if command.verb != Verb.KILL:
+        state.dedupe.begin(command.command_id, record.ts_ns)
+    return NOTHING
+
+
+def _note(state: GatewayState, record: Record) -> Folded:
+    if record.body.get("what") == "duplicate_command":
+        state.dedupe.touch(str(record.body["command_id"]), record.ts_ns)
+    return NOTHING
+
+
 def _answer(state: GatewayState, record: Record) -> Folded:
     answer = _as(record.body["answer"], CommandAnswer)
     state.dedupe.remember(answer, record.ts_ns)
@@ -293,6 +307,8 @@ _FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
     RecordKind.RECONCILE: _reconcile,
     RecordKind.HALT: _doubt,
     RecordKind.EQUITY: _equity,
+    RecordKind.COMMAND: _command,
+    RecordKind.NOTE: _note,
     RecordKind.ANSWER: _answer,
     RecordKind.MODE: _mode,
     RecordKind.REVISION: _revision,

@@ -125,11 +125,29 @@ VERBS: dict[str, Verb] = {
         "app",
         "Migrations, schema check, health and speed of the store.",
     ),
+    "paper": Verb(
+        "Trading",
+        "ghtrader.cli.paper",
+        "paper_app",
+        "Gateway and strategy together on stored ticks, under every fill model.",
+    ),
+    "gateway": Verb(
+        "Trading",
+        "ghtrader.cli.gateway",
+        "app",
+        "The process that trades an account: on a replay, or live.",
+    ),
     "account": Verb(
         "Operations",
         "ghtrader.cli.account",
         "app",
         "Trading accounts: what is declared, and whether they can be used.",
+    ),
+    "strategy": Verb(
+        "Trading",
+        "ghtrader.cli.strategy",
+        "app",
+        "Run a strategy: ticks in, factors and model, targets out.",
     ),
     "journal": Verb(
         "Trading",

@@ -33,6 +33,7 @@ class LinearPredictor:
         self.artefact = artefact
         self._weights = np.array(artefact.weights, dtype=np.float64).reshape(3, -1)
         self._intercepts = np.array(artefact.intercepts)
+        self._scale = artefact.scaler.frozen()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LinearPredictor:
@@ -52,13 +53,19 @@ class LinearPredictor:
     def predict_proba(self, factors: F64) -> F64:
         """``(n, F)`` factors to ``(n, 3)`` probabilities; rows with NaN give NaN."""
         known = finite_rows(factors)
+        if known.all():
+            return self._of_finite(factors)
         out = np.full((len(factors), 3), np.nan)
+        out[known] = self._of_finite(factors[known])
+        return out
+
+    def _of_finite(self, factors: F64) -> F64:
         # einsum sums each row alone: one row live gives the bits that it gives among thousands (matrix products do not)
-        logits = np.einsum("nf,cf->nc", self.artefact.scaler.transform(factors[known]), self._weights) + self._intercepts
+        logits = np.einsum("nf,cf->nc", self._scale.transform(factors), self._weights) + self._intercepts
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
-        out[known] = logits / logits.sum(axis=1, keepdims=True)
-        return out
+        probabilities: F64 = logits / logits.sum(axis=1, keepdims=True)
+        return probabilities
 
     def to_bytes(self) -> bytes:
         """The serialised artefact."""

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ghtrader.core.ids import canonical_json
 
-__all__ = ["Scaler"]
+__all__ = ["FrozenScaler", "Scaler"]
 
 F64 = npt.NDArray[np.float64]
 
 WINSOR_SIGMAS = 5.0
 MAD_TO_SIGMA = 1.4826
+
+
+class FrozenScaler(NamedTuple):
+    """A scaler's numbers as arrays, each (F,)."""
+
+    low: F64
+    high: F64
+    centre: F64
+    scale: F64
+
+    def transform(self, factors: F64) -> F64:
+        """``(n, F)`` factors, bounded and standardised; NaN stays NaN."""
+        scaled: F64 = np.clip(factors, self.low, self.high)
+        scaled -= self.centre
+        scaled /= self.scale
+        return scaled
 
 
 class Scaler(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +70,11 @@ class Scaler(msgspec.Struct, frozen=True, kw_only=True):
 
     def transform(self, factors: F64) -> F64:
         """``(n, F)`` factors, bounded and standardised; NaN stays NaN."""
-        scaled: F64 = (np.clip(factors, self.low, self.high) - np.array(self.centre)) / np.array(self.scale)
-        return scaled
+        return self.frozen().transform(factors)
+
+    def frozen(self) -> FrozenScaler:
+        """The same numbers as arrays, for one row after the other."""
+        return FrozenScaler(*(np.array(values) for values in (self.low, self.high, self.centre, self.scale)))
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: equal scalers give equal bytes."""

@@ -8,8 +8,10 @@ from tests.trading.risk.cases import LIMITS, METERS, NOW, RB, STATE, S, check, f
 
 from ghtrader.core.errors import DataError
 from ghtrader.core.orders import Offset, Side
+from ghtrader.trading.risk.counts import HALF_FEN
 from ghtrader.trading.risk.gate import CancelVerdict, check_cancel
 from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip, within_second
+from ghtrader.trading.risk.meters import ExchangeMeters, MeterTable
 from ghtrader.trading.risk.reasons import Breach, NearMiss
 from ghtrader.trading.risk.reasons import RiskReason as R
 from ghtrader.trading.risk.state import (
@@ -65,6 +67,12 @@ def test_a_cancel_is_a_message_and_a_cancel_and_from_300_lots_a_large_one() -> N
         state, _ = cancel(state, 1, NOW + n)
     assert state.cancels_at == (NOW + 2, NOW + 3, NOW + 4, NOW + 5)
     assert observe_cancel(state, replace(LIMITS, cancels_per_s=0), METERS, NOW, RB, 1)[0].cancels_at == (NOW,)
+
+
+def test_nothing_is_large_where_nobody_counts_that() -> None:
+    silent = ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=()))
+    state, events = observe_cancel(STATE, LIMITS, silent, NOW, RB, 500)
+    assert (state.meters[RB], events) == (ContractMeters(messages=1, cancels=1), ())
 
 
 def test_the_dead_rest_of_a_fak_counts_at_the_exchange_but_not_for_our_rate() -> None:
@@ -173,6 +181,16 @@ def test_fees_make_a_loss_and_a_result_that_is_no_number_is_one(fee: float, stre
     state, _ = fills(STATE, fill(BUY), fill(SELL, CLOSE), fee=fee)
     assert state.losses_in_row == streak
     assert state.trips == {RB: Trip()}
+
+
+def test_a_fill_without_a_fee_costs_none() -> None:
+    assert observe_fill(STATE, LIMITS, METERS, fill(BUY), 10.0)[0].trips == {RB: Trip(lots=1, cash_cny=-30_000.0)}
+
+
+def test_half_a_fen_is_no_loss() -> None:
+    for fee, streak in ((HALF_FEN / 2, 0), (HALF_FEN / 2 + 1e-9, 1)):
+        state, _ = fills(STATE, fill(BUY, price=0.0), fill(SELL, CLOSE, price=0.0), fee=fee)
+        assert state.losses_in_row == streak
 
 
 def test_a_position_that_was_found_ends_as_a_round_trip_from_its_price() -> None:

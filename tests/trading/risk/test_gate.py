@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.trading.risk.cases import CONTEXT, INTENT, RB, STATE, check, context, held, intent
 
 from ghtrader.core.orders import Offset, OrderKind, Side
-from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.risk.gate import ApprovedOrder, RiskContext
 from ghtrader.trading.risk.reasons import RiskReason as R
 
 
@@ -41,6 +41,7 @@ def test_nobody_else_makes_or_moves_an_approved_order() -> None:
         ApprovedOrder(client_order_id="x", intent=INTENT, limit_price=1.0, approved_seq=1, token=object())
     approved = check().approved
     assert approved is not None
+    assert approved.approved_seq == 0
     with pytest.raises((TypeError, ValueError)):
         dataclass_replace(approved, limit_price=1.0)
     for move in (pickle.dumps, copy.copy):
@@ -57,3 +58,34 @@ def test_a_close_within_what_is_held_passes_openings_only_rules() -> None:
     assert check(intent(), at).reason == R.OPENINGS_HALTED
     assert check(replace(close, lots=31), at).reason == R.CLOSE_VOLUME
     assert check(close, at, state=replace(STATE, equity_known=False)).approved is not None
+
+
+def test_what_a_context_does_not_say_is_nothing_special() -> None:
+    needed = {
+        name: getattr(CONTEXT, name)
+        for name in (
+            "now_ns",
+            "trading_day",
+            "mode",
+            "killed",
+            "reconciled",
+            "market",
+            "held",
+            "price_tick",
+            "multiplier",
+            "equity_cny",
+            "available_cny",
+            "margin_rate",
+        )
+    }
+    bare = RiskContext(**needed)
+    assert (bare.seq, bare.halt_reasons, bare.opening_halts, bare.min_lots, bare.max_lots) == (0, (), (), 1, 0)
+    assert (bare.in_flight_buy, bare.in_flight_sell, bare.opening_buy, bare.opening_sell, bare.own_working) == (
+        0,
+        0,
+        None,
+        None,
+        (),
+    )
+    assert (bare.other_notional_cny, bare.open_limit_lots) == (0.0, 0)
+    assert check(at=bare).approved is not None

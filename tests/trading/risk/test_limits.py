@@ -38,6 +38,10 @@ def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
         "trading.risk.warn_share",
     }
     assert {key.maximum for key in KEYS} == {None, 1.0}
+    least = {key.name.removeprefix("trading.risk."): key.minimum for key in KEYS if key.minimum}
+    ones = ("max_consecutive_losses", "bad_equity_readings", "reject_streak")
+    losses = ("max_daily_loss_cny", "max_drawdown_cny", "max_symbol_loss_cny")
+    assert least == {"stale_feed_s": 0.001, **dict.fromkeys(ones, 1), **dict.fromkeys(losses, 0.01)}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,7 @@ def test_the_vendored_table_is_ordered_dated_and_sourced() -> None:
     assert {row.meter for row in table.rows} == {
         name for name in MeterLevels.__struct_fields__ if name not in {"large_lots", "carried_forward"}
     }
+    assert len({(row.meter, row.applies_to, row.valid_from) for row in table.rows}) == len(table.rows)
     for row in table.rows:
         assert 0 < row.warn < row.stop <= row.free
         assert row.source in table.sources

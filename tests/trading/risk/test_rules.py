@@ -53,7 +53,7 @@ BOUNDARIES: list[tuple[R, dict[str, Any], dict[str, Any]]] = [
     *[(R.MODE, {"c": {"mode": good}}, {"c": {"mode": bad}}) for good, bad in ((Mode.SIM, Mode.IDLE), (Mode.LIVE_TRADE, Mode.LIVE_MONITOR))],
     (R.UNRECONCILED, {"c": {"reconciled": True}}, {"c": {"reconciled": False}}),
     (R.HALTED, {}, {"c": {"halt_reasons": ("link_down",)}}),
-    (R.SYMBOL, {}, {"i": {"symbol": "KQ.m@SHFE.rb"}}),
+    (R.SYMBOL, {}, {"i": {"symbol": "KQ.m@SHFE.rb"}, "c": {"symbol": "KQ.m@SHFE.rb", "held": replace(FLAT, symbol="KQ.m@SHFE.rb")}}),
     (R.SYMBOL, {}, {"c": {"held": replace(FLAT, symbol=OTHER)}}),
     (R.SYMBOL, {}, {"c": {"symbol": OTHER}}),
     *[(R.CONTRACT_FACTS, {}, {"c": {"market": replace(MARKET, price_tick=tick), "price_tick": tick}}) for tick in (0.0, -1.0, NAN, INF)],
@@ -316,6 +316,15 @@ def test_a_rule_that_holds_with_little_room_leaves_a_near_miss(
     assert go(**near).approved is not None
 
 
+def test_a_refusal_says_what_would_be_used_of_what() -> None:
+    assert go({"lots": 6}).message == "lots of the order would be 6, at most 5"
+    assert go(c={"ts_ns": NOW - 5 * S - 1}).message == "the age of the newest tick in ns would be 5000000001, at most 5000000000"
+    assert go(c={"upper": 3010}).message == "ticks to a price limit of the day would be 9, at least 10"
+    assert go(c={"equity_cny": 479_999.99}).message == "the trading day lost 20000.01 of 20000 CNY"
+    assert go({"lots": 4}).near[0].message == "lots of the order: 4 of at most 5"
+    assert go(c={"upper": 3013}).near[0].message == "ticks to a price limit of the day: 12, at least 10"
+
+
 def test_a_refused_order_keeps_the_near_misses_before_it() -> None:
     verdict = go({"lots": 4}, {"in_flight_buy": 9})
     assert verdict.reason == R.MAX_POSITION
@@ -324,6 +333,8 @@ def test_a_refused_order_keeps_the_near_misses_before_it() -> None:
 
 def test_nothing_used_of_a_limit_of_zero_is_no_near_miss() -> None:
     assert go(price_band_ticks=0, end_guard_ns=0, limit_proximity_ticks=0, min_available_share=0.0).near == ()
+    assert go(c={"upper": 3001}, limit_proximity_ticks=0) == go()
+    assert [(miss.used, miss.limit) for miss in go(max_order_lots=1).near] == [(1, 1)]
 
 
 def test_the_page_lists_every_rule_as_it_is_declared() -> None:

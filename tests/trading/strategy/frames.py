@@ -32,9 +32,9 @@ def plan(set_name: str = "minimal16", symbol: str = SYMBOL) -> FeaturePlan:
     return FeaturePlan(symbol, factor_set(set_name), Calendar.vendored(), InstrumentTable.vendored())
 
 
-def predictor(names: tuple[str, ...]) -> LinearPredictor:
+def predictor(names: tuple[str, ...], scale: float = 1.0) -> LinearPredictor:
     """A model with an opinion, not a good one: the sign of an imbalance."""
-    zeros, ones = [0.0] * len(names), [1.0] * len(names)
+    zeros, ones = [0.0] * len(names), [scale] * len(names)
     scaler = Scaler(low=[-1e9] * len(names), high=[1e9] * len(names), centre=zeros, scale=ones)
     up = [3.0 if name == "F4" else 0.0 for name in names]
     weights = [[-weight for weight in up], zeros, up]

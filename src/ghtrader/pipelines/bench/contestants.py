@@ -35,6 +35,7 @@ from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import FactorStream, compute, part_ends, part_starts
 from ghtrader.datasets.labels.direction import direction_labels
 from ghtrader.pipelines.bench.factor_peers import by_numpy, by_pandas, by_polars, counting_rows
+from ghtrader.pipelines.bench.strategy_ticks import strategy_call, strategy_figures
 from ghtrader.ports.tick_store import DayKey, TickStore
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import GeneratedDay, generate_market
@@ -354,6 +355,13 @@ def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[st
             "ghtrader": Entry(partial(_store, store_factory=store_factory), "a day through manifest and Parquet"),
             "polars": Entry(partial(_store_polars, store_factory=store_factory), "the bare file"),
             "pandas": Entry(partial(_store_pandas, store_factory=store_factory), "the bare file"),
+        },
+        "strategy": {
+            "ghtrader": Entry(
+                strategy_call,
+                "frame to target: decode, the full set, logistic, taker, encode; every target filled at once",
+                strategy_figures,
+            ),
         },
         "validate": {
             "ghtrader": Entry(

@@ -23,10 +23,14 @@ BENCHES: dict[str, tuple[list[str], int, str, float, float]] = {
     "rowhash": (["ghtrader", "numpy", "polars", "pandas"], 1_000_000, "rows of 28 lanes", 15e6, 0.0),
     "store": (["ghtrader", "polars", "pandas"], 55_784, "rows of one stored day, all columns, warm", 50_000 / 0.015, 0.0),
     "validate": (["ghtrader", "polars"], 55_784, "rows of one loaded day", 41_000 / 0.025, 0.0),
+    "strategy": (["ghtrader"], 20_000, "ticks from frame to target, one by one", 5_000.0, 0.0),
     "import": (["ghtrader", "polars", "pandas"], 200_000, "rows of tick files into the store", 3e5, 0.0),
 }
 #: bench -> figure among our extras -> (bound, whether it is the least or the most), shown and required beside the target.
-MORE: dict[str, dict[str, tuple[float, bool]]] = {"factors": {"full_rows_per_s": (1.5e6, True), "tick_p50_us": (6.0, False)}}
+MORE: dict[str, dict[str, tuple[float, bool]]] = {
+    "factors": {"full_rows_per_s": (1.5e6, True), "tick_p50_us": (6.0, False)},
+    "strategy": {"compute_p99_us": (150.0, False)},
+}
 PACKAGES = ("ghtrader", "numpy", "numba", "polars", "pandas", "hftbacktest")
 
 

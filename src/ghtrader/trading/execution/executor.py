@@ -205,7 +205,7 @@ def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> 
             started_ns=view.now_ns,
             started_lots=view.position,
         )
-        state = _move(state, ExecSignal.WISH, goal=wanted, wake_ns=0, slice=-1, not_before_ns=0)
+        state = _move(state, ExecSignal.WISH, goal=wanted, slice=-1, not_before_ns=0)
     return _act(state, view) if state.phase is ExecPhase.READY else _watch(state, view)
 
 
@@ -214,8 +214,8 @@ def _stop(state: ExecutorState, view: ExecView, *, at_once: bool) -> tuple[Execu
     if state.phase is ExecPhase.READY:
         return _finish(state, view, DoneReason.STOPPED)
     order = _own(state, view)
-    stopped = msgspec.structs.replace(state, goal=None, wake_ns=0)
-    if at_once and state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
+    stopped = msgspec.structs.replace(state, goal=None)
+    if at_once and state.phase is ExecPhase.PLACED and order is not None and _may_cancel(order):
         return _cancel(stopped, order, "stopped")
     return _watch(stopped, view)
 
@@ -277,20 +277,25 @@ def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecVie
 def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """Cancel the order that is out when it is no longer wanted."""
     order = _own(state, view)
-    if order is None or order.intent.kind is not OrderKind.GFD:
+    if order is None or not _may_cancel(order):
         return state, ()
     if state.phase is ExecPhase.CANCELLING:
         return _cancel(state, order, "acknowledged late") if state.cancelled_unseen and order.acked else (state, ())
     if state.phase is not ExecPhase.PLACED:
         return state, ()
     seen = order.acked or order.phase is OrderPhase.UNKNOWN
-    if state.is_superseded:
-        return _cancel(state, order, "target changed") if seen else (state, ())
+    if state.is_superseded and seen:
+        return _cancel(state, order, "target changed")
     if state.wake_ns and view.now_ns >= state.wake_ns:
         return _cancel(state, order, "patience is over")
     if seen and _moved_away(state, view):
         return _cancel(state, order, "the touch moved away")
     return state, ()
+
+
+def _may_cancel(order: OrderRecord) -> bool:
+    """Whether something of the order can still rest: it is a day order and has not ended."""
+    return order.intent.kind is OrderKind.GFD and not order.phase.is_final
 
 
 def _moved_away(state: ExecutorState, view: ExecView) -> bool:

@@ -93,14 +93,14 @@ def _apply_to_order(action: Action, book: OrderBook, ts_ns: int) -> Change | Non
     if kind is ActionKind.ADOPT and action.intent is not None:
         known = book.get(identity)
         if known is not None:
-            return Change(order=known, note="duplicate")
+            return book.enlarge(identity, action.intent.lots, ts_ns)
         return book.add(identity, action.intent, trading_day=action.trading_day, ts_ns=ts_ns, adopted=True)
     if kind is ActionKind.UPDATE and action.order is not None:
         return book.apply_update(action.order, ts_ns)
     if kind is ActionKind.OVERRULE and action.order is not None:
         return book.overrule(action.order, ts_ns)
     if kind is ActionKind.DOUBT:
-        return book.submit_failed(identity, never_sent=False, ts_ns=ts_ns)
+        return book.doubt(identity, ts_ns)
     if kind is ActionKind.LOSE:
         return book.submit_failed(identity, never_sent=True, ts_ns=ts_ns)
     if kind is ActionKind.EXPIRE:

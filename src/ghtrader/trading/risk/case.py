@@ -57,17 +57,17 @@ class Case:
     def at_most(self, reason: RiskReason, used: float, limit: float, words: str, warn_from: float | None = None) -> str | None:
         """Refuse what goes beyond a limit (and what is no number); note what comes near it."""
         if not used <= limit:
-            return f"{words} would be {used:g}, at most {limit:g}"
+            return f"{words} would be {used:.12g}, at most {limit:.12g}"
         if used > 0 and used >= (self.limits.warn_share * limit if warn_from is None else warn_from):
-            self._note(reason, used, limit, f"{words}: {used:g} of at most {limit:g}")
+            self._note(reason, used, limit, f"{words}: {used:.12g} of at most {limit:.12g}")
         return None
 
     def at_least(self, reason: RiskReason, room: float, least: float, words: str) -> str | None:
         """Refuse what comes closer than a distance (and what is no number); note what comes near that."""
         if not room >= least:
-            return f"{words} would be {room:g}, at least {least:g}"
+            return f"{words} would be {room:.12g}, at least {least:.12g}"
         if room * self.limits.warn_share <= least and least > 0:
-            self._note(reason, room, least, f"{words}: {room:g}, at least {least:g}")
+            self._note(reason, room, least, f"{words}: {room:.12g}, at least {least:.12g}")
         return None
 
     def meter(self, reason: RiskReason, used: int, level: Level | None, words: str) -> str | None:

@@ -28,12 +28,12 @@ def _equity_unknown(case: Case) -> str | None:
 
 def _daily_loss(case: Case) -> str | None:
     loss, most = case.state.daily_loss_cny(case.context.equity_cny), case.limits.max_daily_loss_cny
-    return f"the trading day lost {loss:g} of {most:g} CNY" if loss >= most else None
+    return f"the trading day lost {loss:.12g} of {most:.12g} CNY" if loss >= most else None
 
 
 def _drawdown(case: Case) -> str | None:
     loss, most = case.state.drawdown_cny(case.context.equity_cny), case.limits.max_drawdown_cny
-    return f"equity is {loss:g} of {most:g} CNY below its highest" if loss >= most else None
+    return f"equity is {loss:.12g} of {most:.12g} CNY below its highest" if loss >= most else None
 
 
 def _symbol_loss(case: Case) -> str | None:
@@ -41,7 +41,7 @@ def _symbol_loss(case: Case) -> str | None:
     if symbol in case.state.pnl_unknown:
         return "the contract's result of the day is not known"
     loss = -case.state.worst_pnl_cny.get(symbol, 0.0)
-    return f"the contract lost {loss:g} of {most:g} CNY in this trading day" if loss >= most else None
+    return f"the contract lost {loss:.12g} of {most:.12g} CNY in this trading day" if loss >= most else None
 
 
 def _consecutive_losses(case: Case) -> str | None:
@@ -117,9 +117,7 @@ def _price_band(case: Case) -> str | None:
 
 
 def _max_order_lots(case: Case) -> str | None:
-    return case.at_most(
-        RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order: at most the limit"
-    )
+    return case.at_most(RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order")
 
 
 def _max_position(case: Case) -> str | None:
@@ -140,7 +138,7 @@ def _max_notional(case: Case) -> str | None:
 def _available_margin(case: Case) -> str | None:
     context = case.context
     if not context.margin_rate > 0:
-        return f"the contract's margin rate is {context.margin_rate:g}"
+        return f"the contract's margin rate is {context.margin_rate:.12g}"
     lots = case.intent.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     needed = lots * case.price * context.multiplier * context.margin_rate
     share = (context.available_cny - needed) / context.equity_cny

@@ -50,9 +50,9 @@ def _symbol(case: Case) -> str | None:
 def _contract_facts(case: Case) -> str | None:
     context = case.context
     if not (0 < context.price_tick < float("inf") and 0 < context.multiplier < float("inf")):
-        return f"price tick {context.price_tick:g} and multiplier {context.multiplier:g} must be above 0"
+        return f"price tick {context.price_tick:.12g} and multiplier {context.multiplier:.12g} must be above 0"
     if context.market is not None and context.market.price_tick != context.price_tick:
-        return f"the feed counts in ticks of {context.market.price_tick:g}, the contract has {context.price_tick:g}"
+        return f"the feed counts in ticks of {context.market.price_tick:.12g}, the contract has {context.price_tick:.12g}"
     return None
 
 

@@ -47,7 +47,7 @@ def judge(
     reason: RiskReason, used: float, limit: float, warn_from: float, *, hard: bool = False, words: str, symbol: str = ""
 ) -> list[Breach | NearMiss]:
     """A breach from the limit on, a near-miss from ``warn_from`` on."""
-    message = f"{symbol + ': ' if symbol else ''}{words} {used:g} of {limit:g}"
+    message = f"{symbol + ': ' if symbol else ''}{words} {used:.12g} of {limit:.12g}"
     if used >= limit:
         return [Breach(reason=reason, hard=hard, message=message, symbol=symbol)]
     if used >= warn_from:

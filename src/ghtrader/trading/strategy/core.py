@@ -58,6 +58,7 @@ class StrategyCore:
         self._bindings = tuple(bindings)
         self._contracts: dict[str, ContractRunner] = {}
         self._retired: set[str] = set()
+        self._passed_over: set[str] = set()
         self._gateway = ""
         self._last_seq = self._last_tick_seq = 0
         self._sent = 0
@@ -81,6 +82,16 @@ class StrategyCore:
         self.times.record(Stage.TICK, spent)
         done = self._done(frame, spent)
         return (done,) if target is None else (target, done)
+
+    @property
+    def sent(self) -> int:
+        """Number of the last target message."""
+        return self._sent
+
+    def bind(self, binding: ModelBinding) -> None:
+        """Trade one more contract or alias from now on; contracts that were passed over are looked at again."""
+        self._bindings = (*self._bindings, binding)
+        self._passed_over.clear()
 
     def on_link(self, *, is_whole: bool, message: str, now_ns: int) -> None:
         """What the link's health means: halted while the stream is not whole."""
@@ -218,12 +229,12 @@ class StrategyCore:
         Of an alias, a contract of a later month is a roll: the one before it is given up, with everything that was known of it.
         """
         known = self._contracts.get(symbol)
-        if known is not None or symbol in self._retired:
+        if known is not None or symbol in self._retired or symbol in self._passed_over:
             return known
         for binding in self._bindings:
             if binding.symbol == symbol or (binding.follows_main and parse_symbol(symbol).product == binding.product):
                 return self._taken(binding, symbol, now_ns)
-        self._retired.add(symbol)
+        self._passed_over.add(symbol)
         return None
 
     def _taken(self, binding: ModelBinding, symbol: str, now_ns: int) -> ContractRunner | None:

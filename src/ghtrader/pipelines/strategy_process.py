@@ -1,0 +1,229 @@
+"""The process of a strategy: what it runs on, its stream to the gateway, and what it says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import msgspec
+
+from ghtrader.core.clock import NS_PER_S
+from ghtrader.core.errors import StoreError
+from ghtrader.core.messages import ParamValue
+from ghtrader.data.atomic import write_atomically
+from ghtrader.datasets.factors.session import warm_up
+from ghtrader.pipelines.backtest import policies_of
+from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.strategy import StrategyRequest, parse_params
+from ghtrader.pipelines.strategy_models import bare_binding, resolve_symbol, strategy_model
+from ghtrader.trading.strategy.api import StrategyContext
+from ghtrader.trading.strategy.builtin import builtin_policy
+from ghtrader.trading.strategy.core import StrategyCore
+from ghtrader.trading.strategy.halts import HaltReason
+from ghtrader.trading.strategy.loading import LoadedStrategy, load_strategy
+from ghtrader.trading.strategy.model import ModelBinding
+from ghtrader.trading.strategy.report import StrategyReport
+from ghtrader.trading.strategy.shell import StrategyShell
+
+__all__ = ["STATE_FILE", "StrategyStatus", "serve"]
+
+STATE_FILE = "strategy.json"
+#: How long one wait for a message is: a signal is noticed within it.
+WAIT_S = 0.1
+TELL_EVERY_NS = 30 * NS_PER_S
+
+
+class StrategyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the account's ``strategy.json``: starting, halted, ready or stopped; by whom; and the core's report.
+
+    source: of the strategy, a built-in's name or the file with the beginning of its SHA-256.
+    """
+
+    state: str
+    account: str
+    pid: int
+    started_ns: int
+    written_ns: int
+    source: str
+    report: StrategyReport
+
+
+class _Stop:
+    """SIGTERM and SIGINT ask for the end; a message that is being answered is answered first."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = number
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle both inside the block."""
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Missing:
+    """Finds what the strategy runs on; asked again until it is there."""
+
+    def __init__(self, services: Services, request: StrategyRequest, loaded: LoadedStrategy) -> None:
+        self._services, self._request, self._loaded = services, request, loaded
+        self._symbol = None if request.symbol is None else resolve_symbol(request.symbol)
+
+    def find(self) -> ModelBinding | None:
+        """The binding, its kernels compiled; None while no model is stored."""
+        request, loaded = self._request, self._loaded
+        if loaded.needs_model:
+            found = strategy_model(
+                self._services, self._symbol, model=request.model, in_sample=request.in_sample, factors=request.factors
+            )
+        else:
+            found = bare_binding(self._services, self._symbol, loaded.factor_set, request.factors)
+        if found is not None:
+            warm_up(found.plan)
+        return found
+
+    @property
+    def message(self) -> str:
+        """What is missing, and the command that mends it."""
+        of = f" of {self._symbol}" if self._symbol else ""
+        return f"no model{of} is stored: ghtrader train --var VAR"
+
+
+def _strategy_of(services: Services, request: StrategyRequest) -> LoadedStrategy:
+    """The user's, else a built-in score policy with the parameters ``sim.*``."""
+    if request.file is not None:
+        return load_strategy(request.file)
+    spec = next(item for item in policies_of(services.settings()) if item.name == request.policy)
+    return LoadedStrategy(request.policy, lambda: builtin_policy(request.policy, spec), "", True, "")
+
+
+def _seconds(services: Services, name: str) -> int:
+    return round(float(str(services.settings().get(name))) * NS_PER_S)
+
+
+def serve(services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> StrategyStatus:
+    """Run the strategy until a signal; see `pipelines.strategy.run_strategy`. The caller holds the account's lock."""
+    stop = _Stop()
+    with stop.installed():
+        process = _Process(services, request, tell)
+        try:
+            while not stop.received:
+                process.turn()
+        finally:
+            process.close()
+    if stop.received == signal.SIGINT:
+        raise KeyboardInterrupt
+    return process.status("stopped")
+
+
+class _Process:
+    """One run: core, shell, state file."""
+
+    def __init__(self, services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> None:
+        clock = services.clock
+        self._clock, self._tell, self._account = clock, tell, request.account
+        self._folder = services.trading().folder(request.account)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        loaded = _strategy_of(services, request)
+        self._source = loaded.name if request.file is None else f"{request.file} {loaded.source_hash[:16]}"
+        self._started = clock.now_ns()
+        params: dict[str, ParamValue] = parse_params(request.params)
+        self._core = StrategyCore(
+            request.account,
+            f"{request.account}-{self._started}-{os.getpid()}",
+            [],
+            loaded.make,
+            context=StrategyContext(account=request.account, symbol="", params=params),
+            stopwatch=clock.monotonic_ns,
+        )
+        self._missing: _Missing | None = _Missing(services, request, loaded)
+        self._stream = services.trading().strategy_stream(request.account)
+        self._shell = StrategyShell(
+            self._core,
+            self._stream,
+            clock,
+            silence_ns=_seconds(services, "strategy.silence_s"),
+            beat_ns=_seconds(services, "strategy.beat_s"),
+        )
+        self._report_ns = _seconds(services, "strategy.report_s")
+        self._reported = self._told = -TELL_EVERY_NS
+        self._last: tuple[object, ...] = ()
+        self._starting = True
+        self._report()
+
+    def status(self, state: str) -> StrategyStatus:
+        """As of now."""
+        now = self._clock.now_ns()
+        return StrategyStatus(
+            state=state,
+            account=self._account,
+            pid=os.getpid(),
+            started_ns=self._started,
+            written_ns=now,
+            source=self._source,
+            report=self._core.report(now),
+        )
+
+    def turn(self) -> None:
+        """Answer what comes; now and then look for what is missing, and report."""
+        if self._starting:
+            self._look()
+            self._starting = False
+        self._shell.step(WAIT_S)
+        halts = self._core.halts.standing
+        now = self._clock.monotonic_ns()
+        changed = tuple((halt.reason, halt.symbol, halt.message) for halt in halts) != self._last
+        if not changed and now - self._reported < self._report_ns:
+            return
+        self._look()
+        self._report()
+        gc.collect()  # with the collector off, between messages and never while one is answered
+
+    def _look(self) -> None:
+        if self._missing is None:
+            return
+        binding = self._missing.find()
+        if binding is None:
+            self._core.halts.set(HaltReason.NO_MODEL, self._missing.message, self._clock.now_ns())
+            return
+        self._missing = None
+        self._core.halts.clear(HaltReason.NO_MODEL)
+        self._core.bind(binding)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def _report(self) -> None:
+        """Write the state file; tell what changed, else tell it now and then."""
+        now, halts = self._clock.monotonic_ns(), self._core.halts.standing
+        seen = tuple((halt.reason, halt.symbol, halt.message) for halt in halts)
+        status = self.status("starting" if self._starting else "halted" if halts else "ready")
+        self._write(status)
+        self._reported = now
+        if seen != self._last or now - self._told >= TELL_EVERY_NS:
+            self._last, self._told = seen, now
+            self._tell(status)
+
+    def _write(self, status: StrategyStatus) -> None:
+        document = msgspec.json.format(msgspec.json.encode(status), indent=1)
+        with contextlib.suppress(StoreError):  # a full disk must not stop a strategy; the next report tries again
+            write_atomically(self._folder / STATE_FILE, document)
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self._shell.beat("stopped")
+        self._write(self.status("stopped"))
+        self._stream.close()
+        gc.enable()
+        gc.unfreeze()

@@ -1,0 +1,42 @@
+"""Configuration keys of the strategy runner."""
+
+from __future__ import annotations
+
+from ghtrader.core.config_keys import ConfigKey
+
+__all__ = ["KEYS"]
+
+KEYS = (
+    ConfigKey(
+        name="strategy.max_model_age_days",
+        kind="int",
+        default=20,
+        minimum=0,
+        unit="trading days",
+        doc="How long after its last training day a model may trade; 0 for any time.",
+    ),
+    ConfigKey(
+        name="strategy.silence_s",
+        kind="float",
+        default=2.0,
+        minimum=0.1,
+        unit="s",
+        doc="Without any message of the gateway for so long, the strategy halts.",
+    ),
+    ConfigKey(
+        name="strategy.beat_s",
+        kind="float",
+        default=0.5,
+        minimum=0.05,
+        unit="s",
+        doc="How often the strategy tells the gateway that it lives.",
+    ),
+    ConfigKey(
+        name="strategy.report_s",
+        kind="float",
+        default=2.0,
+        minimum=0.1,
+        unit="s",
+        doc="How often the strategy writes its state, and looks for what it is missing.",
+    ),
+)

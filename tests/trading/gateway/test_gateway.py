@@ -15,6 +15,7 @@ from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.fold import snapshot_of
 from ghtrader.trading.gateway.life import LIFE_STEPS, Life, LifeEvent, step_life
 from ghtrader.trading.gateway.modes import CONFIRM_LIVE, Desired, Gates, effective_mode
+from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.words import Mode
 
 
@@ -104,9 +105,10 @@ def test_a_command_that_a_crash_interrupted_is_not_applied_again(power: bool, mo
         sent(approved)
         raise _Died
 
-    with monkeypatch.context() as patched, pytest.raises(_Died):
-        patched.setattr(rig.desk, "submit", submit_and_die)
+    monkeypatch.setattr(rig.desk, "submit", submit_and_die)
+    with pytest.raises(_Died):
         rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
+    monkeypatch.undo()
     rig.crash(power=power)
     rig.ready()
     again = rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
@@ -124,10 +126,11 @@ def test_a_kill_that_a_crash_interrupted_may_be_asked_for_again(monkeypatch: pyt
     def die(content: bytes) -> None:
         raise _Died
 
-    with monkeypatch.context() as patched, pytest.raises(_Died):
-        patched.setattr(rig.kill_store, "write", die)
-        patched.setattr(rig.kill_store, "replace", lambda expected, content: die(content))
+    monkeypatch.setattr(rig.kill_store, "write", die)
+    monkeypatch.setattr(rig.kill_store, "replace", lambda expected, content: die(content))
+    with pytest.raises(_Died):
         rig.command(Verb.KILL, command_id="kill", reason="now")
+    monkeypatch.undo()
     rig.crash()
     rig.ready()
     assert not rig.state.killed

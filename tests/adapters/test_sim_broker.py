@@ -328,6 +328,11 @@ def test_what_the_account_cannot_pay_for_is_rejected_and_costs_nothing() -> None
 def test_the_exchange_says_why_it_refuses() -> None:
     replay = LockstepReplay([[wide_day()]], latency_ns=1)
     replay.step(5)
+    whole = replay.order(Side.BUY, Offset.OPEN, 30, replay.touch()[0] - 8.0, OrderKind.FOK)
+    replay.step()
+    killed = replay.broker.order(whole)
+    assert (killed.state, killed.exchange_order_id) == (OrderState.CANCELLED, "000000000001")
+    assert killed.message == "not all of it could be filled"
     beyond = replay.order(Side.BUY, Offset.OPEN, 1, replay.touch()[0] - 60.0)
     replay.step()
     order = replay.broker.order(beyond)

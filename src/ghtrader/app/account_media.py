@@ -13,12 +13,12 @@ from ghtrader.core.clock import Clock
 from ghtrader.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from ghtrader.trading.strategy.shell import SilentStream
+    from ghtrader.adapters.bus_zmq import ZmqStreamClient
 
 __all__ = ["LocalAccountMedia"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-JOURNAL = "journal"
+JOURNAL, SOCKETS = "journal", "ipc"
 
 
 class LocalAccountMedia:
@@ -45,12 +45,11 @@ class LocalAccountMedia:
         """The kill file."""
         return LocalKillFile(self.folder(account))
 
-    def strategy_stream(self, account: str) -> SilentStream:
+    def strategy_stream(self, account: str) -> ZmqStreamClient:
         """The strategy's end of the stream."""
-        from ghtrader.trading.strategy.shell import SilentStream
+        from ghtrader.adapters.bus_zmq import ZmqStreamClient
 
-        self.folder(account)
-        return SilentStream()
+        return ZmqStreamClient(self.folder(account) / SOCKETS)
 
     def locks(self) -> LocalLocks:
         """The locks."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.ports.broker import Broker
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
+    from ghtrader.ports.bus import StreamClient
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.feature_store import FeatureStore
     from ghtrader.ports.journal import JournalStore
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
-    from ghtrader.trading.strategy.shell import GatewayStream
 
 
 __all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
@@ -146,7 +146,7 @@ class AccountMedia(Protocol):
     def locks(self) -> Locks:
         """The locks of the processes that trade."""
 
-    def strategy_stream(self, account: str) -> GatewayStream:
+    def strategy_stream(self, account: str) -> StreamClient:
         """The strategy's end of the stream from the account's gateway."""
 
 

@@ -100,6 +100,8 @@ class Turn:
             mode=str(state.mode),
             accepts=not halts,
             reason=halts[0] if halts else "",
+            target_session=state.strategy.session,
+            target_seq=state.strategy.seq,
         )
         before = state.views.get(symbol)
         if before is None or _content(before) != _content(view):
@@ -143,4 +145,5 @@ class Turn:
 
 
 def _content(view: AccountView) -> tuple[object, ...]:
-    return view.position, view.working, view.target, view.mode, view.accepts, view.reason
+    told = view.position, view.working, view.target, view.mode, view.accepts, view.reason
+    return *told, view.target_session, view.target_seq

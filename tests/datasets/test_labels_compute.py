@@ -16,6 +16,7 @@ from ghtrader.core.errors import UsageError
 from ghtrader.data.day_ticks import GAP_FOLLOWS
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 from ghtrader.datasets.labels.day_labels import direction_columns, fill_columns
+from ghtrader.datasets.labels.fees import TakerFees
 from ghtrader.datasets.labels.spec import LabelSpec
 from ghtrader.pipelines.labels import compute_labels, label_spec
 
@@ -59,6 +60,9 @@ def test_two_days_in_one_file_are_labelled_as_the_stored_days_row_for_row(
     metadata = pl.read_parquet_metadata(out)
     assert (metadata["symbol"], metadata["label_spec_hash"]) == ("SHFE.rb2510", SPEC.spec_hash)
     assert json.loads(metadata["label_spec"])["patience_s"] == 25.0
+    fees = {"fixed": 0.0, "entry_rate": 0.0001, "exit_rate": 0.0001}
+    assert json.loads(metadata["taker_fees"]) == {"2025-06-05": fees, "2025-06-06": fees}
+    assert [day.fees for day in report.days] == [TakerFees(**fees)] * 2
 
 
 def test_rows_at_a_hole_a_break_and_the_end_are_null_with_the_reason(services: AppServices, tmp_path: Path) -> None:
@@ -99,6 +103,7 @@ def test_the_command_names_the_symbol_rule_and_refuses_to_overwrite_its_input(
     arguments = ("labels", "compute", str(path), "--out", str(out), "--horizon", "10t", "--fee-ticks", "0.1")
     report = cli.json(*arguments)  # type: ignore[attr-defined]
     assert (report["symbol"], report["rows"], report["spec"]["fee_ticks"]) == ("SHFE.rb2510", 3000, 0.1)
+    assert report["days"][0]["fees"] == {"fixed": 0.2, "entry_rate": 0.0, "exit_rate": 0.0}
     assert report["spec"]["horizons"] == [{"unit": "ticks", "length": 10}]
     table = cli.run(*arguments).stdout  # type: ignore[attr-defined]
     assert "rows without one" in table

@@ -6,24 +6,29 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghtrader.core.errors import UsageError
-from ghtrader.core.orders import FillModel, OrderKind
+from ghtrader.core.orders import FillModel, Offset, OrderKind
+from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.day_ticks import GAP_FOLLOWS, NO_GAP, NO_PRICE, DayTicks
+from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 from ghtrader.datasets.factors.engine import flip
 from ghtrader.datasets.labels.cost import passive_cost, taker_cost
 from ghtrader.datasets.labels.day_labels import direction_columns, fill_columns
 from ghtrader.datasets.labels.direction import direction_labels
+from ghtrader.datasets.labels.fees import TakerFees, taker_fees
 from ghtrader.datasets.labels.fills import FILL_MODELS, FillEnd, FillLabels, fill_labels
 from ghtrader.datasets.labels.runs import runs_of
 from ghtrader.datasets.labels.spec import LabelSpec, label_card, parse_horizon
 from ghtrader.datasets.labels.taker import taker_labels
 from ghtrader.datasets.labels.weights import uniqueness_weights
+from ghtrader.sim.costs import SimCosts
 from ghtrader.sim.orders import OrderArray, simulate_orders
 from ghtrader.testing.builders import book_ticks
 
@@ -108,7 +113,7 @@ class Plain:
                 return at
             at += 1
 
-    def taker(self, row: int, horizon: Horizon, latency: int, fee: float) -> tuple[float, float, int]:
+    def taker(self, row: int, horizon: Horizon, latency: int, fee: Callable[[float, float], float]) -> tuple[float, float, int]:
         if self.start(row):
             return np.nan, np.nan, self.start(row)
         entry = self.ahead(row, Horizon("ticks", latency)) if latency else row
@@ -120,7 +125,8 @@ class Plain:
         if np.isnan(self.mid[entry]) or np.isnan(self.mid[end]):
             return np.nan, np.nan, VoidReason.ONE_SIDED_AHEAD
         bid, ask = self.ticks.bid_px[:, 0], self.ticks.ask_px[:, 0]
-        return bid[end] - ask[entry] - 2 * fee, bid[entry] - ask[end] - 2 * fee, 0
+        long, short = bid[end] - ask[entry], bid[entry] - ask[end]
+        return long - fee(ask[entry], bid[end]), short - fee(bid[entry], ask[end]), 0
 
     def traded(self, at: int) -> tuple[float, float, float, float]:
         """(lower quote, lots sold there, upper quote, lots bought there) between the row before and this one."""
@@ -199,16 +205,48 @@ def orders(ticks: DayTicks, side: Side) -> FillLabels:
     return fill_labels(ticks, side, latency_ns=LATENCY_NS, patience_ns=PATIENCE_NS, away_ticks=AWAY)
 
 
-@pytest.mark.parametrize(("horizon", "latency"), [("10t", 1), ("50t", 2), ("5s", 0), ("25s", 3)])
-def test_taker_labels_equal_the_plain_definition(rough_day: DayTicks, horizon: str, latency: int) -> None:
-    found = taker_labels(rough_day, parse_horizon(horizon), latency_snapshots=latency, fee_ticks=0.2)
+@pytest.mark.parametrize(
+    ("horizon", "latency", "fees"),
+    [("10t", 1, (0.4, 0, 0)), ("50t", 2, (0, 1e-4, 1e-4)), ("5s", 0, (0.1, 5e-5, 0)), ("25s", 3, (0, 0, 3e-4))],
+)
+def test_taker_labels_equal_the_plain_definition(
+    rough_day: DayTicks, horizon: str, latency: int, fees: tuple[float, float, float]
+) -> None:
+    fixed, entry_rate, exit_rate = fees
+    given_ = TakerFees(fixed=fixed, entry_rate=entry_rate, exit_rate=exit_rate)
+    found = taker_labels(rough_day, parse_horizon(horizon), latency_snapshots=latency, fees=given_)
     plain = Plain(rough_day)
     for row in range(len(rough_day)):
-        long, short, void = plain.taker(row, parse_horizon(horizon), latency, 0.2)
+        long, short, void = plain.taker(
+            row, parse_horizon(horizon), latency, lambda entry, end: fixed + entry_rate * entry + exit_rate * end
+        )
         np.testing.assert_equal((found.long[row], found.short[row], found.void[row]), (long, short, void), str(row))
         expected = -1 if void else 2 if long > 0 else 0 if short > 0 else 1
         assert found.classes[row] == expected
     assert {0, 1, 2, -1} == set(found.classes.tolist())
+
+
+@pytest.mark.parametrize("symbol", ["SHFE.rb2510", "KQ.m@SHFE.cu", "SHFE.au2508", "INE.sc2507"])
+@pytest.mark.parametrize("day", ["2020-03-02", "2025-06-05"])
+def test_fees_are_those_of_the_simulated_account_on_the_day(symbol: str, day: str) -> None:
+    on = TradingDay.parse(day)
+    costs = SimCosts.from_spec(InstrumentTable.vendored().spec(symbol, on))
+    fees = taker_fees(symbol, on)
+    for entry, exit_ in ((3000.0, 3100.0), (7800.0, 7790.0)):
+        paid = costs.fee_cny(Offset.OPEN, entry, 1) + costs.fee_cny(Offset.CLOSE_TODAY, exit_, 1)
+        assert fees.fixed + fees.entry_rate * entry + fees.exit_rate * exit_ == pytest.approx(
+            paid / costs.tick_value_cny, rel=1e-12
+        )
+    assert taker_fees(symbol, on, 0.3) == TakerFees(fixed=0.6)
+
+
+def test_labels_pay_the_dated_fees_unless_told_a_constant(rough_day: DayTicks) -> None:
+    spec = LabelSpec(horizons=(Horizon("ticks", 50),))
+    dated, constant = taker_fees("SHFE.rb2510", rough_day.trading_day), TakerFees(fixed=0.6)
+    for given_, fees in ((spec, dated), (msgspec.structs.replace(spec, fee_ticks=0.3), constant)):
+        expected = taker_labels(rough_day, spec.horizons[0], latency_snapshots=1, fees=fees)
+        np.testing.assert_array_equal(direction_columns(rough_day, given_)["taker_long_50t"], expected.long)
+    assert dated.entry_rate > 0
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -58,7 +58,9 @@ def compute(
     until: int | None = typer.Option(None, "--until", metavar="NS", help="Read no row stamped later (epoch ns, UTC)."),
     horizon: list[str] = typer.Option([], "--horizon", help="50t for snapshots, 25s for seconds; repeat it. Default: six."),
     latency_snapshots: int | None = typer.Option(None, "--latency-snapshots", help="Taker: from decision to the book [1]."),
-    fee_ticks: float | None = typer.Option(None, "--fee-ticks", help="Taker: fee per side in ticks [0.3]."),
+    fee_ticks: float | None = typer.Option(
+        None, "--fee-ticks", help="Taker: a constant fee per side in ticks; default: the exchange's dated fees."
+    ),
     latency_ms: float | None = typer.Option(None, "--latency-ms", help="Passive: from decision to the exchange [100]."),
     patience_s: float | None = typer.Option(None, "--patience", metavar="SECONDS", help="Passive: when to cancel [25]."),
     away_ticks: int | None = typer.Option(None, "--away-ticks", help="Passive: the market has left us at so many ticks [2]."),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
+
 from ghtrader.core.clock import elapsed_s
 from ghtrader.core.errors import DataError, GhtraderError
 from ghtrader.core.ids import content_hash, short_id
@@ -18,6 +20,7 @@ from ghtrader.datasets.build import LABEL_VERSION, DatasetStore, build_day, buil
 from ghtrader.datasets.day_dataset import DayDataset
 from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.declaration import FactorSet
+from ghtrader.datasets.labels.fees import taker_fees
 from ghtrader.datasets.labels.runs import runs_of
 from ghtrader.datasets.labels.spec import LabelSpec, parse_horizon
 from ghtrader.datasets.stored_day import content_digest, fill_frame, label_frame, stored_day
@@ -33,8 +36,8 @@ __all__ = ["DayBuilder", "DayHashes", "build_config", "day_hashes", "failed"]
 
 
 class DayHashes(NamedTuple):
-    """Identities of a day's features and direction labels, of all its labels, of its fill labels ("" without them); known gaps, -1
-    where nobody judged the rows.
+    """Identities of a day's features and direction labels, of all its labels with their fees, of its fill labels ("" without them);
+    known gaps, -1 where nobody judged the rows.
     """
 
     build: str
@@ -85,10 +88,12 @@ def day_hashes(
     known = [] if gaps is None else gaps.tolist()
     horizons = [parse_horizon(text) for text in config.horizons]
     schedule_hash = manifest.lineage.get("schedule_hash", "")
-    beside = peer_identity(services, TradingDay.parse(manifest.trading_day), peers)
+    day = TradingDay.parse(manifest.trading_day)
+    beside = peer_identity(services, day, peers)
     identity = build_identity(manifest.digest, chosen, horizons, known, schedule_hash, history, beside)
     fills = short_id([identity, config.fills]) if config.fills else ""
-    return DayHashes(identity, short_id([identity, config.labels]), fills, -1 if gaps is None else len(known))
+    fees = msgspec.to_builtins(taker_fees(manifest.symbol, day))
+    return DayHashes(identity, short_id([identity, config.labels, fees]), fills, -1 if gaps is None else len(known))
 
 
 def failed(task: BuildTask, error: GhtraderError, node: str = "local") -> BuildOutcome:

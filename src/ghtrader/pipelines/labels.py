@@ -15,9 +15,11 @@ from ghtrader.core.errors import UsageError
 from ghtrader.core.ids import canonical_json
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.data.atomic import write_atomically
+from ghtrader.data.day_ticks import DayTicks
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.day_dataset import VoidReason
 from ghtrader.datasets.labels.day_labels import ABSENT_CLASS, Columns, direction_columns, fill_columns, reason_names
+from ghtrader.datasets.labels.fees import TakerFees, taker_fees
 from ghtrader.datasets.labels.fills import FillEnd
 from ghtrader.datasets.labels.runs import runs_of
 from ghtrader.datasets.labels.spec import LABEL_CARDS, LabelCard, LabelSpec, label_card, parse_horizon
@@ -33,11 +35,12 @@ __all__ = ["LabelDay", "LabelReport", "LabelSpec", "card", "cards", "compute_lab
 
 
 class LabelDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One trading day of the file: kept rows, gaps found in them, share of rows with a label by horizon."""
+    """One trading day of the file: kept rows, gaps found in them, fees of its taker labels, share of rows with a label by horizon."""
 
     trading_day: str
     rows: int
     gaps: int
+    fees: TakerFees
     labelled: dict[str, float]
 
 
@@ -119,6 +122,9 @@ def compute_labels(
         "symbol": file.symbol,
         "label_spec": canonical_json(msgspec.to_builtins(spec)).decode(),
         "label_spec_hash": spec.spec_hash,
+        "taker_fees": canonical_json(
+            {day.ticks.trading_day.iso: msgspec.to_builtins(_fees(day.ticks, spec)) for day in file.days}
+        ).decode(),
         "source": path.name,
         "source_sha256": file.sha256,
         "until_ns": "" if until_ns is None else str(until_ns),
@@ -127,6 +133,10 @@ def compute_labels(
     write_atomically(out, lambda target: frame.write_parquet(target, compression="zstd", metadata=metadata))
     progress.finish(f"{file.rows:,} rows")
     return _report(file, parts, spec, out, frame.width, round(elapsed_s(services.clock, started), 3))
+
+
+def _fees(ticks: DayTicks, spec: LabelSpec) -> TakerFees:
+    return taker_fees(ticks.symbol, ticks.trading_day, spec.fee_ticks)
 
 
 def _scattered(file: TickFile, values: Sequence[npt.NDArray[np.generic]], absent: object) -> npt.NDArray[np.generic]:
@@ -195,6 +205,7 @@ def _report(file: TickFile, parts: Sequence[Columns], spec: LabelSpec, out: Path
                 trading_day=day.ticks.trading_day.iso,
                 rows=len(day.ticks),
                 gaps=day.gaps,
+                fees=_fees(day.ticks, spec),
                 labelled={name: round(float((part[f"void_{name}"] == 0).mean()), 4) for name in horizons},
             )
             for day, part in zip(file.days, parts, strict=True)

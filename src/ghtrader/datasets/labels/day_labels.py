@@ -13,6 +13,7 @@ from ghtrader.data.day_ticks import DayTicks
 from ghtrader.datasets.day_dataset import VoidReason
 from ghtrader.datasets.labels.cost import passive_cost, taker_cost
 from ghtrader.datasets.labels.direction import direction_labels
+from ghtrader.datasets.labels.fees import taker_fees
 from ghtrader.datasets.labels.fills import FILL_MODELS, fill_labels
 from ghtrader.datasets.labels.runs import Runs, runs_of
 from ghtrader.datasets.labels.spec import LabelSpec
@@ -39,10 +40,11 @@ def reason_names(codes: npt.NDArray[np.uint8], kind: type[IntEnum]) -> npt.NDArr
 def direction_columns(ticks: DayTicks, spec: LabelSpec, *, runs: Runs | None = None) -> Columns:
     """Direction and taker labels and weights of every row: y, void, weight, taker_long, taker_short, taker_class, taker_void."""
     known = runs_of(ticks) if runs is None else runs
+    fees = taker_fees(ticks.symbol, ticks.trading_day, spec.fee_ticks)
     y, void = direction_labels(ticks, spec.horizons, runs=known)
     columns: Columns = {}
     for index, horizon in enumerate(spec.horizons):
-        taker = taker_labels(ticks, horizon, latency_snapshots=spec.latency_snapshots, fee_ticks=spec.fee_ticks, runs=known)
+        taker = taker_labels(ticks, horizon, latency_snapshots=spec.latency_snapshots, fees=fees, runs=known)
         columns[f"y_{horizon}"] = y[:, index]
         columns[f"void_{horizon}"] = void[:, index]
         columns[f"weight_{horizon}"] = uniqueness_weights(known, horizon, void[:, index] == 0)

@@ -42,16 +42,17 @@ def _code_hash() -> str:
 class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of every label. Raises UsageError when one makes no sense.
 
-    horizons: of direction and taker labels. latency_snapshots, fee_ticks (per side): of taker labels. latency_ms, patience_s,
-    away_ticks: of passive orders. after: the horizon from a fill to where its adverse move is measured.
+    horizons: of direction and taker labels. latency_snapshots, fee_ticks (a constant per side; None: the exchange's dated fees): of
+    taker labels. latency_ms, patience_s, away_ticks: of passive orders. after: the horizon from a fill to where its adverse move is
+    measured.
 
-    >>> LabelSpec().spec_hash == LabelSpec(fee_ticks=0.3).spec_hash != LabelSpec(fee_ticks=0.2).spec_hash
+    >>> LabelSpec().spec_hash == LabelSpec(away_ticks=2).spec_hash != LabelSpec(fee_ticks=0.2).spec_hash
     True
     """
 
     horizons: tuple[Horizon, ...] = DEFAULT_HORIZONS
     latency_snapshots: int = 1
-    fee_ticks: float = 0.3
+    fee_ticks: float | None = None
     latency_ms: float = 100.0
     patience_s: float = 25.0
     away_ticks: int = 2
@@ -63,7 +64,7 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "each horizon once": len(set(self.horizons)) != len(self.horizons),
             "horizons of at least 1": any(item.length < 1 for item in (*self.horizons, self.after)),
             "latencies and fees of at least 0": not all(
-                value >= 0 for value in (self.latency_snapshots, self.latency_ms, self.fee_ticks)
+                value >= 0 for value in (self.latency_snapshots, self.latency_ms, self.fee_ticks or 0.0)
             ),
             "a patience above 0": not self.patience_s > 0,
             f"away_ticks of 1 to {MAX_AWAY_TICKS}": not 1 <= self.away_ticks <= MAX_AWAY_TICKS,
@@ -111,10 +112,10 @@ LABEL_CARDS: tuple[LabelCard, ...] = (
         id="taker",
         name="executable taker label",
         columns="taker_long_H, taker_short_H, taker_class_H, taker_void_H, taker_reason_H",
-        formula="long: b(e+H) - a(e) - 2 fee; short: b(e) - a(e+H) - 2 fee; e = t + latency; class 2 long earns, 0 short earns, 1 none",
+        formula="long: b(e+H) - a(e) - fees; short: b(e) - a(e+H) - fees; e = t + latency; class 2 long earns, 0 short earns, 1 none",
         unit="ticks net",
         reads="rows t, e and the end of H from e, one run",
-        parameters="horizons, latency_snapshots, fee_ticks (per side)",
+        parameters="horizons, latency_snapshots, fee_ticks (per side); without it the exchange's dated fees of opening and closing today",
         absent="null with a code, as direction",
         source="models.md 3.1, L5",
     ),

@@ -1,8 +1,9 @@
 """Executable taker labels: what is left of a move when the spread is crossed twice, late, and fees are paid.
 
 The decision falls at row t, the order meets the book at row e = t + latency (snapshots), the way out is the horizon from e:
-``long = bid(end) - ask(e) - 2 fee``, ``short = bid(e) - ask(end) - 2 fee``, in ticks. A label is void for the same reasons as a
-direction label; it needs a two-sided, unlocked book at t, e and end, and all three in one run. Depth is not looked at: one lot.
+``long = bid(end) - ask(e) - fees``, ``short = bid(e) - ask(end) - fees``, in ticks; fees are those of both prices. A label is void
+for the same reasons as a direction label; it needs a two-sided, unlocked book at t, e and end, and all three in one run. Depth is
+not looked at: one lot.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from ghtrader.data.day_ticks import DayTicks
 from ghtrader.datasets.day_dataset import Horizon, VoidReason
 from ghtrader.datasets.labels.classes import DOWN, FLAT, UP, VOID
+from ghtrader.datasets.labels.fees import TakerFees
 from ghtrader.datasets.labels.runs import BEYOND, Runs, horizon_ends, runs_of
 
 __all__ = ["TakerLabels", "taker_labels"]
@@ -41,7 +43,7 @@ class TakerLabels:
 @nb.njit(cache=True)
 def _label(
     start: Any, ends: Any, causes: Any, mid: Any, locked: Any, ahead: Any, bid: Any, ask: Any,
-    latency: int, fees: float, long: Any, short: Any, chosen: Any, void: Any,
+    latency: int, fixed: float, entry_rate: float, exit_rate: float, long: Any, short: Any, chosen: Any, void: Any,
 ) -> None:  # fmt: skip
     for row in range(len(start)):
         long[row], short[row], chosen[row] = np.nan, np.nan, VOID
@@ -57,22 +59,23 @@ def _label(
         else:
             end = ahead[entry]
             void[row] = 0
-            long[row] = bid[end] - ask[entry] - fees
-            short[row] = bid[entry] - ask[end] - fees
+            long[row] = bid[end] - ask[entry] - (fixed + entry_rate * ask[entry] + exit_rate * bid[end])
+            short[row] = bid[entry] - ask[end] - (fixed + entry_rate * bid[entry] + exit_rate * ask[end])
             chosen[row] = UP if long[row] > 0 else DOWN if short[row] > 0 else FLAT
 
 
 def taker_labels(
-    ticks: DayTicks, horizon: Horizon, *, latency_snapshots: int, fee_ticks: float, runs: Runs | None = None
+    ticks: DayTicks, horizon: Horizon, *, latency_snapshots: int, fees: TakerFees, runs: Runs | None = None
 ) -> TakerLabels:
     """Taker labels of every row over one horizon. O(n).
 
-    latency_snapshots: from the decision to the book, at least 0. fee_ticks: per side.
+    latency_snapshots: from the decision to the book, at least 0.
     """
     known, size = runs_of(ticks) if runs is None else runs, len(ticks)
     out = TakerLabels(np.empty(size), np.empty(size), np.empty(size, np.int8), np.empty(size, np.uint8))
     _label(
         known.start, known.ends, known.causes, known.mid, known.locked, horizon_ends(known, horizon),
-        ticks.bid_px[:, 0], ticks.ask_px[:, 0], latency_snapshots, 2.0 * fee_ticks, out.long, out.short, out.classes, out.void,
+        ticks.bid_px[:, 0], ticks.ask_px[:, 0], latency_snapshots, fees.fixed, fees.entry_rate, fees.exit_rate,
+        out.long, out.short, out.classes, out.void,
     )  # fmt: skip
     return out

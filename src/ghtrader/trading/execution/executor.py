@@ -205,7 +205,7 @@ def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> 
             started_ns=view.now_ns,
             started_lots=view.position,
         )
-        state = _move(state, ExecSignal.WISH, goal=wanted, wake_ns=0, slice=-1, not_before_ns=0)
+        state = _move(state, ExecSignal.WISH, goal=wanted, slice=-1, not_before_ns=0)
     return _act(state, view) if state.phase is ExecPhase.READY else _watch(state, view)
 
 
@@ -214,7 +214,7 @@ def _stop(state: ExecutorState, view: ExecView, *, at_once: bool) -> tuple[Execu
     if state.phase is ExecPhase.READY:
         return _finish(state, view, DoneReason.STOPPED)
     order = _own(state, view)
-    stopped = msgspec.structs.replace(state, goal=None, wake_ns=0)
+    stopped = msgspec.structs.replace(state, goal=None)
     if at_once and state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
         return _cancel(stopped, order, "stopped")
     return _watch(stopped, view)
@@ -284,8 +284,8 @@ def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[E
     if state.phase is not ExecPhase.PLACED:
         return state, ()
     seen = order.acked or order.phase is OrderPhase.UNKNOWN
-    if state.is_superseded:
-        return _cancel(state, order, "target changed") if seen else (state, ())
+    if state.is_superseded and seen:
+        return _cancel(state, order, "target changed")
     if state.wake_ns and view.now_ns >= state.wake_ns:
         return _cancel(state, order, "patience is over")
     if seen and _moved_away(state, view):

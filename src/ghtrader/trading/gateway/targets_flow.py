@@ -125,10 +125,10 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     )
     body = {"target": target, "market": state.markets.get(contract), "held": held, "refused": refused, "message": message}
     seq, _ = turn.record(RecordKind.TARGET, 0, **body)
+    state.dealt[contract] = target.session, target.seq
     if refused:
         state.count(f"target_refused_{refused}")
         turn.tell("target_refused", symbol=target.symbol, reason=refused, message=message)
-        state.views.pop(contract, None)  # it hears again why
         turn.view(contract)
         return
     drive(

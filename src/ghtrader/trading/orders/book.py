@@ -67,17 +67,14 @@ def intent_of(order: BrokerOrder, price_tick: float) -> OrderIntent:
 class OrderBook:
     """Owned by one thread. Orders by client order id, in the order in which they came.
 
-    <<<<<<< HEAD
-    =======
-        >>> from ghtrader.core.orders import Offset, OrderKind
-    >>>>>>> main
-        >>> book = OrderBook()
-        >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
-        ...                      origin=Origin.STRATEGY)
-        >>> book.add("a", wanted, trading_day="2025-06-05", ts_ns=1).order.phase
-        <OrderPhase.NEW: 'new'>
-        >>> book.mark_sent("a", 2).changed, book.in_flight("SHFE.rb2510")
-        (True, (2, 0))
+    >>> from ghtrader.core.orders import Offset, OrderKind
+    >>> book = OrderBook()
+    >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
+    ...                      origin=Origin.STRATEGY)
+    >>> book.add("a", wanted, trading_day="2025-06-05", ts_ns=1).order.phase
+    <OrderPhase.NEW: 'new'>
+    >>> book.mark_sent("a", 2).changed, book.in_flight("SHFE.rb2510")
+    (True, (2, 0))
     """
 
     def __init__(self) -> None:
@@ -144,6 +141,16 @@ class OrderBook:
         change = self._keep(record, step_trade(record, fill.trade_id, fill.lots, fill.price, ts_ns))
         beyond = record.filled + fill.lots > record.lots
         return msgspec.structs.replace(change, note="overfilled" if beyond else "late_trade" if late else "")
+
+    def enlarge(self, client_order_id: str, lots: int, ts_ns: int) -> Change:
+        """An adopted order is larger than its trades showed: it is UNKNOWN until the venue says how it stands."""
+        record = self._known(client_order_id)
+        if not record.adopted or lots <= record.lots:
+            return Change(order=record, note="stale")
+        intent = msgspec.structs.replace(record.intent, lots=lots)
+        left = max(0, min(record.left + lots - record.lots, lots - record.filled))
+        phase = OrderPhase.UNKNOWN if left else OrderPhase.FILLED
+        return self._keep(record, msgspec.structs.replace(record, intent=intent, left=left, phase=phase, updated_ns=ts_ns))
 
     def overrule(self, update: BrokerOrder, ts_ns: int) -> Change:
         """The venue's word against ours, from its whole account: taken even where it goes back, unless trades have filled the order."""

@@ -46,7 +46,7 @@ class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
 class DayMoney(msgspec.Struct, frozen=True, kw_only=True):
     """A contract's trading day in CNY: realised by closing, holding at a mark (NaN without one), fees (positive).
 
-    estimated: no settlement price was known; lots were carried at what they cost.
+    estimated: not the whole of it is known: lots without a mark, or lots whose price nobody told; those count as 0.
     """
 
     realised_cny: float = 0.0
@@ -61,10 +61,10 @@ class DayMoney(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LotBatch(msgspec.Struct, frozen=True, array_like=True):
-    """Lots that were opened (or settled) at one price; negative where more was closed than was known."""
+    """Lots that were opened (or settled) at one price, None where nobody told it; negative where more was closed than was known."""
 
     lots: int
-    price: float
+    price: float | None
 
 
 class _Legs(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +76,7 @@ class _Legs(msgspec.Struct, frozen=True, kw_only=True):
     short_history: tuple[LotBatch, ...] = ()
     realised_cny: float = 0.0
     fees_cny: float = 0.0
+    estimated: bool = False
     terms: ContractTerms = ContractTerms()
 
 
@@ -94,14 +95,15 @@ class _Contract:
     history: dict[Side, list[LotBatch]] = field(default_factory=lambda: {Side.BUY: [], Side.SELL: []})
     realised_cny: float = 0.0
     fees_cny: float = 0.0
+    estimated: bool = False
 
     def counts(self, side: Side) -> tuple[int, int]:
         """(today, history) lots of a side."""
         return sum(batch.lots for batch in self.today[side]), sum(batch.lots for batch in self.history[side])
 
-    @property
-    def is_empty(self) -> bool:
-        return not any((*self.today.values(), *self.history.values())) and not self.realised_cny and not self.fees_cny
+    def batches(self, side: Side) -> list[LotBatch]:
+        """All lots of a side, the oldest first."""
+        return [*self.history[side], *self.today[side]]
 
 
 class PositionLedger:
@@ -135,7 +137,7 @@ class PositionLedger:
         contract = self._contract(fill.symbol)
         contract.fees_cny += contract.terms.fee_cny(fill.offset, fill.price, fill.lots)
         if fill.offset is Offset.OPEN:
-            contract.today[fill.side].append(LotBatch(fill.lots, fill.price))
+            self._open(contract, fill.side, fill.lots, fill.price)
             return
         held = Side(-fill.side)
         batches = (contract.history[held], contract.today[held])
@@ -148,13 +150,33 @@ class PositionLedger:
             batches[0].append(LotBatch(-left, fill.price))
 
     @staticmethod
+    def _open(contract: _Contract, side: Side, lots: int, price: float) -> None:
+        """Open lots; those that were closed before their opening was told are matched first."""
+        stack = contract.today[side]
+        while lots and stack and stack[0].lots < 0:
+            closed, closed_at = stack[0].lots, stack[0].price
+            count = min(lots, -closed)
+            if closed_at is not None:
+                contract.realised_cny += side * (closed_at - price) * count * contract.terms.multiplier
+            lots -= count
+            if count == -closed:
+                stack.pop(0)
+            else:
+                stack[0] = LotBatch(closed + count, closed_at)
+        if lots:
+            stack.append(LotBatch(lots, price))
+
+    @staticmethod
     def _close(contract: _Contract, stack: list[LotBatch], held: Side, lots: int, price: float) -> int:
         """Close up to so many lots of a stack, oldest first; returns how many."""
         closed = 0
         while stack and stack[0].lots > 0 and closed < lots:
             batch = stack[0]
             count = min(batch.lots, lots - closed)
-            contract.realised_cny += held * (price - batch.price) * count * contract.terms.multiplier
+            if batch.price is None:
+                contract.estimated = True
+            else:
+                contract.realised_cny += held * (price - batch.price) * count * contract.terms.multiplier
             closed += count
             if count == batch.lots:
                 stack.pop(0)
@@ -175,17 +197,20 @@ class PositionLedger:
         for symbol in sorted(self._contracts):
             contract, mark = self._contracts[symbol], known.get(symbol)
             for side in Side:
-                batches = [*contract.history[side], *contract.today[side]]
+                batches = contract.batches(side)
                 if mark is not None:
                     lots = sum(batch.lots for batch in batches)
                     batches = [LotBatch(lots, mark)] if lots else []
                 contract.history[side], contract.today[side] = batches, []
-            contract.realised_cny = contract.fees_cny = 0.0
+            contract.realised_cny, contract.fees_cny, contract.estimated = 0.0, 0.0, False
         self.trading_day = trading_day
-        return {symbol: day for symbol, day in money.items() if day != DayMoney() and day != DayMoney(estimated=True)}
+        return {symbol: day for symbol, day in money.items() if day != DayMoney()}
 
     def take_over(self, held: BrokerPosition) -> None:
-        """Believe the venue: its lots by side and kind, at the prices that are known, the others at the mean of the side."""
+        """Believe the venue: its lots by side and kind, at the prices that are known, oldest first; the others have no price.
+
+        Lots that the venue does not hold go without a price: the day becomes an estimate.
+        """
         contract = self._contract(held.symbol)
         wanted = {
             (Side.BUY, True): held.long_today,
@@ -194,11 +219,11 @@ class PositionLedger:
             (Side.SELL, False): held.short_history,
         }
         for side in Side:
-            price = self.average_price(held.symbol, side)
-            pool = [batch for batch in (*contract.history[side], *contract.today[side]) if batch.lots > 0]
-            history, pool = _draw(pool, wanted[side, False], price)
-            today, pool = _draw(pool, wanted[side, True], price)
+            pool = [batch for batch in contract.batches(side) if batch.lots > 0]
+            history, pool = _draw(pool, wanted[side, False])
+            today, pool = _draw(pool, wanted[side, True])
             contract.history[side], contract.today[side] = history, today
+            contract.estimated = contract.estimated or bool(pool)
 
     # --- what stands ----------------------------------------------------------------------------------------------------
     def symbols(self) -> tuple[str, ...]:
@@ -223,29 +248,27 @@ class PositionLedger:
         return held_after_working(held, working)
 
     def average_price(self, symbol: str, side: Side) -> float:
-        """Mean price of a side's lots in CNY (history at its settlement); NaN without lots."""
+        """Mean price of a side's lots in CNY (history at its settlement), as far as prices are known; NaN without any."""
         contract = self._contracts.get(symbol)
-        batches = [] if contract is None else [b for b in (*contract.history[side], *contract.today[side]) if b.lots > 0]
-        lots = sum(batch.lots for batch in batches)
-        return sum(batch.lots * batch.price for batch in batches) / lots if lots else float("nan")
+        known = (
+            [] if contract is None else [(b.lots, b.price) for b in contract.batches(side) if b.price is not None and b.lots > 0]
+        )
+        lots = sum(count for count, _ in known)
+        return sum(count * price for count, price in known) / lots if lots else float("nan")
 
     def day_money(self, symbol: str, mark: float | None) -> DayMoney:
         """The running day of a contract, holding at a price in CNY; without one holding is 0 and the day estimated."""
         contract = self._contracts.get(symbol)
         if contract is None:
             return DayMoney()
-        holding = 0.0
-        if mark is not None:
-            for side in Side:
-                batches = (*contract.history[side], *contract.today[side])
-                holding += sum(side * (mark - batch.price) * batch.lots for batch in batches) * contract.terms.multiplier
-        has_lots = any((*contract.today.values(), *contract.history.values()))
-        return DayMoney(
-            realised_cny=contract.realised_cny,
-            holding_cny=holding,
-            fees_cny=contract.fees_cny,
-            estimated=mark is None and has_lots,
-        )
+        holding, estimated = 0.0, contract.estimated
+        for side in Side:
+            for batch in contract.batches(side):
+                if mark is None or batch.price is None:
+                    estimated = True
+                else:
+                    holding += side * (mark - batch.price) * batch.lots * contract.terms.multiplier
+        return DayMoney(realised_cny=contract.realised_cny, holding_cny=holding, fees_cny=contract.fees_cny, estimated=estimated)
 
     # --- documents ------------------------------------------------------------------------------------------------------
     def to_document(self) -> dict[str, Any]:
@@ -258,6 +281,7 @@ class PositionLedger:
                 short_history=tuple(contract.history[Side.SELL]),
                 realised_cny=contract.realised_cny,
                 fees_cny=contract.fees_cny,
+                estimated=contract.estimated,
                 terms=contract.terms,
             )
             for symbol, contract in sorted(self._contracts.items())
@@ -280,6 +304,7 @@ class PositionLedger:
                 history={Side.BUY: list(legs.long_history), Side.SELL: list(legs.short_history)},
                 realised_cny=legs.realised_cny,
                 fees_cny=legs.fees_cny,
+                estimated=legs.estimated,
             )
         return ledger
 
@@ -288,8 +313,8 @@ class PositionLedger:
         return PositionLedger.from_document(self.to_document())
 
 
-def _draw(pool: list[LotBatch], lots: int, price: float) -> tuple[list[LotBatch], list[LotBatch]]:
-    """(so many lots from the front of a pool, what is left of it); lots that the pool lacks come at ``price``."""
+def _draw(pool: list[LotBatch], lots: int) -> tuple[list[LotBatch], list[LotBatch]]:
+    """(so many lots from the front of a pool, what is left of it); lots that the pool lacks have no price."""
     taken: list[LotBatch] = []
     rest = list(pool)
     while lots > 0 and rest:
@@ -300,7 +325,7 @@ def _draw(pool: list[LotBatch], lots: int, price: float) -> tuple[list[LotBatch]
         if count < batch.lots:
             rest.insert(0, LotBatch(batch.lots - count, batch.price))
     if lots > 0:
-        taken.append(LotBatch(lots, price if price == price else 0.0))  # noqa: PLR0124 - NaN
+        taken.append(LotBatch(lots, None))
     return taken, rest
 
 

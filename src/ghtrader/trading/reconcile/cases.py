@@ -81,7 +81,7 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
     ),
     (
         CaseName.ORDER_VENUE_ONLY, ActionKind.ADOPT, False,
-        "the venue has an order that we do not know",
+        "the venue has an order that we do not know, or one that we adopted is larger than its trades showed",
         "it can change the position, so it counts as in flight; its id is made of what the venue says, the same after every restart",
     ),
     (

@@ -104,7 +104,10 @@ class _Comparison:
     # --- what only the venue has ----------------------------------------------------------------------------------------
     def _adopt(self) -> None:
         for identity, order in self._orders.items():
-            if self._book.get(identity) is None and order.request.lots > 0:
+            record = self._book.get(identity)
+            if (record is None and order.request.lots > 0) or (
+                record is not None and record.adopted and record.lots < order.request.lots
+            ):
                 self._adopt_one(CaseName.ORDER_VENUE_ONLY, identity, order)
         lots: dict[str, int] = {}
         first: dict[str, BrokerFill] = {}

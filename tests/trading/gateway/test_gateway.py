@@ -266,7 +266,7 @@ def test_a_strategy_is_told_how_its_contracts_stand_and_which_target_that_includ
             ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, session, 2 if session == "run" else 0, rig.now, "strategy", state))
         )
         assert len(rig.outlets.views) == before + again, (session, state)
-    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].position) == ("new", 1)
+    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].position) == ("run", 1)  # of the new one none yet
 
 
 def test_a_journal_that_cannot_be_written_cancels_and_ends_the_run() -> None:

@@ -15,7 +15,7 @@ from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.trading.orders.book import OrderBook, intent_of
 from ghtrader.trading.orders.ids import external_order_id, synthetic_trade_id
-from ghtrader.trading.orders.machine import ORDER_STEPS, OrderRecord, event_of
+from ghtrader.trading.orders.machine import OrderRecord, event_of, step_order
 from ghtrader.trading.orders.positions import PositionLedger
 from ghtrader.trading.reconcile.actions import Action, Difference, Reconciliation, apply_action, named
 from ghtrader.trading.reconcile.cases import CASES, CaseName
@@ -250,9 +250,8 @@ def _case_of(record: OrderRecord, order: BrokerOrder) -> CaseName:
     event = event_of(record, order)
     if event is None or theirs > record.left:
         return CaseName.ORDER_CONTRADICTS
-    step = ORDER_STEPS.get((record.phase, event))
-    same = (step is None or step is record.phase) and theirs == record.left
-    return CaseName.ORDER_AGREES if same else CaseName.ORDER_BEHIND
+    moved = step_order(record, event, record.updated_ns, left=order.left)
+    return CaseName.ORDER_AGREES if moved is None else CaseName.ORDER_BEHIND
 
 
 def _named_fill(fill: BrokerFill) -> BrokerFill:

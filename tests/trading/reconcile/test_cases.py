@@ -217,6 +217,18 @@ def test_what_yesterdays_orders_do_not_explain_whole_is_not_made_up(wanted: Orde
     assert ledger.net(SYMBOL) == 5
 
 
+def test_nothing_is_made_up_while_trades_of_today_are_awaited() -> None:
+    book, ledger = yesterday(intent(lots=3))
+    book.add("t", intent(lots=2), trading_day=DAY, ts_ns=1)
+    filled, trade = update("t", OrderState.FILLED, 0, of=intent(lots=2)), fill("t", "1", 2)
+    outcome = settle(book, ledger, venue(orders=[filled], positions=[held(long_today=2)]))
+    assert (names(outcome), outcome.balanced) == (["order_behind", "fills_awaited", "position_differs"], False)
+    assert book.in_flight(SYMBOL) == (5, 0)
+    outcome = settle(book, ledger, venue(orders=[filled], fills=[trade], positions=[held(long_today=2)]))
+    assert (names(outcome), outcome.balanced) == (["fill_missing", "order_expired"], True)
+    assert (book.in_flight(SYMBOL), ledger.position(SYMBOL)) == ((0, 0), held(long_today=2))
+
+
 def test_an_order_of_yesterday_that_the_venue_still_lists_is_not_over() -> None:
     book, ledger = yesterday(intent(lots=3))
     outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
@@ -293,6 +305,7 @@ def test_an_adopted_order_that_turns_out_larger_counts_whole() -> None:
         ("lost", ("working", 3), "order_contradicts", "working"),
         ("lost", ("sent", 3), "order_contradicts", "sent"),
         ("lost", ("cancelled", 3), None, "lost"),
+        ("lost", ("unknown", 3), "order_unknown", "unknown"),
         ("rejected", ("working", 3), "order_contradicts", "working"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ghtrader.ports.live_feed import FeedState, FeedStatus, LiveTick
 from ghtrader.sim.replay import ReplayClock, ReplayDay, merged_rows
-from ghtrader.sim.venue_account import VenueAccount
+from ghtrader.sim.venue_account import SettledDay, VenueAccount
 
 __all__ = ["ReplayFeed"]
 
@@ -17,12 +17,14 @@ class ReplayFeed:
     A call of `poll` gives the next tick, alone. Before it returns, the clock stands at the tick's time and the venue at its
     snapshot: what the snapshot does to working orders is there when somebody first sees the tick. Where a trading day is over, a
     call gives nothing: the venue has settled, positions are history. The next call opens the following day. Ids of a contract
-    ascend by one over the days. ``values`` are the 29 of `ghtrader.data.live_kernel.COLUMNS`; a tick was received when it happened.
+    ascend by one over the days; ``settled``: the days that are over.
+    ``values`` are the 29 of `ghtrader.data.live_kernel.COLUMNS`; a tick was received when it happened.
     """
 
     def __init__(self, days: Iterable[Sequence[ReplayDay]], account: VenueAccount, clock: ReplayClock) -> None:
         self._days = iter(days)
         self._account, self._clock = account, clock
+        self.settled: list[SettledDay] = []
         self._next: Sequence[ReplayDay] | None = next(self._days, None)
         self._ticks: Iterator[tuple[int, int]] = iter(())
         self._now: Sequence[ReplayDay] = ()
@@ -78,6 +80,7 @@ class ReplayFeed:
 
     def _settle(self) -> None:
         done = self._account.close_day()
+        self.settled.append(done)
         self._message = f"settled {done.trading_day.iso}"
         self._next, self._now = next(self._days, None), ()
         if self._next is None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ghtrader.adapters.local.journal_file import LocalJournalFiles
 from ghtrader.adapters.local.kill_file import LocalKillFile
 from ghtrader.adapters.local.locks import LocalLocks
 from ghtrader.core.clock import Clock
-from ghtrader.core.errors import UsageError
+from ghtrader.core.errors import StoreError, UsageError
+from ghtrader.data.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from ghtrader.trading.strategy.shell import SilentStream
+    from ghtrader.adapters.bus_zmq import ZmqStreamClient, ZmqStreamServer
+    from ghtrader.trading.state.revision import StateDocument
 
 __all__ = ["LocalAccountMedia"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-JOURNAL = "journal"
+JOURNAL, SOCKETS = "journal", "ipc"
 
 
 class LocalAccountMedia:
@@ -45,12 +50,31 @@ class LocalAccountMedia:
         """The kill file."""
         return LocalKillFile(self.folder(account))
 
-    def strategy_stream(self, account: str) -> SilentStream:
-        """The strategy's end of the stream."""
-        from ghtrader.trading.strategy.shell import SilentStream
+    def gateway_stream(self, account: str) -> ZmqStreamServer:
+        """The gateway's end of the stream."""
+        from ghtrader.adapters.bus_zmq import ZmqStreamServer
 
-        self.folder(account)
-        return SilentStream()
+        return ZmqStreamServer(self.folder(account) / SOCKETS)
+
+    def strategy_stream(self, account: str) -> ZmqStreamClient:
+        """The strategy's end of the stream."""
+        from ghtrader.adapters.bus_zmq import ZmqStreamClient
+
+        return ZmqStreamClient(self.folder(account) / SOCKETS)
+
+    def state_publisher(self, account: str) -> Callable[[StateDocument], tuple[str, ...]]:
+        """Gives the gateway's state to every sink; reason codes of those that fail."""
+        place = self.folder(account) / "state" / "gateway.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+
+        def publish(document: StateDocument) -> tuple[str, ...]:
+            try:
+                write_atomically(place, msgspec.json.encode(document))
+            except StoreError:
+                return ("state_file_failed",)
+            return ()
+
+        return publish
 
     def locks(self) -> LocalLocks:
         """The locks."""

@@ -13,12 +13,16 @@ from ghtrader.core.clock import Clock, SystemClock
 from ghtrader.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
+    from ghtrader.app.trading import FolderReplay
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
+    from ghtrader.pipelines.gateway import GatewayRequest
     from ghtrader.pipelines.services import Paths, ServerStore, Services, Settings, Store
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.day_worker import DayWorkers
@@ -229,6 +233,35 @@ class AppServices:
         from ghtrader.adapters.predictors import load_predictor
 
         return load_predictor(artefact)
+
+    def start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        """Another ``ghtrader`` with this one's folders, settings and environment."""
+        import subprocess
+        import sys
+
+        names = {"DATA": self.paths.data, "RUNS": self.paths.runs, "ARTIFACTS": self.paths.artifacts}
+        folders = {f"GHTRADER_{name}_DIR": str(folder) for name, folder in names.items()}
+        overrides = [word for name, value in self._overrides.items() for word in ("--set", f"{name}={value}")]
+        command = [sys.executable, "-m", "ghtrader.app", *overrides, *arguments]
+        return subprocess.Popen(command, env={**os.environ, **self._environment, **folders}, stdout=subprocess.PIPE)  # noqa: S603 - our own command
+
+    def replay(self, request: GatewayRequest) -> FolderReplay:
+        """A folder of tick files on the simulated exchange."""
+        from ghtrader.app.trading import FolderReplay
+        from ghtrader.data.instruments import InstrumentTable
+        from ghtrader.pipelines.ingest import calendar_of
+
+        assert request.replay is not None
+        latency_ns = int(float(str(self.settings().get("sim.latency_ms"))) * 1e6)
+        return FolderReplay(
+            request.replay,
+            request.symbols,
+            request.fill_model,
+            latency_ns,
+            calendar_of(self),
+            InstrumentTable.vendored(),
+            screening=request.screening,
+        )
 
     def trading(self) -> LocalAccountMedia:
         """Journals, kill files and locks of the data folder."""

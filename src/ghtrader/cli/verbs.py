@@ -125,6 +125,18 @@ VERBS: dict[str, Verb] = {
         "app",
         "Migrations, schema check, health and speed of the store.",
     ),
+    "paper": Verb(
+        "Trading",
+        "ghtrader.cli.paper",
+        "paper_app",
+        "Gateway and strategy together on stored ticks, under every fill model.",
+    ),
+    "gateway": Verb(
+        "Trading",
+        "ghtrader.cli.gateway",
+        "app",
+        "The process that trades an account: on a replay, or live.",
+    ),
     "account": Verb(
         "Operations",
         "ghtrader.cli.account",

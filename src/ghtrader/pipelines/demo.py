@@ -35,7 +35,16 @@ from ghtrader.research.trials import TrialLedger
 from ghtrader.research.truth import SignalTruth, signal_truth
 from ghtrader.sim.market.generate import DEFAULT_DAYS, market_spec
 
-__all__ = ["DemoReport", "SymbolRun", "run_demo", "samples_folder"]
+__all__ = [
+    "DemoReport",
+    "Prepared",
+    "SymbolRun",
+    "files_by_symbol",
+    "prepare_symbol",
+    "run_demo",
+    "samples_folder",
+    "tick_files",
+]
 
 TICK_SUFFIXES = (".parquet", ".csv")
 FALLBACK_MARKET = "planted"
@@ -155,10 +164,10 @@ def run_demo(
         files = _generated_files(services, market, seed, days or DEFAULT_DAYS, stages, progress)
         command = f"ghtrader demo --market {market} --seed {seed}" + (f" --days {days}" if days else "")
     else:
-        files = _tick_files(ticks or samples_folder())
+        files = tick_files(ticks or samples_folder())
         command = f"ghtrader demo --ticks {ticks}" if ticks else "ghtrader demo"
     with log.timed("read"):
-        groups = _by_symbol(files)
+        groups = files_by_symbol(files)
     runs: list[SymbolRun] = []
     skipped: list[SkippedSymbol] = []
     truth: Truth | None = None
@@ -177,7 +186,8 @@ def run_demo(
     return _joined(services, runs, skipped, truth, log)
 
 
-def _tick_files(folder: Path | None) -> list[Path]:
+def tick_files(folder: Path | None) -> list[Path]:
+    """Tick files of a folder, sorted; raises DataError when there are none."""
     if folder is None or not folder.is_dir():
         raise DataError(f"no such folder: {folder}", hint="ghtrader demo --ticks DIR, a folder of tick files")
     files = sorted(path for path in folder.iterdir() if path.suffix in TICK_SUFFIXES)
@@ -198,7 +208,7 @@ def _generated_files(services: Services, market: str, seed: int, days: int, stag
     return files if all(path.exists() for path in files) else [Path(path) for path in generate().files]
 
 
-def _by_symbol(files: Sequence[Path]) -> dict[str, tuple[list[Path], str]]:
+def files_by_symbol(files: Sequence[Path]) -> dict[str, tuple[list[Path], str]]:
     """Files of each symbol, and the identity of their contents (names do not count)."""
     groups: dict[str, list[Path]] = {}
     hashes: dict[str, list[str]] = {}
@@ -210,7 +220,7 @@ def _by_symbol(files: Sequence[Path]) -> dict[str, tuple[list[Path], str]]:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """One symbol's data, ready to train on."""
 
     imported: ImportReport
@@ -242,9 +252,9 @@ def _import(space: Services, symbol: str, files: Sequence[Path], log: StageLog, 
     return imported
 
 
-def _prepare(
+def prepare_symbol(
     services: Services, space: Services, symbol: str, files: Sequence[Path], log: StageLog, progress: Progress
-) -> _Prepared:
+) -> Prepared:
     """From files to datasets: import, schedule, series, verdicts, factors and labels."""
     product, settings = product_of(symbol), services.settings()
     imported = _import(space, symbol, files, log, progress)
@@ -265,7 +275,7 @@ def _prepare(
     unchanged = {"main_series": series.noop, "validate": verdicts.noop, "build": built.reused == len(built.days)}
     for name in (name for name, same in unchanged.items() if same):
         log.mark_reused(name)
-    return _Prepared(imported, schedule, series, verdicts, datasets, built)
+    return Prepared(imported, schedule, series, verdicts, datasets, built)
 
 
 def _run_symbol(
@@ -282,7 +292,7 @@ def _run_symbol(
     space, product = services.workspace(f"{symbol}-{identity}"), product_of(symbol)
     trials = TrialLedger(services.ledger(), services.clock)
     settings = JudgeSettings.from_settings(services.settings())
-    data = _prepare(services, space, symbol, files, log, progress)
+    data = prepare_symbol(services, space, symbol, files, log, progress)
     evaluation, scores = run_evaluation(space, data.datasets, settings, stages, trials, progress, built=data.built)
     simulation = run_simulation(space, product, data.datasets, evaluation, scores, settings, stages, trials, progress)
     truth = None if market is None else _truth(space, product, market, simulation, settings, stages, trials, progress)

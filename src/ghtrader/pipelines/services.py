@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ghtrader.core.clock import Clock
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ghtrader.config_service.service import ConfigService
-    from ghtrader.core.clock import Clock
     from ghtrader.core.config_keys import ConfigValue
     from ghtrader.core.progress import Progress
     from ghtrader.data.day_cache import DayReader
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
+    from ghtrader.pipelines.gateway import GatewayRequest
     from ghtrader.ports.broker import Broker
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
+    from ghtrader.ports.bus import StreamClient, StreamServer
     from ghtrader.ports.day_worker import DayWorkers
     from ghtrader.ports.feature_store import FeatureStore
     from ghtrader.ports.journal import JournalStore
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
-    from ghtrader.trading.strategy.shell import GatewayStream
+    from ghtrader.sim.venue_account import SettledDay
+    from ghtrader.trading.gateway.lockstep import LockstepFeed
+    from ghtrader.trading.state.revision import StateDocument
 
 
 __all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
@@ -146,8 +152,53 @@ class AccountMedia(Protocol):
     def locks(self) -> Locks:
         """The locks of the processes that trade."""
 
-    def strategy_stream(self, account: str) -> GatewayStream:
+    def gateway_stream(self, account: str) -> StreamServer:
+        """The gateway's end of the stream."""
+
+    def strategy_stream(self, account: str) -> StreamClient:
         """The strategy's end of the stream from the account's gateway."""
+
+    def state_publisher(self, account: str) -> Callable[[StateDocument], tuple[str, ...]]:
+        """Gives the gateway's state to every sink; reason codes of those that fail."""
+
+
+class ReplayTime(Clock, Protocol):
+    """The clock of a replay."""
+
+    def move_to(self, now_ns: int) -> None:
+        """Go on to a moment."""
+
+
+class Replay(Protocol):
+    """Days of ticks with the exchange that fills orders from them.
+
+    symbols: contracts it has; ticks: about how many; first_ns: stamp of the first.
+    """
+
+    symbols: tuple[str, ...]
+    ticks: int
+    first_ns: int
+
+    @property
+    def clock(self) -> ReplayTime:
+        """Its clock."""
+
+    @property
+    def feed(self) -> LockstepFeed:
+        """Its ticks."""
+
+    @property
+    def broker(self) -> Broker:
+        """Its exchange, as one account sees it."""
+
+    def trading_day(self) -> str:
+        """The exchange's trading day (ISO)."""
+
+    def settled(self) -> list[SettledDay]:
+        """Days that are over."""
+
+    def fresh_ticks(self) -> int:
+        """Ticks since the last call."""
 
 
 class Services(Protocol):
@@ -219,6 +270,12 @@ class Services(Protocol):
 
     def build_workers(self, choice: EngineChoice) -> BuildWorkers:
         """Workers that build days: processes of this machine, or a Ray cluster. Raises ConfigError without the extra it needs."""
+
+    def start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        """Start another ``ghtrader`` with the folders and configuration of this one; its standard output is a pipe."""
+
+    def replay(self, request: GatewayRequest) -> Replay:
+        """The replay that a gateway was asked for. Raises DataError when it holds nothing."""
 
     def predictor(self, artefact: bytes) -> Predictor:
         """What predicts, of a stored artefact. Raises DataError for bytes that are none."""

@@ -17,7 +17,7 @@ from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.market import MarketViews
 from ghtrader.trading.gateway.shell import GatewayShell
 
-__all__ = ["LockstepFeed", "run_lockstep"]
+__all__ = ["Lockstep", "LockstepFeed"]
 
 CLOCK_EVERY_NS = 1_000_000_000
 
@@ -37,46 +37,66 @@ class LockstepFeed(Protocol):
         """The next tick; nothing where a day was settled."""
 
 
-def run_lockstep(
-    shell: GatewayShell,
-    feed: LockstepFeed,
-    views: MarketViews,
-    *,
-    move_clock: Callable[[int], None],
-    decide: Callable[[LiveTick, int], list[Target]],
-    begin_day: Callable[[int], ev.DayBegan | None],
-    between: Callable[[], None] = lambda: None,
-) -> int:
-    """Run a replay to its end; returns the number of ticks.
+class Lockstep:
+    """Runs a replay to its end.
 
-    decide: gives a tick with its number in the stream to the strategy and returns what it wants; it waits for it. begin_day: the
-    event of the trading day that a tick's stamp opens, None when it is open already. between: called once a second of replay time.
+    move_clock: sets the replay's time. decide: gives a tick to the strategy, waits for it, and returns what it wants. begin_day: the
+    event of the trading day that a stamp opens, None when it is open already. between: called once a second of replay time.
     """
-    seq, last_clock = 0, 0
-    while not feed.is_over:
-        following = feed.next_ns
-        while (wake := shell.state.executors.wake_ns()) and following is not None and wake <= following:
-            move_clock(wake)
+
+    def __init__(
+        self,
+        shell: GatewayShell,
+        feed: LockstepFeed,
+        views: MarketViews,
+        *,
+        move_clock: Callable[[int], None],
+        decide: Callable[[LiveTick], list[Target]],
+        begin_day: Callable[[int], ev.DayBegan | None],
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._shell, self._feed, self._views = shell, feed, views
+        self._move_clock, self._decide, self._begin_day, self._between = move_clock, decide, begin_day, between
+        self._last_clock = 0
+        self.ticks = 0
+
+    def run(self) -> int:
+        """Every tick; returns how many they were."""
+        feed, shell = self._feed, self._shell
+        while not feed.is_over:
+            following = feed.next_ns
+            opened = None
+            if following is not None:
+                self._ring_until(following)
+                opened = self._begin_day(following)
+            ticks = feed.poll()
+            if opened is not None:
+                shell.handle(opened)
+            shell.pump()
+            for tick in ticks:
+                self._take(tick)
+        return self.ticks
+
+    def _ring_until(self, following: int) -> None:
+        """Timers that ring before the next tick ring at their own time."""
+        shell = self._shell
+        while (wake := shell.state.executors.wake_ns()) and wake <= following:
+            self._move_clock(wake)
             shell.tick_clock()
             shell.pump()
             if shell.state.executors.wake_ns() == wake:
-                break
-        if following is not None:
-            opened = begin_day(following)
-        ticks = feed.poll()
-        if following is not None and opened is not None:
-            shell.handle(opened)
+                return
+
+    def _take(self, tick: LiveTick) -> None:
+        shell, now = self._shell, tick.receive_ns
+        self.ticks += 1
+        view, _ = self._views.view(tick.symbol, self.ticks, tick.ts_ns, now, np.asarray(tick.values))
+        if view is not None:
+            shell.handle(ev.TickArrived(now_ns=now, market=view))
+        for target in self._decide(tick):
+            shell.handle(ev.TargetArrived(now_ns=now, target=target))
         shell.pump()
-        for tick in ticks:
-            seq += 1
-            view, _ = views.view(tick.symbol, seq, tick.ts_ns, tick.receive_ns, np.asarray(tick.values))
-            if view is not None:
-                shell.handle(ev.TickArrived(now_ns=tick.receive_ns, market=view))
-            for target in decide(tick, seq):
-                shell.handle(ev.TargetArrived(now_ns=tick.receive_ns, target=target))
-            shell.pump()
-            if tick.ts_ns - last_clock >= CLOCK_EVERY_NS:
-                last_clock = tick.ts_ns
-                shell.tick_clock()
-                between()
-    return seq
+        if tick.ts_ns - self._last_clock >= CLOCK_EVERY_NS:
+            self._last_clock = tick.ts_ns
+            shell.tick_clock()
+            self._between()

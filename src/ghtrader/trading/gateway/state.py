@@ -123,6 +123,7 @@ class GatewayState:
     differences: tuple[str, ...] = ()
     pending: Pending = field(default_factory=Pending)
     views: dict[str, AccountView] = field(default_factory=dict)
+    dealt: dict[str, tuple[str, int]] = field(default_factory=dict)
     published_ns: int = 0
     published_revision: int = 0
     marked_ns: int = 0

@@ -42,6 +42,10 @@ def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
     )
     if changed:
         turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
+    if beat.session != link.session or "no_account" in beat.state:
+        turn.state.views.clear()  # it has not heard yet, or has lost, how its contracts stand
+    for symbol in turn.state.traded():
+        turn.view(symbol)
 
 
 def on_strategy_lost(turn: Turn, event: ev.StrategyLost) -> None:
@@ -121,10 +125,10 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     )
     body = {"target": target, "market": state.markets.get(contract), "held": held, "refused": refused, "message": message}
     seq, _ = turn.record(RecordKind.TARGET, 0, **body)
+    state.dealt[contract] = target.session, target.seq
     if refused:
         state.count(f"target_refused_{refused}")
         turn.tell("target_refused", symbol=target.symbol, reason=refused, message=message)
-        state.views.pop(contract, None)  # it hears again why
         turn.view(contract)
         return
     drive(

@@ -88,6 +88,7 @@ class Turn:
         halts = state.halts()
         buys, sells = state.book.in_flight(symbol)
         target = state.targets.get(symbol)
+        session, seq = state.dealt.get(symbol, ("", 0))
         view = AccountView(
             version=MESSAGE,
             session="",
@@ -100,6 +101,8 @@ class Turn:
             mode=str(state.mode),
             accepts=not halts,
             reason=halts[0] if halts else "",
+            target_session=session,
+            target_seq=seq,
         )
         before = state.views.get(symbol)
         if before is None or _content(before) != _content(view):
@@ -143,4 +146,13 @@ class Turn:
 
 
 def _content(view: AccountView) -> tuple[object, ...]:
-    return view.position, view.working, view.target, view.mode, view.accepts, view.reason
+    return (
+        view.position,
+        view.working,
+        view.target,
+        view.mode,
+        view.accepts,
+        view.reason,
+        view.target_session,
+        view.target_seq,
+    )

@@ -1,0 +1,222 @@
+"""`ghtrader paper --replay`: the real processes on stored ticks, one run per fill model, and how they compare."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ghtrader.core.clock import NS_PER_S
+from ghtrader.core.errors import EXIT_OK, GhtraderError, UsageError
+from ghtrader.core.instruments import product_of
+from ghtrader.core.progress import NO_PROGRESS, Progress
+from ghtrader.pipelines.demo import files_by_symbol, prepare_symbol, tick_files
+from ghtrader.pipelines.gateway import FILL_MODELS
+from ghtrader.pipelines.gateway_process import GatewayReport
+from ghtrader.pipelines.judge_settings import JudgeSettings
+from ghtrader.pipelines.main_job import run_evaluation
+from ghtrader.pipelines.model_cards import StoredModel
+from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.stages import StageLog, StageStore
+from ghtrader.pipelines.strategy_models import newest_model
+from ghtrader.research.trials import TrialLedger
+
+__all__ = ["PaperReport", "PaperRequest", "PaperRun", "run_paper"]
+
+MODEL = "logistic"
+END_S = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRequest:
+    """Options of ``ghtrader paper``. fill_models: one run each; policy, file, params: of the strategy, as in ``strategy run``."""
+
+    replay: Path
+    symbol: str | None = None
+    fill_models: tuple[str, ...] = FILL_MODELS
+    speed: str = "max"
+    policy: str = "passive"
+    file: Path | None = None
+    params: tuple[str, ...] = ()
+    model: str | None = None
+
+
+class PaperModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What the strategy ran on. trained: by this command, because none was stored. in_sample_days: of the replay, known to the model."""
+
+    artefact: str
+    family: str
+    horizon: str
+    factors: int
+    trained: bool
+    in_sample_days: list[str]
+
+
+class PaperRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One fill model: both processes and what the gateway's run came to; strategy: its own report at the end."""
+
+    fill_model: str
+    account: str
+    gateway_pid: int
+    strategy_pid: int
+    gateway: GatewayReport
+    strategy: dict[str, Any]
+
+
+class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Every run, and where to look further."""
+
+    symbol: str
+    policy: str
+    speed: str
+    model: PaperModel | None
+    runs: list[PaperRun]
+    days: list[str]
+    next_commands: list[str]
+
+
+def run_paper(services: Services, request: PaperRequest, *, progress: Progress = NO_PROGRESS) -> PaperReport:
+    """Gateway and strategy as two processes on a folder of tick files, once per fill model.
+
+    The newest stored model of the product trades; without one a logistic model is trained first, in a workspace. Raises UsageError
+    when the folder holds several contracts and none is named, and whatever the processes raised.
+    """
+    symbol, paths, identity = _files_of(request)
+    model = None
+    if request.file is None:
+        model = _model(services, request, symbol, paths, identity, progress)
+    stamp = dt.datetime.fromtimestamp(services.clock.now_ns() // NS_PER_S, tz=dt.UTC).strftime("%Y%m%dT%H%M%S")
+    runs = [_run(services, request, symbol, model, f"paper-{stamp}-{name}", name) for name in request.fill_models]
+    days = [day.trading_day for day in runs[0].gateway.days]
+    if model is not None:
+        last = max(model[0].card.card.train_days)
+        shown = PaperModel(
+            artefact=model[0].card.card.artefact,
+            family=model[0].card.card.model,
+            horizon=model[0].card.card.horizon,
+            factors=len(model[0].card.factor_names),
+            trained=model[1],
+            in_sample_days=[day for day in days if day <= last],
+        )
+    orders = runs[0].gateway.order_ids
+    return PaperReport(
+        symbol=symbol,
+        policy=request.policy if request.file is None else str(request.file),
+        speed=request.speed,
+        model=None if model is None else shown,
+        runs=runs,
+        days=days,
+        next_commands=[
+            f"ghtrader journal list --account {runs[0].account}",
+            *([f"ghtrader journal why {orders[0]} --json"] if orders else []),
+        ],
+    )
+
+
+def _files_of(request: PaperRequest) -> tuple[str, list[Path], str]:
+    groups = files_by_symbol(tick_files(request.replay))
+    if request.symbol is None and len(groups) > 1:
+        raise UsageError(
+            f"{request.replay} holds {', '.join(groups)}: say which is traded", hint=f"--symbol {next(iter(groups))}"
+        )
+    symbol = request.symbol or next(iter(groups))
+    if symbol not in groups:
+        raise UsageError(f"{request.replay} holds no {symbol}", hint=f"it holds {', '.join(groups)}")
+    return symbol, *groups[symbol]
+
+
+def _model(
+    services: Services, request: PaperRequest, symbol: str, paths: Sequence[Path], identity: str, progress: Progress
+) -> tuple[StoredModel, bool]:
+    """The model, and whether it was trained just now."""
+    from ghtrader.pipelines.model_cards import load_model
+
+    if request.model is not None:
+        return load_model(services, request.model), False
+    found = newest_model(services, product_of(symbol))
+    if found is not None:
+        return found, False
+    log = StageLog(services.clock)
+    stages = StageStore(services.paths.artifacts / "stages", log)
+    space = services.workspace(f"{symbol}-{identity}")
+    data = prepare_symbol(services, space, symbol, paths, log, progress)
+    settings = msgspec.structs.replace(JudgeSettings.from_settings(services.settings()), models=("prior", MODEL))
+    trials = TrialLedger(services.ledger(), services.clock)
+    run_evaluation(space, data.datasets, settings, stages, trials, progress, built=data.built)
+    trained = newest_model(services, product_of(symbol))
+    assert trained is not None
+    return trained, True
+
+
+def _run(
+    services: Services,
+    request: PaperRequest,
+    symbol: str,
+    model: tuple[StoredModel, bool] | None,
+    account: str,
+    fill_model: str,
+) -> PaperRun:
+    """One pair of processes, to the end of the replay."""
+    chosen = ["--file", str(request.file)] if request.file is not None else ["--policy", request.policy]
+    if model is not None:
+        chosen += ["--model", model[0].card.card.artefact]
+    for param in request.params:
+        chosen += ["--param", param]
+    strategy = services.start(
+        ["strategy", "run", "--account", account, "--symbol", symbol, *chosen, "--in-sample", "--lockstep", "--json"]
+    )
+    gateway = services.start(
+        [
+            "gateway", "run", "--account", account, "--replay", str(request.replay), "--symbol", symbol,
+            "--fill-model", fill_model, "--speed", request.speed, "--json",
+        ]
+    )  # fmt: skip
+    try:
+        out, _ = gateway.communicate()
+        _require_ok(gateway, out, "gateway")
+        said = _end(strategy)
+    finally:
+        for process in (gateway, strategy):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    report = msgspec.json.decode(_last_line(out), type=GatewayReport)
+    last = msgspec.json.decode(_last_line(said)) if said.strip() else {}
+    return PaperRun(
+        fill_model=fill_model,
+        account=account,
+        gateway_pid=gateway.pid,
+        strategy_pid=strategy.pid,
+        gateway=report,
+        strategy=last.get("report", last),
+    )
+
+
+def _end(strategy: subprocess.Popen[bytes]) -> bytes:
+    strategy.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return strategy.communicate(timeout=END_S)[0]
+    strategy.kill()
+    return strategy.communicate()[0]
+
+
+def _last_line(text: bytes) -> bytes:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else b"{}"
+
+
+def _require_ok(process: subprocess.Popen[bytes], out: bytes, name: str) -> None:
+    if process.returncode == EXIT_OK:
+        return
+    told: dict[str, Any] = {}
+    with contextlib.suppress(msgspec.DecodeError):
+        told = msgspec.json.decode(_last_line(out))
+    message = told.get("message") or f"it ended with exit code {process.returncode}"
+    raise GhtraderError(f"the {name} of the paper run failed: {message}", hint=str(told.get("hint") or "see its words above"))

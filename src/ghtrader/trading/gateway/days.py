@@ -1,0 +1,57 @@
+"""Which trading day it is, and which contract stands behind a symbol on it: the events with which a gateway's day begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ghtrader.core.errors import GhtraderError
+from ghtrader.core.instruments import product_of
+from ghtrader.data.calendar import Calendar
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.sessions import trading_day_bracket
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.contract_days import ContractDay, contract_day
+
+__all__ = ["DayWatch"]
+
+#: The contract of a symbol on a trading day (ISO); raises a GhtraderError when no schedule says.
+Resolver = Callable[[str, str], str]
+
+
+class DayWatch:
+    """Sees trading days begin. symbols: what is traded (contracts or aliases), asked for anew each day; held: contracts with lots.
+
+    Raises CalendarError for a moment beyond the calendar.
+    """
+
+    def __init__(
+        self,
+        symbols: Callable[[], Iterable[str]],
+        held: Callable[[], Iterable[str]],
+        resolve: Resolver,
+        calendar: Calendar,
+        instruments: InstrumentTable,
+    ) -> None:
+        self._symbols, self._held, self._resolve = symbols, held, resolve
+        self._calendar, self._instruments = calendar, instruments
+        self._bracket = (0, 0)
+        self._seen: tuple[str, ...] = ()
+
+    def look(self, now_ns: int) -> ev.DayBegan | None:
+        """The beginning of the day of a moment, or of another set of symbols; None while both are known."""
+        symbols = tuple(sorted(self._symbols()))
+        if not symbols or (self._bracket[0] <= now_ns < self._bracket[1] and symbols == self._seen):
+            return None
+        day, self._bracket = trading_day_bracket(now_ns, product_of(symbols[0]), self._calendar, self._instruments)
+        self._seen = symbols
+        contracts: dict[str, str] = {}
+        missing: list[str] = []
+        for symbol in symbols:
+            try:
+                contracts[symbol] = self._resolve(symbol, day.iso)
+            except GhtraderError:
+                missing.append(symbol)
+        days: dict[str, ContractDay] = {}
+        for contract in sorted({*contracts.values(), *self._held()}):
+            days[contract] = contract_day(contract, day.iso, self._calendar, self._instruments)
+        return ev.DayBegan(now_ns=now_ns, trading_day=day.iso, contracts=contracts, days=days, missing=tuple(missing))

@@ -88,6 +88,11 @@ class GatewayShell:
         self._do(effects)
         self._drain()
 
+    @property
+    def journal(self) -> Journal:
+        """The journal that this run writes."""
+        return self._journal
+
     # --- events ---------------------------------------------------------------------------------------------------------
     def handle(self, event: ev.Event) -> None:
         """Take an event, do what it leads to, and what that leads to."""

@@ -28,6 +28,7 @@ class SimLink:
     ) -> None:
         self._world, self._venue, self._crash, self._judge, self._wake = world, venue, crash, judge, wake
         self.up = True
+        self.cancels_asked: dict[str, int] = {}
         self.transit: dict[str, ApprovedOrder] = {}
         self._inbox: list[ev.Event] = []
         self._session = 0
@@ -66,6 +67,7 @@ class SimLink:
     def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel; lost when the link is down or breaks."""
         self._crash("before cancel")
+        self.cancels_asked.setdefault(client_order_id, self._world.clock.true_ns)
         session = self._session
         if self.up and not self._world.faults.hits("cancel lost", 0.01):
             self._world.after(
@@ -166,5 +168,3 @@ class SimLink:
     def lose_all(self) -> None:
         """Long after: nothing is on its way any more."""
         self.transit.clear()
-
-

@@ -17,6 +17,9 @@ from ghtrader.trading.words import Origin
 
 __all__ = ["Judge", "Violation"]
 
+#: A wall clock that jumps makes a tick look this much younger.
+CLOCK_ERROR_NS = 5 * SECOND
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -71,8 +74,10 @@ class Judge:
         if day is None or not (day.accepts_orders(wall) or day.accepts_orders(now)):
             self.fail("no order outside the session", f"{identity} on {intent.symbol}")
         seen = self.ticks_at.get(intent.symbol)
-        if opens and (seen is None or now - seen > self.stale_ns + SECOND):
-            self.fail("no opening on a stale feed", f"{identity}: last tick {None if seen is None else (now - seen) / SECOND} s ago")
+        if opens and (seen is None or now - seen > self.stale_ns + CLOCK_ERROR_NS):
+            self.fail(
+                "no opening on a stale feed", f"{identity}: last tick {None if seen is None else (now - seen) / SECOND} s ago"
+            )
         if opens and intent.symbol in self.retired:
             self.fail("no opening in a rolled contract", f"{identity} on {intent.symbol}")
         self._within_limit(intent.symbol, approved)
@@ -123,5 +128,3 @@ class Judge:
     def reset_given(self, actor: str, reason: str) -> None:
         """An operator gave a reset that counts."""
         self.resets.add((actor, reason))
-
-

@@ -138,9 +138,9 @@ class SimJournalStore:
 
 
 class SimKillStore:
-    """`ports.kill_store.KillStore` on a `SimDisk`. watch: hears every content that became durable."""
+    """`ports.kill_store.KillStore` on a `SimDisk`. watch: is called whenever it changed."""
 
-    def __init__(self, disk: SimDisk, crash: CrashPoints, watch: Callable[[bytes | None], None]) -> None:
+    def __init__(self, disk: SimDisk, crash: CrashPoints, watch: Callable[[], None]) -> None:
         self._disk, self._crash, self._watch = disk, crash, watch
 
     def read(self) -> bytes | None:
@@ -166,4 +166,4 @@ class SimKillStore:
 
     def _put(self, content: bytes) -> None:
         self._disk.kill = self._disk.kill_durable = content
-        self._watch(content)
+        self._watch()

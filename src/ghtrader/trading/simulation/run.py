@@ -51,6 +51,8 @@ DAYS = ("2025-06-05", "2025-06-06")
 ACCOUNT = "simulated"
 #: After the faults stop the account must be reconciled within this much virtual time.
 SETTLE_NS = 90 * SECOND
+#: A cancel that was asked for must have reached the venue after so much time without a disturbance.
+CANCEL_NS = 120 * SECOND
 LIMITS = RiskLimits(
     max_position_lots=6,
     max_order_lots=4,
@@ -99,11 +101,12 @@ class _Outlets:
         return ("redis_state_write_failed",) if failing else ()
 
     def reply(self, source: str, answer: CommandAnswer) -> None:
+        del source
         self.run.crash("reply")
         self.run.answers.setdefault(answer.command_id, []).append(answer)
 
     def subscribe(self, symbols: tuple[str, ...]) -> None:
-        return
+        del symbols
 
     def tell(self, name: str, fields: dict[str, str | int | float | bool]) -> None:
         self.run.world.note("tell", name, *(f"{key}={value}" for key, value in sorted(fields.items())))
@@ -115,7 +118,9 @@ Build = Callable[..., GatewayShell]
 class SimRun:
     """Everything of one seed. hours: of market time, half of it on each of two trading days with a roll between."""
 
-    def __init__(self, seed: int, hours: float, *, build: Build = GatewayShell, kill_store: type[SimKillStore] = SimKillStore) -> None:
+    def __init__(
+        self, seed: int, hours: float, *, build: Build = GatewayShell, kill_store: type[SimKillStore] = SimKillStore
+    ) -> None:
         calendar, instruments = Calendar.vendored(), InstrumentTable.vendored()
         self.day_facts = {
             (symbol, day): contract_day(symbol, day, calendar, instruments) for symbol in (OLD, NEW) for day in DAYS
@@ -142,8 +147,14 @@ class SimRun:
         self._strategy = ("run-0", 0)
         self._ticks = 0
         self._over = False
+        self._calm_ns = self.world.clock.true_ns
         self.settings = GatewaySettings(
-            account=ACCOUNT, gates=Gates(broker="paper"), limits=LIMITS, dedupe_max_ids=40, silence_ns=8 * SECOND
+            account=ACCOUNT,
+            gates=Gates(broker="paper"),
+            limits=LIMITS,
+            dedupe_max_ids=40,
+            silence_ns=8 * SECOND,
+            audit_ns=20 * SECOND,
         )
 
     # --- the gateway's process ------------------------------------------------------------------------------------------
@@ -158,7 +169,7 @@ class SimRun:
 
     def _start(self) -> None:
         store = SimJournalStore(self.disk, self.world, self.crash)
-        kill = self._kill_store(self.disk, self.crash, lambda content: self.judge.look_at_kill())
+        kill = self._kill_store(self.disk, self.crash, self.judge.look_at_kill)
         journal = Journal(store, ACCOUNT)
         self.shell = self._build(self.settings, journal, kill, self.link, self.outlets, self.world.clock)
         now = self.world.clock.now_ns()
@@ -178,9 +189,7 @@ class SimRun:
         days: dict[str, ContractDay] = {symbol: self.day_facts[symbol, self._day] for symbol in sorted(held)}
         self.judge.days = {symbol: self.day_facts[symbol, self._day] for symbol in (OLD, NEW)}
         self.shell.handle(
-            ev.DayBegan(
-                now_ns=self.world.clock.now_ns(), trading_day=self._day, contracts={ALIAS: self._contract}, days=days
-            )
+            ev.DayBegan(now_ns=self.world.clock.now_ns(), trading_day=self._day, contracts={ALIAS: self._contract}, days=days)
         )
 
     def guarded(self, what: Callable[[], None]) -> None:
@@ -260,6 +269,21 @@ class SimRun:
             self.guarded(shell.look_at_kill)
         if self.shell is not None:
             self.guarded(self.shell.tick_clock)
+        self._watch_cancels()
+
+    def _watch_cancels(self) -> None:
+        """A cancel that was asked for reaches the venue some time after everything is well again."""
+        now = self.world.clock.true_ns
+        if self.shell is None or not self.link.up or not self._is_open(self._contract):
+            self._calm_ns = now
+        for identity, asked in list(self.link.cancels_asked.items()):
+            order = self.venue.orders.get(identity)
+            if order is None or order.state is not OrderState.WORKING:
+                if identity not in self.link.transit:
+                    del self.link.cancels_asked[identity]
+            elif now - max(asked, self._calm_ns) > CANCEL_NS:
+                self.judge.fail("a cancel is not lost", f"{identity} still works {(now - asked) // SECOND} s after its cancel")
+                del self.link.cancels_asked[identity]
 
     def _decide(self) -> None:
         """The strategy: a target now and then, beats between; its messages are delayed, lost, doubled."""
@@ -327,10 +351,14 @@ class SimRun:
         repeat = chance.random() < 0.4
         if drawn < 0.25:
             lots = chance.randint(-4, 4)
-            self._give(Verb.SET_TARGET, symbol=ALIAS, lots=lots, params={"style": str(chance.choice(tuple(Style)))}, repeat=repeat)
+            self._give(
+                Verb.SET_TARGET, symbol=ALIAS, lots=lots, params={"style": str(chance.choice(tuple(Style)))}, repeat=repeat
+            )
         elif drawn < 0.4:
             price = float(self.venue.prices.get(self._contract, 3000))
-            self._give(Verb.PLACE_ORDER, symbol=self._contract, lots=chance.choice((-1, 1, 2)), params={"price": price}, repeat=repeat)
+            self._give(
+                Verb.PLACE_ORDER, symbol=self._contract, lots=chance.choice((-1, 1, 2)), params={"price": price}, repeat=repeat
+            )
         elif drawn < 0.5:
             self._give(Verb.CANCEL_ALL, repeat=repeat)
         elif drawn < 0.6:
@@ -350,7 +378,7 @@ class SimRun:
         """``ghtrader kill`` writes the file, whether or not a gateway lives."""
         self.world.faults.counts["kill beside"] += 1
         quiet = CrashPoints(self.world)
-        store = self._kill_store(self.disk, quiet, lambda content: self.judge.look_at_kill())
+        store = self._kill_store(self.disk, quiet, self.judge.look_at_kill)
         state, _ = step_kill(initial_kill(ACCOUNT), Rehydrated(content=store.read(), had_journal=bool(self.disk.segments)))
         trigger = Trigger(actor="beside", reason="by hand", ts_ns=self.world.clock.now_ns(), trading_day=self._day)
         state, effects = step_kill(state, trigger)

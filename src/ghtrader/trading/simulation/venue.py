@@ -23,6 +23,7 @@ class VenueOrder:
     left: int
     state: OrderState = OrderState.WORKING
     fills: int = 0
+    hazard: float = 0.15
 
     def shown(self) -> BrokerOrder:
         """The broker's word."""
@@ -40,6 +41,10 @@ class _Held:
 Listener = Callable[[BrokerOrder, BrokerFill | None], None]
 
 
+def _nobody(order: BrokerOrder, fill: BrokerFill | None) -> None:
+    del order, fill
+
+
 class SimVenue:
     """One account at one exchange. ``says`` hears every change: the order as it stands, and the trade that changed it."""
 
@@ -51,7 +56,7 @@ class SimVenue:
         self.held: dict[str, _Held] = {}
         self.prices: dict[str, int] = {}
         self.inserted: dict[str, int] = {}
-        self.says: Listener = lambda order, fill: None
+        self.says: Listener = _nobody
         self._number = 0
         self.balance = 1_000_000.0
 
@@ -65,6 +70,7 @@ class SimVenue:
             return
         self._number += 1
         order = self.orders[identity] = VenueOrder(request, self._number, request.lots)
+        order.hazard = self._world.chance.choice((0.15, 0.05, 0.0))
         if not self._is_open(request.symbol) or not self._can_close(request):
             order.state = OrderState.REJECTED
         elif request.kind is not OrderKind.GFD:
@@ -101,7 +107,7 @@ class SimVenue:
         chance = self._world.chance
         self.prices[symbol] = self.prices.get(symbol, 3000) + chance.choice((-1, 0, 0, 1))
         for order in list(self.orders.values()):
-            if order.request.symbol == symbol and order.state is OrderState.WORKING and chance.random() < 0.15:
+            if order.request.symbol == symbol and order.state is OrderState.WORKING and chance.random() < order.hazard:
                 self._trade(order, chance.randint(1, order.left))
                 self.says(order.shown(), None)
 
@@ -160,9 +166,7 @@ class SimVenue:
     def funds(self, *, unknown: bool = False) -> AccountFunds:
         """Money; NaN when the broker has lost its mind."""
         balance = math.nan if unknown else self.balance
-        return AccountFunds(
-            balance=balance, available=balance, margin=0.0, commission=0.0, close_profit=0.0, position_profit=0.0
-        )
+        return AccountFunds(balance=balance, available=balance, margin=0.0, commission=0.0, close_profit=0.0, position_profit=0.0)
 
     def snapshot(self, forgotten: frozenset[str] = frozenset()) -> VenueSnapshot:
         """The whole account, but for orders that the venue has forgotten for the moment."""

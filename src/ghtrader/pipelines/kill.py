@@ -15,7 +15,7 @@ from ghtrader.ports.journal import JournalStore
 from ghtrader.ports.kill_store import KillStore
 from ghtrader.ports.lock import Holder, gateway_key
 from ghtrader.trading.journal.orders import JournalOrder, OrderTale
-from ghtrader.trading.journal.reading import JournalRecords
+from ghtrader.trading.journal.reading import JournalFollower
 from ghtrader.trading.journal.records import Record, RecordKind
 from ghtrader.trading.kill.events import Rehydrated, Trigger, WriteKill
 from ghtrader.trading.kill.machine import initial_kill, step_kill
@@ -67,10 +67,10 @@ def kill_account(
     trigger = Trigger(actor=actor, reason=reason, ts_ns=services.clock.now_ns(), trading_day="", policy=policy)
     record, written = _latch(media.kill(account), _has_journal(media, account), account, trigger)
     gateway = _gateway(media, account)
-    journal, deadline = media.journal(account), Deadline(wait_s if gateway else 0.0)
+    aftermath, deadline = _Aftermath(media.journal(account), record), Deadline(wait_s if gateway else 0.0)
     while True:
-        orders, obeyed, error = _aftermath(journal, record)
-        if deadline.passed or error or (obeyed and not orders):
+        aftermath.look()
+        if deadline.passed or aftermath.error or (aftermath.obeyed and not aftermath.open_orders()):
             break
         deadline.pause(POLL_S)
     return KillReport(
@@ -78,9 +78,9 @@ def kill_account(
         record=record,
         written=written,
         gateway=gateway,
-        obeyed=obeyed,
-        open_orders=orders,
-        journal_error=error,
+        obeyed=aftermath.obeyed,
+        open_orders=aftermath.open_orders(),
+        journal_error=aftermath.error,
     )
 
 
@@ -114,16 +114,25 @@ def _latch(store: KillStore, had_journal: bool, account: str, trigger: Trigger) 
     return decode_kill(content, had_journal, account), False
 
 
-def _aftermath(journal: JournalStore, kill: KillRecord) -> tuple[list[JournalOrder], bool, str]:
-    """Orders that may still work, whether the journal has the kill, and why it could not be read."""
-    tale, obeyed = OrderTale(), False
-    try:
-        for record in JournalRecords(journal):
-            tale.read(record)
-            obeyed = obeyed or _is_kill(record, kill)
-    except GhtraderError as error:
-        return [], False, error.message
-    return [order for order in tale.orders() if order.is_open], obeyed, ""
+class _Aftermath:
+    """What the journal says of the orders, and whether it has the kill; it may grow while we look. error: why it could not be read."""
+
+    def __init__(self, journal: JournalStore, kill: KillRecord) -> None:
+        self._follower, self._kill, self._tale = JournalFollower(journal), kill, OrderTale()
+        self.obeyed, self.error = False, ""
+
+    def look(self) -> None:
+        """Take in what is new."""
+        try:
+            for record in self._follower.poll():
+                self._tale.read(record)
+                self.obeyed = self.obeyed or _is_kill(record, self._kill)
+        except GhtraderError as error:
+            self.error = error.message
+
+    def open_orders(self) -> list[JournalOrder]:
+        """Orders that may still work."""
+        return [order for order in self._tale.orders() if order.is_open]
 
 
 def _is_kill(record: Record, kill: KillRecord) -> bool:

@@ -1,8 +1,8 @@
 """Where the journal's bytes live: segments of one account that only grow, one writer, many readers.
 
 A segment is a name and bytes. Bytes that `append` took are seen by every reader at once and survive the death of the process; they
-survive a power cut once `sync` came back. The latest segment may end in a torn piece after a crash; what the bytes mean is the
-business of `ghtrader.trading.journal`. A writer belongs to one thread.
+survive a power cut once `sync` came back. The segment that is being written may go on in zeros, space that is not used yet, and after a
+crash in a torn piece; what the bytes mean is the business of `ghtrader.trading.journal`. A writer belongs to one thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class JournalStore(Protocol):
         """Names of the segments, sorted: the oldest first."""
 
     def size(self, segment: str) -> int:
-        """Bytes of a segment."""
+        """Bytes of a segment, unused space included."""
 
     def read(self, segment: str, offset: int = 0) -> bytes:
         """A segment's bytes from ``offset`` to its end as it stands now."""

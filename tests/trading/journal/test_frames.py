@@ -43,9 +43,12 @@ def test_every_torn_tail_is_cut_off_where_the_last_whole_record_ends() -> None:
         assert found.lost == size - found.end
 
 
-def test_a_tail_of_zeros_or_garbage_is_torn() -> None:
+def test_a_tail_of_garbage_is_torn_and_one_of_zeros_is_unused_space() -> None:
     content, _ = segment(2, synced=True)
-    for tail in (bytes(100), b"\xf5GHJ" * 20, b"x"):
+    for size in (1, 19, 20, 100):
+        found = scan(content + bytes(size))
+        assert (found.end, found.tail, found.lost, len(found.records)) == (len(content), TailState.CLEAN, 0, 2)
+    for tail in (bytes(100) + b"x", b"\xf5GHJ" * 20, b"x"):
         found = scan(content + tail)
         assert (found.end, found.tail, len(found.records)) == (len(content), TailState.TORN, 2)
 

@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from ghtrader.adapters.local.journal_file import LocalJournalFiles
+from ghtrader.adapters.local.journal_file import AHEAD_BYTES, LocalJournalFiles
 from ghtrader.adapters.local.kill_file import LocalKillFile
 from ghtrader.adapters.local.locks import LocalLocks
 from ghtrader.core.clock import SystemClock
@@ -23,6 +23,9 @@ from ghtrader.testing.contracts.kill_store import DurableKillContract, KillStore
 from ghtrader.testing.contracts.lock import LocksContract, OpenLocks, ProcessLocksContract
 from ghtrader.testing.faults import PowerCut, full_disk_at, power_cut_at
 from ghtrader.testing.trading_stores import MemoryDisk, MemoryJournalStore, MemoryKillStore, MemoryLocks
+from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.journal.reading import read_records
+from ghtrader.trading.journal.records import Record, RecordKind
 
 SEGMENT = "000000000001-.journal"
 
@@ -99,18 +102,22 @@ def files(tmp_path: Path) -> LocalJournalFiles:
     return store
 
 
+def used(store: LocalJournalFiles) -> bytes:
+    return store.read(SEGMENT).rstrip(b"\0")
+
+
 @pytest.mark.parametrize("short", [0, 2])
 def test_a_full_disk_leaves_nothing_of_an_append_and_the_next_one_may_stand(files: LocalJournalFiles, short: int) -> None:
-    with failing("write", short=short), pytest.raises(StoreError, match="No space left"):
+    with failing("pwrite", short=short), pytest.raises(StoreError, match="No space left"):
         files.append(b"three")
-    assert files.read(SEGMENT) == b"headone"
+    assert used(files) == b"headone"
     files.append(b"two")
     files.sync()
-    assert files.read(SEGMENT) == b"headonetwo"
+    assert used(files) == b"headonetwo"
 
 
 def test_when_not_even_the_cut_is_certain_nothing_goes_on(files: LocalJournalFiles) -> None:
-    with failing("write", short=2), failing("ftruncate"), pytest.raises(StoreError):
+    with failing("pwrite", short=2), failing("ftruncate"), pytest.raises(StoreError):
         files.append(b"three")
     for write in (lambda: files.append(b"x"), files.sync):
         with pytest.raises(StoreError, match="failed before"):
@@ -119,7 +126,7 @@ def test_when_not_even_the_cut_is_certain_nothing_goes_on(files: LocalJournalFil
     files.claim()
     files.resume(SEGMENT, 7)
     files.append(b"two")
-    assert files.read(SEGMENT) == b"headonetwo"
+    assert used(files) == b"headonetwo"
 
 
 def test_after_a_failed_sync_nothing_goes_on(files: LocalJournalFiles) -> None:
@@ -131,10 +138,10 @@ def test_after_a_failed_sync_nothing_goes_on(files: LocalJournalFiles) -> None:
 
 
 def test_a_short_write_is_finished(files: LocalJournalFiles) -> None:
-    real = os.write
-    with mock.patch.object(os, "write", lambda handle, content: real(handle, content[:2])):
+    real = os.pwrite
+    with mock.patch.object(os, "pwrite", lambda handle, content, offset: real(handle, content[:2], offset)):
         files.append(b"twothree")
-    assert files.read(SEGMENT) == b"headonetwothree"
+    assert used(files) == b"headonetwothree"
 
 
 def test_a_segment_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -165,6 +172,46 @@ def test_an_unreadable_journal_is_a_store_error(tmp_path: Path) -> None:
     store = LocalJournalFiles(tmp_path, SystemClock())
     with pytest.raises(StoreError, match="cannot read"):
         store.read(SEGMENT)
+
+
+def test_space_is_taken_ahead_and_given_back(files: LocalJournalFiles) -> None:
+    assert files.size(SEGMENT) == 4 + AHEAD_BYTES
+    files.append(bytes([1]) * (AHEAD_BYTES + 10))
+    assert files.size(SEGMENT) == 7 + AHEAD_BYTES + 10
+    files.append(b"more")
+    assert files.size(SEGMENT) > 7 + AHEAD_BYTES + 14
+    files.close()
+    assert files.size(SEGMENT) == 7 + AHEAD_BYTES + 14
+
+
+def test_a_disk_without_space_ahead_may_still_take_a_record(tmp_path: Path) -> None:
+    store = LocalJournalFiles(tmp_path, SystemClock())
+    store.claim()
+    store.create(SEGMENT, b"head")
+    with failing("posix_fallocate"):
+        store.append(b"one")
+        assert (store.read(SEGMENT), store.size(SEGMENT)) == (b"headone", 7)
+    store.append(b"two")
+    assert used(store) == b"headonetwo"
+    assert store.size(SEGMENT) == 7 + AHEAD_BYTES
+
+
+def test_after_a_crash_unused_space_is_no_damage(tmp_path: Path) -> None:
+    def opened() -> Journal:
+        return Journal(LocalJournalFiles(tmp_path, SystemClock()), "demo")
+
+    journal = opened()
+    journal.append([Record(1, 0, 0, RecordKind.NOTE, {"zero": 0})])
+    name = journal.recovery.segment or "000000000001-.journal"
+    crashed = (tmp_path / name).read_bytes()
+    assert len(crashed) > AHEAD_BYTES
+    journal.close()
+    (tmp_path / name).write_bytes(crashed)
+    assert [record.seq for record in read_records(LocalJournalFiles(tmp_path, SystemClock()))] == [1]
+    journal = opened()
+    assert (journal.recovery.lost_bytes, journal.recovery.last_seq) == (0, 1)
+    journal.append([Record(2, 0, 0, RecordKind.NOTE, {})])
+    assert [record.seq for record in journal.read()] == [1, 2]
 
 
 # --- kill file

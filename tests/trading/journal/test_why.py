@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.trading.journal.market_day import SYMBOL, T0, Book, busy_book, fill, one_order, order, target
+from tests.trading.journal.market_day import SYMBOL, T0, Book, busy_book, fill, intent, one_order, order, target
 
 from ghtrader.core.errors import DataError
 from ghtrader.ports.broker import OrderState
@@ -15,6 +15,8 @@ from ghtrader.trading.journal.orders import JournalOrder, OrderTale
 from ghtrader.trading.journal.reading import JournalRecords
 from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, readable
 from ghtrader.trading.journal.why import TargetCause, TickCause, VerdictCause, explain
+from ghtrader.trading.reconcile.actions import Action, Reconciliation
+from ghtrader.trading.reconcile.cases import ActionKind, CaseName
 
 
 def told(book: Book) -> dict[str, JournalOrder]:
@@ -83,6 +85,67 @@ def test_a_submission_that_failed_halfway_is_unknown() -> None:
     _, sent = one_order(book)
     book.put(RecordKind.ORDER_UPDATE, sent, client_order_id="o1", never_sent=False, message="timeout")
     assert (told(book)["o1"].state, told(book)["o1"].is_open) == ("unknown", True)
+
+
+def test_orders_die_with_their_trading_day() -> None:
+    book = Book()
+    book.put(RecordKind.ORDER_UPDATE, order=order("early", OrderState.WORKING))
+    book.put(RecordKind.DAY, trading_day="2025-06-05")
+    one_order(book, "o1")
+    one_order(book, "o2")
+    book.put(RecordKind.ORDER_UPDATE, order=order("o2", OrderState.CANCELLED))
+    book.put(RecordKind.DAY, trading_day="2025-06-05")
+    assert [item.is_open for item in told(book).values()] == [True, True, False]
+    book.put(RecordKind.DAY, trading_day="2025-06-06")
+    assert [(item.is_open, item.day_over, item.state) for item in told(book).values()] == [
+        (False, True, "working"), (False, True, "sent"), (False, False, "cancelled"),
+    ]  # fmt: skip
+    one_order(book, "o3")
+    assert told(book)["o3"].is_open
+
+
+def reconciled(book: Book, *actions: Action, day: str = "2025-06-05") -> None:
+    outcome = Reconciliation(trading_day=day, actions=actions, differences=(), balanced=True)
+    book.put(RecordKind.RECONCILE, outcome=outcome, terms={})
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "is_open"),
+    [
+        (ActionKind.LOSE, "lost", False), (ActionKind.DOUBT, "unknown", True), (ActionKind.EXPIRE, "cancelled", False),
+        (ActionKind.WAIT, "sent", True), (ActionKind.CANCEL_AGAIN, "sent", True),
+    ],
+)  # fmt: skip
+def test_what_reconciliation_decides_of_an_order_counts(kind: ActionKind, state: str, is_open: bool) -> None:
+    book = Book()
+    one_order(book)
+    reconciled(book, Action(case=CaseName.ORDER_FORGOTTEN, kind=kind, client_order_id="o1"))
+    assert (told(book)["o1"].state, told(book)["o1"].is_open) == (state, is_open)
+    reconciled(Book(), Action(case=CaseName.ORDER_FORGOTTEN, kind=kind, client_order_id="stranger"))
+    assert list(told(book)) == ["o1"]
+
+
+def test_what_reconciliation_learns_from_the_venue_counts() -> None:
+    book = Book()
+    one_order(book)
+    working = order("o1", OrderState.WORKING, number="X3")
+    reconciled(book, Action(case=CaseName.ORDER_BEHIND, kind=ActionKind.UPDATE, client_order_id="o1", order=working))
+    assert (told(book)["o1"].state, told(book)["o1"].exchange_order_id) == ("working", "X3")
+    trade = fill("o1", "t1", 2)
+    reconciled(book, Action(case=CaseName.FILL_MISSING, kind=ActionKind.TAKE_FILL, client_order_id="o1", fill=trade))
+    book.put(RecordKind.FILL, fill=trade)
+    assert (told(book)["o1"].state, told(book)["o1"].fills) == ("filled", 1)
+    reconciled(book, Action(case=CaseName.ORDER_BEHIND, kind=ActionKind.UPDATE, client_order_id="o1", order=working))
+    assert told(book)["o1"].state == "filled"
+    reconciled(book, Action(case=CaseName.ORDER_CONTRADICTS, kind=ActionKind.OVERRULE, client_order_id="o1", order=working))
+    assert told(book)["o1"].state == "working"
+    adopted = Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v1", intent=intent(7), order=working)
+    reconciled(book, adopted, adopted)
+    assert (told(book)["v1"].lots, told(book)["v1"].state, told(book)["v1"].is_open) == (7, "intended", True)
+    reconciled(book, Action(case=CaseName.ORDER_BEHIND, kind=ActionKind.UPDATE, client_order_id="v1", order=working), adopted)
+    assert told(book)["v1"].state == "working"
+    reconciled(book, Action(case=CaseName.DAY_CHANGED, kind=ActionKind.ROLL_DAY, trading_day="2025-06-06"), day="2025-06-06")
+    assert {item.is_open for item in told(book).values()} == {False}
 
 
 @pytest.mark.parametrize("read_back", [False, True], ids=["new", "read back"])

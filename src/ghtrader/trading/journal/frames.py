@@ -6,7 +6,7 @@ without payload is a seal: everything before it is synced.
 
 `durable` tells a torn tail from a torn middle. A damaged frame whose offset some later intact frame calls durable was good once: the
 medium lost it, and `scan` refuses (DataError naming segment and offset). Otherwise the damage and what follows it was never promised to
-anybody: a torn tail, to be cut off.
+anybody: a torn tail, to be cut off. Zeros to the end are space that was never used.
 """
 
 from __future__ import annotations
@@ -163,6 +163,8 @@ def scan(content: bytes, name: str = "", *, next_seq: int = 0, base: int = 0) ->
     if header is None and base == 0:
         raise _damaged(name, 0, "it has no header")
     lost = len(content) - offset
+    if lost and not content[offset:].strip(b"\0"):
+        lost = 0  # space that was taken ahead and never used
     if lost and _durable_after(content, offset, base) > base + offset:
         raise _damaged(name, base + offset, "what stood there had been synced")
     tail = TailState.TORN if lost else TailState.SEALED if sealed else TailState.CLEAN

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
-from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, plain
+from ghtrader.trading.journal.records import Body, Record, RecordKind, order_id_of, plain
+from ghtrader.trading.reconcile.cases import ActionKind
 from ghtrader.trading.words import OrderIntent
 
 __all__ = ["JournalOrder", "OrderTale"]
@@ -21,6 +22,7 @@ class JournalOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. price_ticks: None where only the venue knew of it. state: an `OrderState`, or ``intended``.
 
     first_seq: of its first record (the intent). sent_ns: 0 when nothing says that it left. fills, lots_filled: trades told so far.
+    day_over: its trading day has ended, and with it whatever was left of it.
     """
 
     order_id: str
@@ -39,11 +41,17 @@ class JournalOrder(msgspec.Struct, frozen=True, kw_only=True):
     fills: int = 0
     lots_filled: int = 0
     message: str = ""
+    day_over: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether it may still work at the venue, as far as the journal knows."""
-        return self.state == INTENDED or not OrderState(self.state).is_final
+        return not self.day_over and not self.is_final
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the venue has said its last word, or nothing ever reached it."""
+        return self.state != INTENDED and OrderState(self.state).is_final
 
 
 class OrderTale:
@@ -57,6 +65,8 @@ class OrderTale:
 
     def __init__(self) -> None:
         self._orders: dict[str, JournalOrder] = {}
+        self._open: dict[str, None] = {}
+        self._trading_day = ""
         self._trades: set[tuple[str, str]] = set()
 
     def orders(self) -> list[JournalOrder]:
@@ -71,17 +81,65 @@ class OrderTale:
 
     def read(self, record: Record) -> None:
         """Take in one record; those that are about no order change nothing."""
-        order_id = order_id_of(record)
-        reader = _READERS.get(record.kind)
-        if reader is None or not order_id:
-            return
-        known = self._orders.get(order_id) or _blank(order_id, record)
+        if record.kind == RecordKind.DAY:
+            self._begin_day(str(record.body.get("trading_day", "")))
+        elif record.kind == RecordKind.RECONCILE:
+            self._reconcile(record)
+        elif record.kind in _READERS and (order_id := order_id_of(record)):
+            self._take(order_id, record)
+
+    def _take(self, order_id: str, record: Record) -> None:
         if record.kind == RecordKind.FILL:
             trade = str(plain(record.body["fill"])["trade_id"])
             if (order_id, trade) in self._trades:
                 return
             self._trades.add((order_id, trade))
-        self._orders[order_id] = msgspec.structs.replace(known, last_ns=record.ts_ns, **reader(known, record))
+        known = self._orders.get(order_id) or _blank(order_id, record)
+        order = msgspec.structs.replace(known, last_ns=record.ts_ns, **_READERS[record.kind](known, record))
+        self._orders[order_id] = order
+        if order.is_open:
+            self._open[order_id] = None
+        else:
+            self._open.pop(order_id, None)
+
+    def _begin_day(self, trading_day: str) -> None:
+        """Orders die with their trading day; before the first one is known none has ended."""
+        if trading_day <= self._trading_day:
+            return
+        if self._trading_day:
+            for order_id in self._open:
+                self._orders[order_id] = msgspec.structs.replace(self._orders[order_id], day_over=True)
+            self._open.clear()
+        self._trading_day = trading_day
+
+    def _reconcile(self, record: Record) -> None:
+        """What the comparison with the venue came to, action by action, as if each had been told by itself."""
+        outcome = plain(record.body.get("outcome", {}))
+        self._begin_day(str(outcome.get("trading_day", "")))
+        for action in outcome.get("actions", ()):
+            order_id = action.get("client_order_id", "")
+            told = _told_by(action, known=order_id in self._orders)
+            if told is not None and order_id:
+                kind, body = told
+                self._take(order_id, Record(record.seq, record.cause, record.ts_ns, kind, {"client_order_id": order_id, **body}))
+
+
+#: What reconciliation decides about an order of which the venue says nothing.
+_WITHOUT_WORD = {ActionKind.LOSE: OrderState.LOST, ActionKind.DOUBT: OrderState.UNKNOWN, ActionKind.EXPIRE: OrderState.CANCELLED}
+
+
+def _told_by(action: dict[str, Any], *, known: bool) -> tuple[RecordKind, Body] | None:
+    """Kind and body of the record that would say the same as an action; None for one that says nothing of an order."""
+    kind = action.get("kind")
+    if action.get("fill"):
+        return RecordKind.FILL, {"fill": action["fill"]}
+    if kind == ActionKind.ADOPT and action.get("intent"):
+        return None if known else (RecordKind.ORDER_INTENT, {"intent": action["intent"]})
+    if kind in {ActionKind.UPDATE, ActionKind.OVERRULE} and action.get("order"):
+        return RecordKind.ORDER_UPDATE, {"order": action["order"], "overrule": kind == ActionKind.OVERRULE}
+    if known and kind in _WITHOUT_WORD:
+        return RecordKind.ORDER_UPDATE, {"state": _WITHOUT_WORD[ActionKind(kind)].value}
+    return None
 
 
 def _blank(order_id: str, record: Record) -> JournalOrder:
@@ -121,8 +179,10 @@ def _sent(known: JournalOrder, record: Record) -> dict[str, Any]:
 
 def _updated(known: JournalOrder, record: Record) -> dict[str, Any]:
     body = record.body
-    if "order" not in body:  # the broker refused to take it, or failed while it did
-        state = OrderState.LOST if body.get("never_sent") else OrderState.UNKNOWN
+    if "order" not in body:  # the broker refused to take it, or failed while it did; or the venue has no word on it
+        state = (
+            OrderState(body["state"]) if "state" in body else OrderState.LOST if body.get("never_sent") else OrderState.UNKNOWN
+        )
         return {"state": state.value, "message": str(body.get("message", ""))}
     order = msgspec.convert(plain(body["order"]), BrokerOrder)
     request = order.request
@@ -131,7 +191,7 @@ def _updated(known: JournalOrder, record: Record) -> dict[str, Any]:
         "side": int(request.side),
         "offset": request.offset.value,
         "lots": request.lots,
-        "state": known.state if known.state != INTENDED and OrderState(known.state).is_final else order.state.value,
+        "state": known.state if known.is_final and not body.get("overrule") else order.state.value,
         "exchange_order_id": order.exchange_order_id or known.exchange_order_id,
         "message": order.message or known.message,
     }

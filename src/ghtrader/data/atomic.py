@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ghtrader.core.errors import StoreError
 
-__all__ = ["TEMPORARY_SUFFIX", "remove_leftovers", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY_SUFFIX", "remove_leftovers", "replace_at_once", "sync_folder", "write_atomically"]
 
 TEMPORARY_SUFFIX = ".writing"
 
@@ -31,6 +31,16 @@ def remove_leftovers(folder: Path) -> int:
         path.unlink(missing_ok=True)
         count += 1
     return count
+
+
+def replace_at_once(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` whole but not durable, for mirrors of what is kept elsewhere; one writer. Raises OSError.
+
+    Costs no sync: after a power cut the file may be missing or empty.
+    """
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], None]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import pytest
+
 from ghtrader.core.orders import Offset, Side
-from ghtrader.ports.broker import AccountFunds, OrderState
+from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerPosition, OrderState
 from ghtrader.testing.order_words import DAY, SYMBOL, fill, held, intent, update
-from ghtrader.trading.orders import OrderBook, OrderPhase, PositionLedger
+from ghtrader.trading.orders import OrderBook, OrderPhase, OrderRecord, PositionLedger, external_order_id
 from ghtrader.trading.reconcile import LOST_AFTER_NS, CaseName, Reconciliation, VenueSnapshot, apply_reconciliation, reconcile
+from ghtrader.trading.words import OrderIntent, Origin
 
 FUNDS = AccountFunds(balance=1e5, available=9e4, margin=1e4, commission=0.0, close_profit=0.0, position_profit=0.0)
 LATER = 1 + 10 * LOST_AFTER_NS
@@ -36,6 +40,9 @@ def settle(book: OrderBook, ledger: PositionLedger, snapshot: VenueSnapshot, now
     outcome = reconcile(book, ledger, snapshot, now_ns=now_ns)
     apply_reconciliation(outcome, book, ledger, now_ns)
     documents = book.to_document(), ledger.to_document()
+    twice = apply_reconciliation(outcome, book, ledger, now_ns)
+    assert (twice.fills, twice.settled) == ((), ())
+    assert (book.to_document(), ledger.to_document()) == documents
     again = reconcile(book, ledger, snapshot, now_ns=now_ns)
     assert again.balanced == outcome.balanced
     apply_reconciliation(again, book, ledger, now_ns + 1)
@@ -99,3 +106,385 @@ def test_an_order_that_the_venue_does_not_list_is_waited_for_then_lost() -> None
     assert (names(young), young.balanced, phase(book)) == (["order_young"], False, OrderPhase.SENT)
     lost = settle(book, ledger, venue(), now_ns=2 + LOST_AFTER_NS)
     assert (names(lost), lost.balanced, phase(book)) == (["order_lost"], True, OrderPhase.LOST)
+
+
+def record_of(book: OrderBook, identity: str = "a") -> OrderRecord:
+    record = book.get(identity)
+    assert record is not None
+    return record
+
+
+def kinds(outcome: Reconciliation) -> list[str]:
+    return [action.kind.value for action in outcome.actions]
+
+
+# --- the day ----------------------------------------------------------------------------------------------------------------
+def test_an_answer_of_an_earlier_day_explains_nothing() -> None:
+    book, ledger = account(day="2025-06-06")
+    outcome = settle(book, ledger, venue(positions=[held(long_today=9)], day="2025-06-05"))
+    assert (names(outcome), kinds(outcome), outcome.balanced) == (["day_behind"], [], False)
+    assert outcome.differences[0].blocks
+    assert outcome.blocking == outcome.differences
+
+
+def test_a_later_day_makes_history_of_the_lots_and_ends_the_orders() -> None:
+    book, ledger = account()
+    ledger.take_over(held(long_today=2))
+    outcome = settle(book, ledger, venue(positions=[held(long_history=2)], day="2025-06-06"))
+    assert (kinds(outcome), outcome.balanced) == (["roll_day", "expire"], True)
+    assert names(outcome) == ["order_expired"]
+    assert (ledger.trading_day, phase(book), record_of(book).is_settled) == ("2025-06-06", OrderPhase.CANCELLED, True)
+
+
+def test_settlement_prices_mark_the_day_that_ends() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    ledger.apply_fill(fill("b", "1", 2))
+    outcome = reconcile(book, ledger, venue(positions=[held(long_history=2)], day="2025-06-06"), now_ns=LATER)
+    assert outcome.balanced
+    apply_reconciliation(outcome, book, ledger, LATER, {SYMBOL: 3010.0})
+    assert ledger.average_price(SYMBOL, Side.BUY) == 3010.0
+
+
+# --- yesterday's orders -----------------------------------------------------------------------------------------------------
+def yesterday(*orders: OrderIntent, **lots: int) -> tuple[OrderBook, PositionLedger]:
+    """Working orders of an earlier day, ``a``, ``b``, ..., and what was held then as history."""
+    book, ledger = OrderBook(), PositionLedger("2025-06-04")
+    ledger.take_over(held(**lots))
+    ledger.begin_day(DAY)
+    ledger.based = True
+    for number, wanted in enumerate(orders):
+        identity = "abc"[number]
+        book.add(identity, wanted, trading_day="2025-06-04", ts_ns=1 + number)
+        book.apply_update(update(identity, OrderState.WORKING, wanted.lots, of=wanted, number="n"), 7)
+    return book, ledger
+
+
+def test_a_position_proves_what_yesterdays_orders_traded_oldest_first() -> None:
+    book, ledger = yesterday(intent(lots=3, price=2999), intent(lots=2, price=2998), intent(Side.SELL, 4))
+    book.apply_fill(fill("a", "t", 1), 8)
+    ledger.apply_fill(fill("a", "t", 1))
+    ledger.take_over(held(long_history=1))
+    outcome = settle(book, ledger, venue(positions=[held(long_history=4)]))
+    assert outcome.balanced
+    assert kinds(outcome) == ["make_fill", "make_fill", "expire", "expire", "expire", "take_position"]
+    made = [action.fill for action in outcome.actions if action.fill is not None]
+    assert [(trade.client_order_id, trade.trade_id, trade.lots, trade.price, trade.ts_ns) for trade in made] == [
+        ("a", "synthetic:a:1+2", 2, 2999.0, 8),
+        ("b", "synthetic:b:0+1", 1, 2998.0, 7),
+    ]
+    assert [(record_of(book, name).phase.value, record_of(book, name).filled) for name in "abc"] == [
+        ("filled", 3),
+        ("cancelled", 1),
+        ("cancelled", 0),
+    ]
+    assert ledger.position(SYMBOL) == held(long_history=4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "after"),
+    [
+        (intent(Side.SELL, 2, offset=Offset.CLOSE), {"long_history": 5}, {"long_history": 3}),
+        (intent(Side.SELL, 2, offset=Offset.CLOSE_TODAY), {"long_history": 5}, {"long_history": 4}),
+        (intent(Side.BUY, 2, offset=Offset.CLOSE), {"short_history": 5}, {"short_history": 4}),
+        (intent(Side.SELL, 2), {"long_history": 5}, {"long_history": 5, "short_history": 2}),
+        (intent(Side.BUY, 2), {"short_history": 5}, {"short_history": 5, "long_history": 1}),
+    ],
+)
+def test_yesterdays_orders_explain_what_they_could_have_done(wanted: OrderIntent, before: dict, after: dict) -> None:
+    book, ledger = yesterday(wanted, **before)
+    outcome = settle(book, ledger, venue(positions=[held(**after)]))
+    assert outcome.balanced
+    assert "position_explained" in names(outcome)
+    assert ledger.position(SYMBOL) == held(**after)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "after"),
+    [
+        (intent(Side.BUY, 2), {"long_history": 8}),  # more than it asked for
+        (intent(Side.BUY, 2), {"long_history": 4}),  # the other way
+        (intent(Side.BUY, 2), {"long_history": 6, "short_history": 1}),  # not the whole of it
+        (intent(Side.SELL, 2), {"long_history": 4}),  # an opening order closes nothing
+        (intent(Side.SELL, 2, offset=Offset.CLOSE), {"long_history": 6}),
+        (intent(Side.BUY, 2, symbol="SHFE.hc2510"), {"long_history": 6}),  # another contract
+    ],
+)
+def test_what_yesterdays_orders_do_not_explain_whole_is_not_made_up(wanted: OrderIntent, after: dict) -> None:
+    book, ledger = yesterday(wanted, long_history=5)
+    outcome = settle(book, ledger, venue(positions=[held(**after)]))
+    assert not outcome.balanced
+    assert "position_differs" in names(outcome)
+    assert "make_fill" not in kinds(outcome)
+    assert record_of(book).phase is OrderPhase.CANCELLED
+    assert ledger.net(SYMBOL) == 5
+
+
+def test_nothing_is_made_up_while_trades_of_today_are_awaited() -> None:
+    book, ledger = yesterday(intent(lots=3))
+    book.add("t", intent(lots=2), trading_day=DAY, ts_ns=1)
+    filled, trade = update("t", OrderState.FILLED, 0, of=intent(lots=2)), fill("t", "1", 2)
+    outcome = settle(book, ledger, venue(orders=[filled], positions=[held(long_today=2)]))
+    assert (names(outcome), outcome.balanced) == (["order_behind", "fills_awaited", "position_differs"], False)
+    assert book.in_flight(SYMBOL) == (5, 0)
+    outcome = settle(book, ledger, venue(orders=[filled], fills=[trade], positions=[held(long_today=2)]))
+    assert (names(outcome), outcome.balanced) == (["fill_missing", "order_expired"], True)
+    assert (book.in_flight(SYMBOL), ledger.position(SYMBOL)) == ((0, 0), held(long_today=2))
+
+
+def test_an_order_of_yesterday_that_the_venue_still_lists_is_not_over() -> None:
+    book, ledger = yesterday(intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
+    assert (names(outcome), book.in_flight(SYMBOL)) == ([], (3, 0))
+
+
+def test_trades_that_yesterdays_order_was_said_to_have_had_are_not_awaited_any_more() -> None:
+    book, ledger = yesterday(intent(lots=3))
+    book.apply_update(update("a", OrderState.CANCELLED, 1, of=intent(lots=3)), 9)
+    assert book.in_flight(SYMBOL) == (2, 0)
+    outcome = settle(book, ledger, venue())
+    assert (names(outcome), outcome.balanced, book.in_flight(SYMBOL)) == (["order_expired"], True, (0, 0))
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------------
+def test_an_adopted_order_gets_an_id_that_every_restart_makes_again() -> None:
+    theirs = update("", OrderState.WORKING, 2, of=intent(Side.SELL, 2, price=15001), number="77")
+    found = []
+    for _ in range(2):
+        book, ledger = OrderBook(), PositionLedger(DAY)
+        ledger.based = True
+        outcome = reconcile(book, ledger, venue(orders=[theirs]), now_ns=LATER, price_ticks={SYMBOL: 5.0})
+        apply_reconciliation(outcome, book, ledger, LATER)
+        found += book.orders()
+    assert found[0] == found[1]
+    assert found[0].client_order_id == external_order_id(SYMBOL, "77")
+    order = found[0]
+    assert (order.adopted, order.phase, order.exchange_order_id, order.trading_day) == (True, OrderPhase.WORKING, "77", DAY)
+    assert (order.intent.price_ticks, order.intent.origin, order.intent.note) == (3000, Origin.COMMAND, "adopted")
+    assert (order.intent.side, order.intent.lots, order.intent.offset) == (Side.SELL, 2, Offset.OPEN)
+
+
+def test_trades_that_nobody_has_an_order_for_get_one() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    trades = [fill("x", "1", 2), fill("x", "2", 1), fill("", "3", 1, side=Side.SELL)]
+    outcome = settle(book, ledger, venue(fills=trades, positions=[held(long_today=3, short_today=1)]))
+    assert outcome.balanced
+    assert names(outcome) == ["fill_venue_only"] * 2 + ["fill_missing"] * 3
+    orders = {order.client_order_id: (order.lots, order.filled, order.phase.value, order.adopted) for order in book.orders()}
+    assert orders == {"x": (3, 3, "filled", True), external_order_id(SYMBOL, "trade 3"): (1, 1, "filled", True)}
+
+
+def test_an_adopted_order_that_turns_out_larger_counts_whole() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    settle(book, ledger, venue(fills=[fill("x", "1", 2)], positions=[held(long_today=2)]))
+    assert book.in_flight(SYMBOL) == (0, 0)
+    larger = update("x", OrderState.WORKING, 3, of=intent(lots=5))
+    outcome = settle(book, ledger, venue(orders=[larger], fills=[fill("x", "1", 2)], positions=[held(long_today=2)]))
+    assert (outcome.balanced, book.in_flight(SYMBOL), record_of(book, "x").phase) == (True, (3, 0), OrderPhase.PARTIAL)
+    assert names(outcome) == ["order_venue_only", "order_behind"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "case", "becomes"),
+    [
+        ("sent", ("working", 3), "order_behind", "working"),
+        ("sent", ("cancelled", 3), "order_behind", "cancelled"),
+        ("sent", ("rejected", 3), "order_behind", "rejected"),
+        ("sent", ("lost", 3), "order_behind", "lost"),
+        ("sent", ("unknown", 3), "order_unknown", "unknown"),
+        ("sent", ("sent", 3), None, "sent"),
+        ("unknown", ("sent", 3), "order_behind", "sent"),
+        ("unknown", ("unknown", 3), "order_unknown", "unknown"),
+        ("working", ("working", 3), None, "working"),
+        ("working", ("sent", 3), None, "working"),
+        ("working", ("lost", 3), "order_forgotten", "unknown"),
+        ("cancelled", ("cancelled", 3), None, "cancelled"),
+        ("cancelled", ("rejected", 3), None, "cancelled"),
+        ("cancelled", ("unknown", 3), None, "cancelled"),
+        ("cancelled", ("working", 3), "order_contradicts", "working"),
+        ("cancelled", ("sent", 3), "order_contradicts", "unknown"),
+        ("lost", ("working", 3), "order_contradicts", "working"),
+        ("lost", ("sent", 3), "order_contradicts", "sent"),
+        ("lost", ("cancelled", 3), None, "lost"),
+        ("lost", ("unknown", 3), "order_unknown", "unknown"),
+        ("rejected", ("working", 3), "order_contradicts", "working"),
+    ],
+)
+def test_how_a_listed_order_is_taken(ours: str, theirs: tuple[str, int], case: str | None, becomes: str) -> None:
+    book, ledger = account()
+    if ours != "sent":
+        for state in ("working", ours) if ours == "cancelled" else (ours,):
+            book.apply_update(update("a", OrderState(state), 3, of=intent(lots=3)), 4)
+    assert phase(book).value == ours
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState(theirs[0]), theirs[1], of=intent(lots=3))]))
+    assert (names(outcome), phase(book).value) == ([case] if case else [], becomes)
+    assert outcome.balanced == (case not in ("order_unknown", "order_forgotten"))
+    assert book.in_flight(SYMBOL)[0] == (0 if becomes in ("cancelled", "rejected", "lost") else 3)
+
+
+def test_an_end_with_other_lots_left_is_corrected_and_one_filled_by_trades_is_not() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.FILLED, 0, of=intent(lots=3)), 4)
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState.CANCELLED, 3, of=intent(lots=3))]))
+    assert (names(outcome), outcome.balanced, book.in_flight(SYMBOL)) == (["order_contradicts"], True, (0, 0))
+    book, ledger = account()
+    trades = [fill("a", "1", 3)]
+    book.apply_fill(trades[0], 4)
+    ledger.apply_fill(trades[0])
+    working = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[working], fills=trades, positions=[held(long_today=3)]))
+    assert (names(outcome), phase(book)) == ([], OrderPhase.FILLED)
+
+
+def test_fewer_lots_than_were_told_are_open_lots_again() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 1, of=intent(lots=3)), 4)
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
+    assert (names(outcome), outcome.balanced, record_of(book).left) == (["order_contradicts"], True, 3)
+
+
+def test_an_order_that_lags_behind_its_own_trades_agrees_with_them() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 3, of=intent(lots=3)), 4)
+    lagging = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["fill_missing"], True, OrderPhase.PARTIAL)
+    book.doubt_all(5)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["order_behind"], True, OrderPhase.PARTIAL)
+    book.apply_update(update("a", OrderState.CANCELLED, 2, of=intent(lots=3)), 6)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), phase(book)) == (["order_contradicts"], OrderPhase.PARTIAL)
+
+
+def test_an_acknowledged_order_that_is_not_listed_is_never_lost() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 3, of=intent(lots=3)), 4)
+    outcome = settle(book, ledger, venue())
+    assert (names(outcome), outcome.balanced, phase(book)) == (["order_forgotten"], False, OrderPhase.UNKNOWN)
+    assert book.in_flight(SYMBOL) == (3, 0)
+
+
+def test_the_age_of_an_order_counts_from_when_it_was_sent() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    book.add("a", intent(), trading_day=DAY, ts_ns=1)
+    book.mark_sent("a", 50)
+    assert names(reconcile(book, ledger, venue(), now_ns=149, lost_after_ns=100)) == ["order_young"]
+    assert names(reconcile(book, ledger, venue(), now_ns=150, lost_after_ns=100)) == ["order_lost"]
+    book.add("b", intent(), trading_day=DAY, ts_ns=60)
+    assert names(reconcile(book, ledger, venue(), now_ns=155, lost_after_ns=100)) == ["order_lost", "order_young"]
+
+
+def test_a_cancel_that_the_venue_has_not_heard_is_sent_again_until_it_has() -> None:
+    book, ledger = account()
+    book.ask_cancel("a", 3)
+    working = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    for expected in (["order_behind", "cancel_unheard"], ["cancel_unheard"]):
+        outcome = reconcile(book, ledger, venue(orders=[working]), now_ns=LATER)
+        applied = apply_reconciliation(outcome, book, ledger, LATER)
+        assert ([action.case.value for action in outcome.actions], applied.cancels) == (expected, ("a",))
+        assert (outcome.balanced, phase(book)) == (True, OrderPhase.CANCELLING)
+    gone = reconcile(book, ledger, venue(orders=[update("a", OrderState.CANCELLED, 3, of=intent(lots=3))]), now_ns=LATER)
+    assert apply_reconciliation(gone, book, ledger, LATER).settled == ("a",)
+    assert "cancel_unheard" not in names(gone)
+
+
+# --- trades -----------------------------------------------------------------------------------------------------------------
+def test_trades_are_awaited_until_the_venue_lists_them() -> None:
+    book, ledger = account()
+    filled = update("a", OrderState.FILLED, 0, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[filled], fills=[fill("a", "1", 1)], positions=[held(long_today=3)]))
+    assert not outcome.balanced
+    assert names(outcome) == ["fill_missing", "order_behind", "fills_awaited", "position_differs"]
+    trades = [fill("a", "1", 1), fill("a", "2", 2)]
+    outcome = reconcile(book, ledger, venue(orders=[filled], fills=trades, positions=[held(long_today=3)]), now_ns=LATER)
+    applied = apply_reconciliation(outcome, book, ledger, LATER)
+    assert (outcome.balanced, applied.settled, applied.fills) == (True, ("a",), (trades[1],))
+
+
+def test_a_trade_that_the_venue_forgot_is_kept_and_told() -> None:
+    book, ledger = account()
+    trade = fill("a", "1", 1)
+    book.apply_fill(trade, 4)
+    ledger.apply_fill(trade)
+    working = update("a", OrderState.WORKING, 2, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[working], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, outcome.actions) == (["fill_forgotten"], True, ())
+    # of another day nothing can be listed
+    assert names(reconcile(book, ledger, venue(orders=[working], positions=[held(long_today=1)]), now_ns=LATER)) == [
+        "fill_forgotten"
+    ]
+    later = reconcile(book, ledger, venue(positions=[held(long_history=1)], day="2025-06-06"), now_ns=LATER)
+    assert names(later) == ["order_expired"]
+
+
+@pytest.mark.parametrize(
+    "odd", [fill("a", "1", 1, side=Side.SELL), fill("a", "1", 1, symbol="SHFE.hc2510"), fill("a", "1", 0), fill("x", "1", 0)]
+)
+def test_a_trade_that_contradicts_its_order_blocks(odd: BrokerFill) -> None:
+    book, ledger = account()
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState.SENT, 3, of=intent(lots=3))], fills=[odd]))
+    assert (names(outcome), outcome.balanced, outcome.actions) == (["fill_contradicts"], False, ())
+
+
+# --- positions and money ----------------------------------------------------------------------------------------------------
+def test_a_split_between_today_and_history_is_the_venues_to_say() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.take_over(held(long_today=2, long_history=1, short_history=1))
+    ledger.based = True
+    outcome = settle(book, ledger, venue(positions=[held(long_history=3, short_today=1)]))
+    assert (names(outcome), kinds(outcome), outcome.balanced) == (["split_differs"], ["take_position"], True)
+    assert ledger.position(SYMBOL) == held(long_history=3, short_today=1)
+
+
+@pytest.mark.parametrize(
+    "theirs", [held(long_today=3, short_today=1), held(long_today=2), held(long_today=1, short_today=2), held()]
+)
+def test_lots_of_either_side_that_differ_block(theirs: BrokerPosition) -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.take_over(held(long_today=2, short_today=1))
+    ledger.based = True
+    outcome = settle(book, ledger, venue(positions=[theirs] if theirs.lots else []))
+    assert (names(outcome), outcome.balanced) == (["position_differs"], False)
+    assert ledger.position(SYMBOL) == held(long_today=2, short_today=1)
+    difference = outcome.differences[0]
+    assert difference.ours == "long 2 today 0 history, short 1 today 0 history"
+    assert difference.symbol == SYMBOL
+
+
+def test_the_first_comparison_takes_nothing_while_something_blocks() -> None:
+    book, ledger = account(based=False)
+    snapshot = venue(positions=[held(long_history=4)])
+    outcome = reconcile(book, ledger, snapshot, now_ns=3)
+    apply_reconciliation(outcome, book, ledger, 3)
+    assert (names(outcome), ledger.based, ledger.net(SYMBOL)) == (["order_young", "position_differs"], False, 0)
+    outcome = settle(book, ledger, snapshot)
+    assert (names(outcome), ledger.based, ledger.net(SYMBOL)) == (["order_lost", "position_first"], True, 4)
+    # from now on the ledger must explain the venue
+    assert not reconcile(book, ledger, venue(), now_ns=LATER).balanced
+
+
+def test_the_first_comparison_makes_no_trades_up() -> None:
+    book, ledger = yesterday(intent(lots=3))
+    ledger.based = False
+    outcome = settle(book, ledger, venue(positions=[held(long_history=2)]))
+    assert (names(outcome), outcome.balanced, record_of(book).filled) == (["order_expired", "position_first"], True, 0)
+
+
+def test_unknown_money_is_told() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    outcome = settle(book, ledger, venue(funds=msgspec.structs.replace(FUNDS, balance=float("nan"))))
+    assert (names(outcome), outcome.balanced, ledger.based) == (["funds_unknown"], True, True)
+
+
+def test_an_outcome_survives_the_journal() -> None:
+    book, ledger = yesterday(intent(lots=3, price=2999))
+    outcome = reconcile(
+        book, ledger, venue(positions=[held(long_history=2)], fills=[fill("x", "1", 1, symbol="SHFE.hc2510")]), now_ns=LATER
+    )
+    again = msgspec.convert(msgspec.msgpack.decode(msgspec.msgpack.encode(outcome)), Reconciliation)
+    assert again == outcome
+    assert len(again.actions) > 3

@@ -184,7 +184,7 @@ def test_the_file_is_replaced_at_once_and_says_when_it_cannot(tmp_path: Path) ->
     file.put(2, b"two")
     assert (file.read(), [outcome.ok for outcome in file.outcomes()], file.outcomes()) == (b"two", [True, True], [])
     assert [path.name for path in folder.iterdir()] == ["state.json"]
-    (folder / "state.writing").mkdir()
+    (folder / ".state.json.writing").mkdir()
     file.put(3, b"three")
     assert file.read() == b"two"
     assert [(outcome.ok, outcome.reason) for outcome in file.outcomes()] == [(False, WarmReason.FILE_STATE_WRITE_FAILED)]

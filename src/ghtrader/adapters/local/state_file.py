@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ghtrader.core.errors import StoreError
+from ghtrader.data.atomic import replace_at_once
 from ghtrader.ports.warm_path import Outcome, WarmReason
 
 __all__ = ["LocalStateFile"]
@@ -25,11 +26,9 @@ class LocalStateFile:
     def put(self, revision: int, content: bytes) -> None:
         """Replace the file."""
         del revision
-        temporary = self._path.with_suffix(".writing")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            temporary.replace(self._path)
+            replace_at_once(self._path, content)
         except OSError as error:
             message = f"cannot write {self._path}: {error.strerror or error}"
             self._outcomes.append(Outcome(WarmReason.FILE_STATE_WRITE_FAILED, False, message))

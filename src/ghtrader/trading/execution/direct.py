@@ -49,7 +49,8 @@ def step_direct(state: DirectState, event: Event, view: ExecView) -> tuple[Direc
     order = next((order for order in view.working if not order.adopted), None)
     if isinstance(event, PlaceRefused) or order is None:
         return _ended(state, view, refused=isinstance(event, PlaceRefused))
-    if isinstance(event, Stop) and state.phase is ExecPhase.PLACED and order.intent.kind is OrderKind.GFD:
+    rests = order.intent.kind is OrderKind.GFD and not order.phase.is_final
+    if isinstance(event, Stop) and state.phase is ExecPhase.PLACED and rests:
         moved = msgspec.structs.replace(state, phase=EXECUTOR_STEPS[(state.phase, ExecSignal.ASK_CANCEL)])
         return moved, (CancelWorking(client_order_id=order.client_order_id, reason="stopped"),)
     return state, ()

@@ -215,7 +215,7 @@ def _stop(state: ExecutorState, view: ExecView, *, at_once: bool) -> tuple[Execu
         return _finish(state, view, DoneReason.STOPPED)
     order = _own(state, view)
     stopped = msgspec.structs.replace(state, goal=None)
-    if at_once and state.phase is ExecPhase.PLACED and order is not None and order.intent.kind is OrderKind.GFD:
+    if at_once and state.phase is ExecPhase.PLACED and order is not None and _may_cancel(order):
         return _cancel(stopped, order, "stopped")
     return _watch(stopped, view)
 
@@ -277,7 +277,7 @@ def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecVie
 def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """Cancel the order that is out when it is no longer wanted."""
     order = _own(state, view)
-    if order is None or order.intent.kind is not OrderKind.GFD:
+    if order is None or not _may_cancel(order):
         return state, ()
     if state.phase is ExecPhase.CANCELLING:
         return _cancel(state, order, "acknowledged late") if state.cancelled_unseen and order.acked else (state, ())
@@ -291,6 +291,11 @@ def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[E
     if seen and _moved_away(state, view):
         return _cancel(state, order, "the touch moved away")
     return state, ()
+
+
+def _may_cancel(order: OrderRecord) -> bool:
+    """Whether something of the order can still rest: it is a day order and has not ended."""
+    return order.intent.kind is OrderKind.GFD and not order.phase.is_final
 
 
 def _moved_away(state: ExecutorState, view: ExecView) -> bool:

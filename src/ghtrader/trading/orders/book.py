@@ -109,6 +109,13 @@ class OrderBook:
         """It did not leave (``never_sent``), or nobody knows whether it did."""
         return self._own(client_order_id, OrderEvent.LOSE if never_sent else OrderEvent.DOUBT, ts_ns, message)
 
+    def doubt(self, client_order_id: str, ts_ns: int) -> Change:
+        """The venue, asked for its whole account, does not know how it stands: it is UNKNOWN, even where it was believed LOST."""
+        record = self._known(client_order_id)
+        if record.phase is OrderPhase.LOST:
+            return self._keep(record, msgspec.structs.replace(record, phase=OrderPhase.UNKNOWN, updated_ns=ts_ns))
+        return self._own(client_order_id, OrderEvent.DOUBT, ts_ns)
+
     def doubt_all(self, ts_ns: int) -> tuple[OrderRecord, ...]:
         """The link is down: whatever is not final is unknown. Returns the orders that became so; NEW ones never left."""
         open_orders = [order for order in self.unsettled() if not order.phase.is_final and order.phase is not OrderPhase.NEW]
@@ -160,7 +167,7 @@ class OrderBook:
         left = min(record.lots - record.filled, update.left)
         seen = record.acked or update.state not in {OrderState.SENT, OrderState.LOST, OrderState.UNKNOWN}
         open_again = msgspec.structs.replace(record, phase=OrderPhase.UNKNOWN, left=left, acked=seen, updated_ns=ts_ns)
-        event = event_of(open_again, update)
+        event = event_of(open_again, msgspec.structs.replace(update, left=left))
         moved = None if event is None else step_order(open_again, event, ts_ns, left=left)
         return self._keep(record, moved or open_again)
 

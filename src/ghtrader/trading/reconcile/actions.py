@@ -100,7 +100,7 @@ def _apply_to_order(action: Action, book: OrderBook, ts_ns: int) -> Change | Non
     if kind is ActionKind.OVERRULE and action.order is not None:
         return book.overrule(action.order, ts_ns)
     if kind is ActionKind.DOUBT:
-        return book.submit_failed(identity, never_sent=False, ts_ns=ts_ns)
+        return book.doubt(identity, ts_ns)
     if kind is ActionKind.LOSE:
         return book.submit_failed(identity, never_sent=True, ts_ns=ts_ns)
     if kind is ActionKind.EXPIRE:

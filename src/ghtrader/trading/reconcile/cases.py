@@ -141,7 +141,7 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
     ),
     (
         CaseName.ORDER_EXPIRED, ActionKind.EXPIRE, False,
-        "an order of an earlier trading day is not settled",
+        "an order of an earlier trading day is not settled, and nothing above blocks its contract",
         "no order outlives its trading day; what it may have traded shows in the position",
     ),
     (

@@ -15,7 +15,7 @@ from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.trading.orders.book import OrderBook, intent_of
 from ghtrader.trading.orders.ids import external_order_id, synthetic_trade_id
-from ghtrader.trading.orders.machine import ORDER_STEPS, OrderRecord, event_of
+from ghtrader.trading.orders.machine import OrderPhase, OrderRecord, event_of, step_order
 from ghtrader.trading.orders.positions import PositionLedger
 from ghtrader.trading.reconcile.actions import Action, Difference, Reconciliation, apply_action, named
 from ghtrader.trading.reconcile.cases import CASES, CaseName
@@ -147,10 +147,11 @@ class _Comparison:
 
     # --- orders ---------------------------------------------------------------------------------------------------------
     def _judge_listed(self) -> None:
-        for identity, order in self._orders.items():
+        for identity, told in self._orders.items():
             record = self._book.get(identity)
             if record is None:
                 continue
+            order = _after_trades(record, told)
             case = _case_of(record, order)
             if case is not CaseName.ORDER_AGREES:
                 self._do(case, client_order_id=identity, order=order)
@@ -188,12 +189,8 @@ class _Comparison:
         first = not self._positions.based
         for symbol in symbols:
             theirs = held.get(symbol) or _nothing(symbol)
-            if not first:
-                self._explain(symbol, theirs)
-            for record in self._expired:
-                if record.symbol == symbol:
-                    self._do(CaseName.ORDER_EXPIRED, client_order_id=record.client_order_id)
-                    self._tell(CaseName.ORDER_EXPIRED, symbol, _words(record), "its day is over", record.client_order_id)
+            if not any(difference.blocks and difference.symbol == symbol for difference in self._differences):
+                self._end_of_day(symbol, theirs)
             ours = self._positions.position(symbol)
             if _lots(ours) == _lots(theirs):
                 continue
@@ -206,6 +203,15 @@ class _Comparison:
             self._tell(case, symbol, _position_words(ours), _position_words(theirs))
             if case is not CaseName.POSITION_DIFFERS:
                 self._do(case, position=theirs)
+
+    def _end_of_day(self, symbol: str, theirs: BrokerPosition) -> None:
+        """End the orders of earlier days; while something of the contract is unknown, its position explains nothing and they wait."""
+        if self._positions.based:
+            self._explain(symbol, theirs)
+        for record in self._expired:
+            if record.symbol == symbol:
+                self._do(CaseName.ORDER_EXPIRED, client_order_id=record.client_order_id)
+                self._tell(CaseName.ORDER_EXPIRED, symbol, _words(record), "its day is over", record.client_order_id)
 
     def _explain(self, symbol: str, theirs: BrokerPosition) -> None:
         """Trades of earlier days that the position proves: only when they explain the whole of the difference."""
@@ -230,16 +236,20 @@ class _Comparison:
             self._tell(CaseName.POSITION_EXPLAINED, symbol, _words(record), words, record.client_order_id)
 
 
+def _after_trades(record: OrderRecord, order: BrokerOrder) -> BrokerOrder:
+    """The venue's order, whose lots left are no more than its trades leave: they are listed before the order knows of them."""
+    left = 0 if order.state is OrderState.FILLED else max(0, min(record.lots - record.filled, order.left))
+    return msgspec.structs.replace(order, left=left)
+
+
 def _case_of(record: OrderRecord, order: BrokerOrder) -> CaseName:
     """How a listed order compares with ours, after its trades were taken."""
     if record.filled >= record.lots:
         return CaseName.ORDER_AGREES
-    open_lots = record.lots - record.filled
-    theirs = 0 if order.state is OrderState.FILLED else min(open_lots, order.left)
     if record.phase.is_final:
         if order.state is OrderState.UNKNOWN:
-            return CaseName.ORDER_AGREES
-        ended = order.state.is_final and theirs == min(open_lots, record.left)
+            return CaseName.ORDER_UNKNOWN if record.phase is OrderPhase.LOST else CaseName.ORDER_AGREES
+        ended = order.state.is_final and order.left == record.left
         return CaseName.ORDER_AGREES if ended else CaseName.ORDER_CONTRADICTS
     if order.state is OrderState.UNKNOWN:
         return CaseName.ORDER_UNKNOWN
@@ -248,11 +258,10 @@ def _case_of(record: OrderRecord, order: BrokerOrder) -> CaseName:
     if order.state is OrderState.SENT and record.acked:
         return CaseName.ORDER_AGREES
     event = event_of(record, order)
-    if event is None or theirs > record.left:
+    if event is None or order.left > record.left:
         return CaseName.ORDER_CONTRADICTS
-    step = ORDER_STEPS.get((record.phase, event))
-    same = (step is None or step is record.phase) and theirs == record.left
-    return CaseName.ORDER_AGREES if same else CaseName.ORDER_BEHIND
+    moved = step_order(record, event, record.updated_ns, left=order.left)
+    return CaseName.ORDER_AGREES if moved is None else CaseName.ORDER_BEHIND
 
 
 def _named_fill(fill: BrokerFill) -> BrokerFill:

@@ -50,11 +50,12 @@ def ledger_of(symbol: str = SYMBOL, **lots: int) -> PositionLedger:
         (SYMBOL, Side.SELL, Offset.CLOSE_TODAY, 1, (2, 2, 1, 4)),
         (SYMBOL, Side.BUY, Offset.CLOSE, 4, (3, 2, 1, 0)),
         (SYMBOL, Side.BUY, Offset.CLOSE_TODAY, 1, (3, 2, 0, 4)),
-        (SYMBOL, Side.SELL, Offset.CLOSE, 4, (1, 0, 1, 4)),
-        (SYMBOL, Side.SELL, Offset.CLOSE_TODAY, 4, (0, 1, 1, 4)),
-        (SYMBOL, Side.SELL, Offset.CLOSE, 6, (0, -1, 1, 4)),
-        (SYMBOL, Side.SELL, Offset.CLOSE_TODAY, 6, (-1, 0, 1, 4)),
+        (SYMBOL, Side.SELL, Offset.CLOSE, 4, (3, -2, 1, 4)),
+        (SYMBOL, Side.SELL, Offset.CLOSE_TODAY, 4, (-1, 2, 1, 4)),
         (SOYA, Side.SELL, Offset.CLOSE, 4, (1, 0, 1, 4)),
+        (SOYA, Side.SELL, Offset.CLOSE_TODAY, 4, (0, 1, 1, 4)),
+        (SOYA, Side.SELL, Offset.CLOSE, 6, (-1, 0, 1, 4)),
+        (SOYA, Side.SELL, Offset.CLOSE_TODAY, 6, (-1, 0, 1, 4)),
     ],
 )
 def test_a_trade_opens_or_takes_the_lots_that_its_instruction_names(
@@ -182,6 +183,28 @@ def test_lots_without_a_price_make_the_day_an_estimate_until_it_settles() -> Non
     ledger.apply_fill(fill("a", "3", 1, price=3000.0))
     assert ledger.begin_day("2025-06-06", {SYMBOL: 3004.0}) == {SYMBOL: DayMoney(holding_cny=40.0, estimated=True)}
     assert ledger.day_money(SYMBOL, 3005.0) == DayMoney(holding_cny=10.0)
+
+
+def test_lots_that_are_closed_before_their_opening_is_told_are_matched_when_it_is() -> None:
+    ledger = PositionLedger(DAY, {SYMBOL: ContractTerms(multiplier=10.0)})
+    ledger.take_over(held(long_history=4))
+    ledger.begin_day("2025-06-06", {SYMBOL: 3000.0})
+    ledger.apply_fill(fill("b", "1", 3, side=Side.SELL, offset=Offset.CLOSE_TODAY, price=3005.0))
+    assert counts(ledger.position(SYMBOL)) == (-3, 4, 0, 0)
+    assert not ledger.day_money(SYMBOL, 3000.0).estimated
+    ledger.take_over(held(long_history=1))
+    assert ledger.day_money(SYMBOL, 3000.0).estimated
+    ledger = PositionLedger(DAY, {SYMBOL: ContractTerms(multiplier=10.0)})
+    for trade, lots in (("1", 3), ("2", 1)):
+        ledger.apply_fill(fill("b", trade, lots, side=Side.SELL, offset=Offset.CLOSE_TODAY, price=3005.0))
+    assert counts(ledger.position(SYMBOL)) == (-4, 0, 0, 0)
+    ledger.apply_fill(fill("a", "3", 2, price=3001.0))
+    assert counts(ledger.position(SYMBOL)) == (-2, 0, 0, 0)
+    assert ledger.day_money(SYMBOL, 3005.0) == DayMoney(realised_cny=80.0)
+    ledger.apply_fill(fill("a", "4", 3, price=3002.0))
+    ledger.apply_fill(fill("a", "5", 2, price=3002.0))
+    assert ledger.to_document()["contracts"][SYMBOL]["long_today"] == ([3, 3002.0],)
+    assert ledger.day_money(SYMBOL, 3002.0) == DayMoney(realised_cny=140.0)
 
 
 def test_symbols_are_those_with_lots_sorted() -> None:

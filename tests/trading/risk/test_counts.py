@@ -183,6 +183,10 @@ def test_fees_make_a_loss_and_a_result_that_is_no_number_is_one(fee: float, stre
     assert state.trips == {RB: Trip()}
 
 
+def test_a_fill_without_a_fee_costs_none() -> None:
+    assert observe_fill(STATE, LIMITS, METERS, fill(BUY), 10.0)[0].trips == {RB: Trip(lots=1, cash_cny=-30_000.0)}
+
+
 def test_half_a_fen_is_no_loss() -> None:
     for fee, streak in ((HALF_FEN / 2, 0), (HALF_FEN / 2 + 1e-9, 1)):
         state, _ = fills(STATE, fill(BUY, price=0.0), fill(SELL, CLOSE, price=0.0), fee=fee)

@@ -112,6 +112,13 @@ def test_the_day_is_measured_from_its_start_and_drawdown_from_the_highest_ever()
     assert kinds(equity(state, 65_000.0)) == [("Breach", "daily_loss", True), ("Breach", "drawdown", True)]
 
 
+def test_openings_wait_for_the_first_reading_however_small() -> None:
+    start = RiskState(trading_day=DAY)
+    assert check(state=start).reason == R.EQUITY_UNKNOWN
+    assert check(state=equity(start, 500_000.0)[0]).reason == R.PASSED
+    assert equity(start, 0.01)[0].equity_known
+
+
 def test_nothing_is_lost_while_nothing_was_read() -> None:
     empty = RiskState()
     assert (empty.daily_loss_cny(5.0), empty.drawdown_cny(5.0)) == (0.0, 0.0)

@@ -334,6 +334,7 @@ def test_a_refused_order_keeps_the_near_misses_before_it() -> None:
 def test_nothing_used_of_a_limit_of_zero_is_no_near_miss() -> None:
     assert go(price_band_ticks=0, end_guard_ns=0, limit_proximity_ticks=0, min_available_share=0.0).near == ()
     assert go(c={"upper": 3001}, limit_proximity_ticks=0) == go()
+    assert [(miss.used, miss.limit) for miss in go(max_order_lots=1).near] == [(1, 1)]
 
 
 def test_the_page_lists_every_rule_as_it_is_declared() -> None:

@@ -135,7 +135,7 @@ def test_a_position_that_is_there_at_the_start_is_held_and_left_like_any_other()
     assert machine.state is PolicyState.HOLD
     assert machine.on_tick(view_of(position=-3, ts_ns=124 * S)) is None
     left = machine.on_tick(view_of(position=-3, ts_ns=125 * S))
-    assert (left.lots, left.execution.style) == (0, Style.TAKER)
+    assert (left.lots, left.execution.style) == (0, Style.SWEEP)
 
 
 def test_a_position_that_others_closed_is_forgotten() -> None:

@@ -1,8 +1,9 @@
 """Positions of one account from its trades: long and short apart, each split into today and history, and the money of the day.
 
 Lots close in the order of the exchange: on SHFE and INE CLOSE takes history and CLOSE_TODAY today's lots, elsewhere CLOSE takes history
-first; within one kind the oldest go first. A trade always counts: one that closes more than is held leaves a negative number of lots, which
-reconciliation finds. Prices in CNY, lots whole; what closing orders freeze is not kept but taken from the orders that work.
+first; within one kind the oldest go first. A trade always counts: one that closes more than is held leaves a negative number of lots
+until its opening is told, or reconciliation finds it. Prices in CNY, lots whole; what closing orders freeze is not kept but taken
+from the orders that work.
 """
 
 from __future__ import annotations
@@ -140,14 +141,16 @@ class PositionLedger:
             self._open(contract, fill.side, fill.lots, fill.price)
             return
         held = Side(-fill.side)
-        batches = (contract.history[held], contract.today[held])
-        if fill.offset is Offset.CLOSE_TODAY:
-            batches = (contract.today[held], contract.history[held])
+        history, today = contract.history[held], contract.today[held]
+        stacks = [today, history] if fill.offset is Offset.CLOSE_TODAY else [history, today]
+        if tells_today_apart(fill.symbol):
+            stacks = stacks[:1]
         left = fill.lots
-        for stack in batches:
+        for stack in stacks:
             left -= self._close(contract, stack, held, left, fill.price)
-        if left:  # more than was known to be held: history of SHFE's CLOSE, today's of CLOSE_TODAY is short of it
-            batches[0].append(LotBatch(-left, fill.price))
+        if left:  # more than was known to be held: what opened it is told later, or the split was another
+            short_of = stacks[0] if len(stacks) == 1 else today
+            short_of.append(LotBatch(-left, fill.price))
 
     @staticmethod
     def _open(contract: _Contract, side: Side, lots: int, price: float) -> None:
@@ -163,7 +166,9 @@ class PositionLedger:
                 stack.pop(0)
             else:
                 stack[0] = LotBatch(closed + count, closed_at)
-        if lots:
+        if lots and stack and stack[-1].price == price:
+            stack[-1] = LotBatch(stack[-1].lots + lots, price)
+        elif lots:
             stack.append(LotBatch(lots, price))
 
     @staticmethod

@@ -42,6 +42,7 @@ class ScorePolicy(Strategy):
         self._passive = spec.name == "passive"
         self._waits = ExecutionStyle(style=Style.PASSIVE, patience_ns=spec.patience_ns)
         self._takes = ExecutionStyle(style=Style.TAKER, patience_ns=spec.patience_ns)
+        self._clears = ExecutionStyle(style=Style.SWEEP, patience_ns=spec.patience_ns)
         self._stops = ExecutionStyle(style=Style.STOP)
         self._forget()
 
@@ -101,7 +102,9 @@ class ScorePolicy(Strategy):
 
     def _order(self, view: TickView, lots: int, *, takes: bool, note: str) -> Decision:
         self._sent_ns, self._may_stop = view.ts_ns, not takes
-        return Decision(lots, self._takes if takes else self._waits, note, True)
+        # who leaves takes whatever price there is: the screening has no limit there
+        style = self._waits if not takes else self._takes if lots else self._clears
+        return Decision(lots, style, note, True)
 
     def _stop(self, view: TickView) -> Decision | None:
         """Cancel an order that rests; one on its way, or whose patience has ended, is left alone."""

@@ -137,6 +137,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "The process that trades an account: on a replay, or live.",
     ),
+    "simulate": Verb(
+        "Trading",
+        "ghtrader.cli.simulate",
+        "simulate_app",
+        "The real gateway on virtual time, with everything around it failing by a seed.",
+    ),
     "account": Verb(
         "Operations",
         "ghtrader.cli.account",

@@ -106,7 +106,11 @@ def test_a_new_account_gets_its_first_file_before_it_may_trade() -> None:
     assert names(effects) == ["WriteKill"]
     write = the(WriteKill, effects)
     assert (write.guarded, write.expected, write.content) == (True, None, encode_kill(write.record))
-    assert (write.record.phase, write.record.epoch, write.record.actor) == (KillPhase.CLEAR, 1, "gateway")
+    assert write.record == KillRecord(
+        account="demo", phase=KillPhase.CLEAR, epoch=1, kill_id="", actor="gateway", reason="new account", ts_ns=0, trading_day="",
+        policy=KillPolicy.CANCEL,
+    )  # fmt: skip
+    assert write.content.endswith(b'"ts_ns":0}\n')
     state, effects = walk(Persisted(epoch=1), state=state)
     assert (state.killed, state.stage, state.reason) == (False, KillStage.CLEAR, "")
     assert effects == (JournalKill(record=write.record, late=False),)
@@ -416,6 +420,12 @@ def test_a_running_gateway_whose_file_vanishes_rots_or_goes_back_is_killed(conte
     assert (state.killed, state.stage, state.content) == (True, KillStage.UNREADABLE, content)
     assert names(effects) == ["JournalKill", "Enforce", "Told"]
     assert not the(Enforce, effects).flatten
+
+
+def test_a_vanished_file_is_called_missing_and_a_replaced_one_replaced() -> None:
+    assert "is missing" in walk(Seen(content=None), state=clear())[0].reason
+    assert "was replaced" in walk(Seen(content=encode_kill(record(KillPhase.CLEAR, 99))), state=clear())[0].reason
+    assert "torn or damaged" in walk(Seen(content=b""), state=clear())[0].reason
 
 
 @pytest.mark.parametrize("content", [None, b"rubbish", CLEAR_FILE, encode_kill(record(KillPhase.CLEAR, 99))])

@@ -40,6 +40,9 @@ def settle(book: OrderBook, ledger: PositionLedger, snapshot: VenueSnapshot, now
     outcome = reconcile(book, ledger, snapshot, now_ns=now_ns)
     apply_reconciliation(outcome, book, ledger, now_ns)
     documents = book.to_document(), ledger.to_document()
+    twice = apply_reconciliation(outcome, book, ledger, now_ns)
+    assert (twice.fills, twice.settled) == ((), ())
+    assert (book.to_document(), ledger.to_document()) == documents
     again = reconcile(book, ledger, snapshot, now_ns=now_ns)
     assert again.balanced == outcome.balanced
     apply_reconciliation(again, book, ledger, now_ns + 1)
@@ -340,6 +343,20 @@ def test_fewer_lots_than_were_told_are_open_lots_again() -> None:
     book.apply_update(update("a", OrderState.WORKING, 1, of=intent(lots=3)), 4)
     outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
     assert (names(outcome), outcome.balanced, record_of(book).left) == (["order_contradicts"], True, 3)
+
+
+def test_an_order_that_lags_behind_its_own_trades_agrees_with_them() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 3, of=intent(lots=3)), 4)
+    lagging = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["fill_missing"], True, OrderPhase.PARTIAL)
+    book.doubt_all(5)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["order_behind"], True, OrderPhase.PARTIAL)
+    book.apply_update(update("a", OrderState.CANCELLED, 2, of=intent(lots=3)), 6)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), phase(book)) == (["order_contradicts"], OrderPhase.PARTIAL)
 
 
 def test_an_acknowledged_order_that_is_not_listed_is_never_lost() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
 from ghtrader.core.errors import StoreError
-from ghtrader.core.messages import Outcome, Style, Verb
+from ghtrader.core.messages import Heartbeat, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import OrderState
 from ghtrader.trading.gateway import events as ev
@@ -317,6 +317,22 @@ def test_a_silent_strategy_has_its_resting_orders_cancelled() -> None:
     rig.later(6)
     assert rig.desk.cancelled == [rig.desk.submitted[0].client_order_id]
     assert rig.outlets.documents[-1].strategy["halt"] == "strategy_lost"
+
+
+def test_a_strategy_is_told_how_its_contracts_stand_and_which_target_that_includes() -> None:
+    rig = Rig()
+    rig.target(1)
+    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].target_seq) == ("run", 1)
+    rig.target(5000)
+    rig.filled(1)
+    assert (rig.outlets.views[-1].position, rig.outlets.views[-1].target_seq) == (1, 2)
+    for session, state, again in (("run", "ready", 0), ("new", "ready", 1), ("new", "halted no_account", 1), ("new", "ready", 0)):
+        before = len(rig.outlets.views)
+        rig.handle(
+            ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, session, 2 if session == "run" else 0, rig.now, "strategy", state))
+        )
+        assert len(rig.outlets.views) == before + again, (session, state)
+    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].position) == ("run", 1)  # of the new one none yet
 
 
 def test_a_journal_that_cannot_be_written_cancels_and_ends_the_run() -> None:

@@ -91,7 +91,7 @@ def test_a_damaged_or_missing_header_is_refused() -> None:
         damaged[position] ^= 1
         with pytest.raises(DataError):
             scan(bytes(damaged))
-    with pytest.raises(DataError, match="no header"):
+    with pytest.raises(DataError, match="damaged at byte 0: it has no header"):
         scan(b"")
 
 
@@ -103,7 +103,7 @@ def test_seqs_must_ascend_by_one() -> None:
         else:
             with pytest.raises(DataError, match=f"record {other} stands where 9"):
                 scan(content)
-    with pytest.raises(DataError, match="a segment is missing"):
+    with pytest.raises(DataError, match="at byte 0: its first record is 7, expected 6: a segment is missing"):
         scan(HEADER, next_seq=6)
 
 
@@ -121,5 +121,10 @@ def test_reading_goes_on_from_the_middle() -> None:
     assert (found.end, found.next_seq) == (len(content), 11)
     damaged = bytearray(content)
     damaged[starts[2] + 3] ^= 1
-    with pytest.raises(DataError, match=f"at byte {starts[2]}:"):
+    assert scan(b"", next_seq=9, base=starts[2]).tail == TailState.CLEAN
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: an intact frame is no record"):
+        scan(HEADER, next_seq=9, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: record 9 stands where 8"):
+        scan(content[starts[2] :], next_seq=8, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: what"):
         scan(bytes(damaged[starts[2] :]), next_seq=9, base=starts[2])

@@ -37,7 +37,7 @@ from ghtrader.trading.risk.state import (
 )
 from ghtrader.trading.words import OrderIntent
 
-__all__ = ["Folded", "apply_record", "snapshot_of"]
+__all__ = ["FOLDS", "Folded", "apply_record", "snapshot_of"]
 
 T = TypeVar("T")
 IMMEDIATE = {OrderKind.FAK, OrderKind.FOK}
@@ -77,16 +77,14 @@ def _day(state: GatewayState, record: Record) -> Folded:
     state.risk, told = observe_day(state.risk, day)
     state.ids = state.ids.on_day(day)
     state.trading_day = day
-    state.contracts = dict(body["contracts"])
+    before, state.contracts = state.contracts, dict(body["contracts"])
+    for symbol, contract in sorted(state.contracts.items()):
+        old = before.get(symbol, contract)
+        if old != contract:  # here, not in a record of its own: no crash may come between the new day and the roll
+            state.targets.pop(old, None)
+            state.retired[old] = record.seq
+        state.retired.pop(contract, None)
     return Folded(told=told)
-
-
-def _roll(state: GatewayState, record: Record) -> Folded:
-    old = str(record.body["old"])
-    state.targets.pop(old, None)
-    state.retired[old] = record.seq
-    state.retired.pop(str(record.body["new"]), None)
-    return NOTHING
 
 
 def _target(state: GatewayState, record: Record) -> Folded:
@@ -294,10 +292,10 @@ def _state(state: GatewayState, record: Record) -> Folded:
     return NOTHING
 
 
-_FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
+#: What each kind of record does to the durable state; kinds that are missing are for readers only.
+FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
     RecordKind.START: _start,
     RecordKind.DAY: _day,
-    RecordKind.ROLL: _roll,
     RecordKind.TARGET: _target,
     RecordKind.ORDER_INTENT: _intent,
     RecordKind.ORDER_SENT: _sent,
@@ -320,7 +318,7 @@ _FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
 
 def apply_record(state: GatewayState, record: Record) -> Folded:
     """Change the durable state as a record says. Raises DataError for a record that cannot belong to this journal."""
-    fold = _FOLDS.get(record.kind)
+    fold = FOLDS.get(record.kind)
     state.seq = record.seq
     if fold is None:
         return NOTHING

@@ -76,12 +76,11 @@ class DedupeWindow:
     def _put(self, command_id: str, entry: _Entry) -> None:
         self._entries[command_id] = entry
         self._entries.move_to_end(command_id)
-        while len(self._entries) > self._max_ids or entry.ts_ns - self._oldest_ns > self._ttl_ns:
-            self._entries.popitem(last=False)
+        self._expire(entry.ts_ns)
 
-    @property
-    def _oldest_ns(self) -> int:
-        return next(iter(self._entries.values())).ts_ns
+    def _expire(self, now_ns: int) -> None:
+        while len(self._entries) > self._max_ids or now_ns - next(iter(self._entries.values())).ts_ns > self._ttl_ns:
+            self._entries.popitem(last=False)
 
     def to_document(self) -> dict[str, Any]:
         """Everything, JSON-ready."""

@@ -177,7 +177,7 @@ class _Gateway:
         self._clock = _Clock(opening + 60 * SECOND + journal.next_seq * 1000)
         self._seq = 0
         self.answers: list[CommandAnswer] = []
-        outlets = StreamOutlets(_NoServer(), run, self._clock, replies={"drill": self.answers.append})
+        outlets = StreamOutlets(_NoServer(), run, self._clock, replies={"drill": self._hear})
         self.shell = GatewayShell(
             GatewaySettings(account=account, gates=Gates(broker="paper")),
             journal,
@@ -195,6 +195,10 @@ class _Gateway:
         for _ in range(4):
             self.shell.pump()
         self.tick()
+
+    def _hear(self, source: str, answer: CommandAnswer) -> None:
+        del source
+        self.answers.append(answer)
 
     def tick(self) -> None:
         """A tick, a moment later."""

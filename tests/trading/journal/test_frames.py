@@ -124,6 +124,8 @@ def test_reading_goes_on_from_the_middle() -> None:
     assert scan(b"", next_seq=9, base=starts[2]).tail == TailState.CLEAN
     with pytest.raises(DataError, match=f"at byte {starts[2]}: an intact frame is no record"):
         scan(HEADER, next_seq=9, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {len(content)}: an intact frame is no record"):
+        scan(content[starts[2] :] + HEADER, next_seq=9, base=starts[2])
     with pytest.raises(DataError, match=f"at byte {starts[2]}: record 9 stands where 8"):
         scan(content[starts[2] :], next_seq=8, base=starts[2])
     with pytest.raises(DataError, match=f"at byte {starts[2]}: what"):

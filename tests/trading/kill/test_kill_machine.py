@@ -385,7 +385,7 @@ def test_a_kill_during_a_reset_wins() -> None:
     assert (state.killed, effects) == (True, ())
 
 
-@pytest.mark.parametrize("before", [clear(), unreadable(), latched(), clearing()], ids=str)
+@pytest.mark.parametrize("before", [clear(), unreadable(), latched(), clearing(), founding()], ids=str)
 def test_a_kill_that_another_process_wrote_is_taken_over(before: KillState) -> None:
     content = encode_kill(record(KillPhase.LATCHED, 20, actor="bob", reason="smoke", policy=KillPolicy.CANCEL))
     state, effects = walk(Seen(content=content), state=before)
@@ -396,6 +396,15 @@ def test_a_kill_that_another_process_wrote_is_taken_over(before: KillState) -> N
         Told(code=KillNotice.LATCHED, message="killed by bob: smoke"),
     )
     assert (state.pending, state.journaled) == (None, state.record)
+
+
+def test_a_reset_that_meets_a_kill_from_elsewhere_takes_it_over_and_can_be_repeated() -> None:
+    content = encode_kill(record(KillPhase.LATCHED, 10, actor="bob", reason="smoke"))
+    state, _ = walk(Seen(content=content), state=clearing())
+    assert walk(PersistFailed(epoch=10, message="changed"), state=state) == (state, ()), "nothing is written over it"
+    state, effects = walk(RESET, state=state)
+    assert (the(WriteKill, effects).expected, the(WriteKill, effects).record.epoch) == (content, 11)
+    assert walk(Persisted(epoch=11), state=state)[0].stage == KillStage.CLEAR
 
 
 def test_a_file_that_changed_in_no_way_is_no_news() -> None:

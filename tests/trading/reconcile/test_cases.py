@@ -173,11 +173,8 @@ def test_a_position_proves_what_yesterdays_orders_traded_oldest_first() -> None:
         ("a", "synthetic:a:1+2", 2, 2999.0, 8),
         ("b", "synthetic:b:0+1", 1, 2998.0, 7),
     ]
-    assert [(record_of(book, name).phase.value, record_of(book, name).filled) for name in "abc"] == [
-        ("filled", 3),
-        ("cancelled", 1),
-        ("cancelled", 0),
-    ]
+    ends = [(record_of(book, name).phase.value, record_of(book, name).filled, record_of(book, name).left) for name in "abc"]
+    assert ends == [("filled", 3, 0), ("cancelled", 1, 1), ("cancelled", 0, 4)]
     assert ledger.position(SYMBOL) == held(long_history=4)
 
 
@@ -262,6 +259,13 @@ def test_an_adopted_order_gets_an_id_that_every_restart_makes_again() -> None:
     assert (order.adopted, order.phase, order.exchange_order_id, order.trading_day) == (True, OrderPhase.WORKING, "77", DAY)
     assert (order.intent.price_ticks, order.intent.origin, order.intent.note) == (3000, Origin.COMMAND, "adopted")
     assert (order.intent.side, order.intent.lots, order.intent.offset) == (Side.SELL, 2, Offset.OPEN)
+
+
+def test_an_order_without_lots_is_nothing() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    outcome = settle(book, ledger, venue(orders=[update("z", OrderState.WORKING, 0, of=intent(lots=0))]))
+    assert (outcome.balanced, outcome.actions, len(book)) == (True, (), 0)
 
 
 def test_trades_that_nobody_has_an_order_for_get_one() -> None:
@@ -448,7 +452,7 @@ def test_lots_of_either_side_that_differ_block(theirs: BrokerPosition) -> None:
     ledger.take_over(held(long_today=2, short_today=1))
     ledger.based = True
     outcome = settle(book, ledger, venue(positions=[theirs] if theirs.lots else []))
-    assert (names(outcome), outcome.balanced) == (["position_differs"], False)
+    assert (names(outcome), outcome.balanced, outcome.actions) == (["position_differs"], False, ())
     assert ledger.position(SYMBOL) == held(long_today=2, short_today=1)
     difference = outcome.differences[0]
     assert difference.ours == "long 2 today 0 history, short 1 today 0 history"

@@ -226,9 +226,9 @@ class GatewayShell:
         except StoreError as error:
             ok, message = False, error.message
         self._kill_content = write.content if ok else self._read_kill()
-        self._events.append(ev.KillWritten(now_ns=self._clock.now_ns(), epoch=write.record.epoch, ok=ok, message=message))
-        if not ok:
+        if not ok:  # first what stands there: a kill that somebody else wrote is taken over, not written over
             self._events.append(ev.KillSeen(now_ns=self._clock.now_ns(), content=self._kill_content))
+        self._events.append(ev.KillWritten(now_ns=self._clock.now_ns(), epoch=write.record.epoch, ok=ok, message=message))
 
     def close(self) -> None:
         """End the run in order: the journal is sealed, the broker hung up; orders stay at the venue."""

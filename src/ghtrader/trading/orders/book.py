@@ -155,7 +155,7 @@ class OrderBook:
         if not record.adopted or lots <= record.lots:
             return Change(order=record, note="stale")
         intent = msgspec.structs.replace(record.intent, lots=lots)
-        left = max(0, min(record.left + lots - record.lots, lots - record.filled))
+        left = max(0, lots - record.filled)
         phase = OrderPhase.UNKNOWN if left else OrderPhase.FILLED
         return self._keep(record, msgspec.structs.replace(record, intent=intent, left=left, phase=phase, updated_ns=ts_ns))
 

@@ -159,11 +159,11 @@ def test_the_chain_goes_from_the_tick_to_the_fills(read_back: bool) -> None:
     assert math.isnan(chain.factors["F2"])
     assert (chain.score, chain.model_hash, chain.factor_set_hash) == (0.25, "m1", "f1")
     assert chain.target == TargetCause(symbol=SYMBOL, lots=2, style="chase", session="s1", seq=9, sent_ns=T0 + 5, note="up")
-    assert chain.verdict == VerdictCause(approved=True, reason="", message="", near=["size"])
-    assert [link.seq for link in chain.links] == [3, 4, 5, 6, 8, 9, 11, 12]
-    assert [link.cause for link in chain.links] == [0, 3, 4, 5, 6, 6, 6, 6]
+    assert chain.verdict == VerdictCause(approved=True, reason="", message="", near=[{"rule": "max_order_lots", "share": 0.9}])
+    assert [link.seq for link in chain.links] == [3, 4, 5, 6, 8, 9, 11, 12, 15]
+    assert [link.cause for link in chain.links] == [0, 3, 4, 5, 6, 6, 6, 6, 4]
     assert [link.kind for link in chain.links] == [
-        "target", "verdict", "order_intent", "order_sent", "order_update", "fill", "fill", "fill",
+        "target", "verdict", "order_intent", "order_sent", "order_update", "fill", "fill", "fill", "near_miss",
     ]  # fmt: skip
     assert chain.links[0].body["target"]["execution"]["style"] == "chase"
     assert chain.links[0].ts_ns == T0 + 3_000_000
@@ -210,6 +210,18 @@ def test_what_reconciliation_did_to_an_order_belongs_to_its_chain() -> None:
     book.put(RecordKind.RECONCILE, outcome={"actions": [{"orders": ["o2"]}]})
     book.put(RecordKind.NOTE, text="o1")
     assert [link.seq for link in explain(book.records, "o1").links][-2:] == [len(book.records) - 3, len(book.records) - 2]
+
+
+def test_an_order_that_only_reconciliation_met_has_a_chain_of_its_own() -> None:
+    book = busy_book()
+    adopted = Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v1", intent=intent(7))
+    other = Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v2", intent=intent(8))
+    reconciled(book, other, adopted)
+    chain = explain(book.records, "v1")
+    assert (chain.order.order_id, chain.order.lots, chain.order.state, chain.root) == ("v1", 7, "intended", "reconcile")
+    assert [link.kind for link in chain.links] == ["reconcile"]
+    book.put(RecordKind.DAY, trading_day="2025-06-06")
+    assert explain(book.records, "v1").order.day_over
 
 
 def test_an_order_that_is_only_asked_to_be_cancelled_is_told_all_the_same() -> None:

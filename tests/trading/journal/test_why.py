@@ -41,7 +41,11 @@ def test_what_became_of_each_order() -> None:
         fills=2, lots_filled=2,
     )  # fmt: skip
     assert not found["o1"].is_open
-    assert (found["o2"].state, found["o2"].is_open, found["o2"].origin, found["o2"].lots) == ("intended", True, "command", 3)
+    assert found["o2"] == JournalOrder(
+        order_id="o2", symbol=SYMBOL, side=1, offset="open", lots=3, price_ticks=2990, origin="command", state="intended",
+        first_seq=10, intended_ns=T0 + 10_000_000, sent_ns=0, last_ns=T0 + 10_000_000,
+    )  # fmt: skip
+    assert found["o2"].is_open
     assert (found["o3"].state, found["o3"].is_open, found["o3"].message) == ("lost", False, "no margin")
 
 
@@ -76,7 +80,11 @@ def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
     book.put(RecordKind.FILL, fill=fill("venue-1", "t1", 3))
     book.put(RecordKind.ORDER_UPDATE, order=order("venue-2", OrderState.WORKING))
     found = told(book)
-    assert (found["venue-1"].lots_filled, found["venue-1"].price_ticks, found["venue-1"].sent_ns) == (3, None, 0)
+    assert found["venue-1"] == JournalOrder(
+        order_id="venue-1", symbol=SYMBOL, side=1, offset="open", lots=0, price_ticks=None, origin="", state="unknown",
+        first_seq=1, intended_ns=0, sent_ns=0, last_ns=T0 + 1_000_000, fills=1, lots_filled=3,
+    )  # fmt: skip
+    assert found["venue-1"].is_open
     assert (found["venue-2"].state, found["venue-2"].intended_ns) == ("working", 0)
 
 
@@ -235,6 +243,7 @@ def test_an_unknown_order_is_refused_with_the_nearest() -> None:
     with pytest.raises(DataError, match="knows no order 'o11'") as caught:
         explain(busy_book().records, "o11")
     assert caught.value.hint == "did you mean o1?"
+    assert explain(busy_book().records, "o1").order.order_id == "o1"
     with pytest.raises(DataError) as caught:
         explain([], "o1")
     assert caught.value.hint == "ghtrader journal list"

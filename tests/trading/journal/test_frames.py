@@ -84,6 +84,13 @@ def test_what_was_never_synced_may_be_torn_anywhere() -> None:
     assert (found.end, len(found.records), found.tail) == (starts[1], 1, TailState.TORN)
 
 
+def test_the_first_record_behind_a_sync_was_not_promised() -> None:
+    content, starts = segment(3, synced=False)
+    damaged = bytearray(content)
+    damaged[starts[0] + FRAME_BYTES] ^= 1
+    assert (scan(bytes(damaged)).end, scan(bytes(damaged)).tail) == (len(HEADER), TailState.TORN)
+
+
 def test_a_damaged_or_missing_header_is_refused() -> None:
     content, _ = segment(2, synced=True)
     for position in range(len(HEADER)):

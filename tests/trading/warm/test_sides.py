@@ -139,6 +139,7 @@ class Fake:
 def test_ways_are_tried_in_order_until_one_answers() -> None:
     away, broken, good, never = Fake(HaltedError("away", reason="gateway_away")), Fake(StoreError("no server")), Fake(), Fake()
     client = AnyWay([("a", lambda: away), ("b", lambda: broken), ("c", lambda: good), ("d", lambda: never)])
+    assert client.answered_by == ""
     assert client.request(command(), 1.0) == answer_to(command())
     assert client.answered_by == "c"
     assert [(way.asked, way.closed) for way in (away, broken, good, never)] == [(1, 1), (1, 1), (1, 1), (0, 0)]

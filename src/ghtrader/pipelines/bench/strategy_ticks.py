@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import msgspec
@@ -24,6 +25,7 @@ from ghtrader.sim.policy import PolicySpec
 from ghtrader.trading.strategy.builtin import builtin_policy
 from ghtrader.trading.strategy.core import StrategyCore
 from ghtrader.trading.strategy.model import ModelBinding
+from ghtrader.trading.strategy.timing import Histogram
 
 __all__ = ["strategy_call", "strategy_figures"]
 
@@ -74,6 +76,8 @@ class _Runner:
         self._encode = msgspec.msgpack.Encoder().encode
         self._symbol = binding.symbol
         self._seq = self.targets = 0
+        self._stopwatch = stopwatch
+        self.decoding, self.encoding = Histogram(), Histogram()
         self._hold(0)
 
     def _hold(self, lots: int) -> None:
@@ -91,9 +95,16 @@ class _Runner:
 
     def answer(self, data: bytes) -> Target | None:
         """Decode, compute, encode; the target when one would leave."""
-        messages = self.core.on_frame(self._decoder.decode(data), 0)
+        stopwatch = self._stopwatch
+        begun = stopwatch()
+        frame = self._decoder.decode(data)
+        decoded = stopwatch()
+        messages = self.core.on_frame(frame, 0)
+        computed = stopwatch()
         for message in messages:
             self._encode(message)
+        self.decoding.record(decoded - begun)
+        self.encoding.record(stopwatch() - computed)
         first = messages[0]
         return first if isinstance(first, Target) else None
 
@@ -126,6 +137,8 @@ def strategy_figures(clock: Clock, repeats: int) -> dict[str, float]:
     day = _day()
     binding, ticks = _binding(day, "full"), _rows(day, TIMED + WARM)
     runner, spent = _Runner(binding, clock.monotonic_ns), np.empty(len(ticks))
+    gc.collect()
+    gc.disable()  # as the process does, which collects between messages
     for place, row in enumerate(ticks):
         data = runner.frame(row)
         begun = clock.monotonic_ns()
@@ -133,9 +146,11 @@ def strategy_figures(clock: Clock, repeats: int) -> dict[str, float]:
         spent[place] = clock.monotonic_ns() - begun
         if target is not None:
             runner.filled(target)
+    gc.enable()
     p50, p99, p999 = (round(float(value) / 1e3, 2) for value in np.percentile(spent[WARM:], (50, 99, 99.9)))
     figures = {"compute_p50_us": p50, "compute_p99_us": p99, "compute_p999_us": p999, "ticks": float(len(ticks) - WARM)}
-    for name, stage in runner.core.report(0).stages.items():
+    own = {"decode": runner.decoding.summary(), "encode": runner.encoding.summary()}
+    for name, stage in {**runner.core.report(0).stages, **own}.items():
         if stage.count:
             figures |= {f"{name}_p50_us": stage.p50_us, f"{name}_p99_us": stage.p99_us}
     return figures | {"factors_of_model": float(len(binding.plan.chosen.ids)), "targets": float(runner.targets)}

@@ -24,6 +24,8 @@ from ghtrader.trading.words import Mode, OrderIntent, Origin
 __all__ = ["SWEEP", "answer", "answer_interrupted", "on_command"]
 
 SWEEP = ExecutionStyle(style=Style.SWEEP)
+#: Verbs that may be carried out again without harm, however old they are.
+HARMLESS = frozenset({Verb.KILL, Verb.CANCEL_ALL, Verb.CANCEL_ORDER, Verb.DISARM_LIVE})
 #: (reason code, message): an empty code accepts; None: the answer comes later.
 Ruling = tuple[str, str] | None
 
@@ -87,6 +89,9 @@ def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
         return "wrong_account", f"this is the gateway of account {turn.state.settings.account}"
     if not command.actor.strip():
         return "no_actor", "a command needs an actor"
+    age_ns = turn.now_ns - command.ts_ns
+    if age_ns > turn.state.settings.dedupe_ttl_ns and command.verb not in HARMLESS:
+        return "expired", "it is older than answers are remembered: nobody can say whether it was carried out before"
     return "", ""
 
 

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OPENBLAS_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test check lint types contracts coverage data-contract bench bench-questdb bench-tq soak lock reference clean env env-test questdb questdb-stop test-questdb
+.PHONY: help demo test check lint types contracts coverage data-contract simulate bench bench-questdb bench-tq soak lock reference clean env env-test questdb questdb-stop test-questdb
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -54,7 +54,7 @@ test-questdb: $(VENV)/.test ## every contract, migration, parity and fault test 
 	@bash scripts/system_packages.sh java mvn
 	$(BIN)/python -m pytest tests/questdb -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-check: lint types contracts coverage data-contract ## exactly what CI runs
+check: lint types contracts coverage data-contract simulate ## exactly what CI runs
 
 lint: $(VENV)/.test ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -88,8 +88,12 @@ bench-questdb: $(VENV)/.test ## writes, reads and questions beside a bare client
 bench-tq: $(VENV)/.test ## history and live ticks beside the bare TqSdk client, on a loopback exchange (minutes)
 	$(BIN)/python benchmarks/tq.py
 
-soak: $(VENV)/.test ## the truth study over twenty seeds (minutes)
+simulate: $(VENV)/.test ## 500 seeds of the deterministic simulation: the gateway under crashes and faults
+	$(BIN)/ghtrader simulate --seeds 500
+
+soak: $(VENV)/.test ## the truth study over twenty seeds, and 1,000 longer seeds of the simulation (minutes)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20
+	$(BIN)/ghtrader simulate --seeds 1000 --first-seed 100000 --hours 1.5
 
 reference: $(VENV)/.test ## pages made from the code
 	$(BIN)/python scripts/make_reference.py

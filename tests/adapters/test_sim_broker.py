@@ -34,7 +34,7 @@ from ghtrader.sim.policy import PolicyDay, PolicySpec, run_policy
 from ghtrader.sim.replay import ReplayClock, ReplayDay, merged_rows, provided_days, replay_day, stored_days
 from ghtrader.sim.venue import Arrival, VenueEvent
 from ghtrader.sim.venue_account import VenueAccount
-from ghtrader.testing.builders import day_manifest, day_sessions, source_frame, tick_frame
+from ghtrader.testing.builders import book_ticks, day_manifest, day_sessions, source_frame, tick_frame
 from ghtrader.testing.contracts.broker import LastingBrokerContract
 from ghtrader.testing.contracts.live_feed import LiveFeedContract
 from ghtrader.testing.fakes import FakeFeed
@@ -328,12 +328,36 @@ def test_what_the_account_cannot_pay_for_is_rejected_and_costs_nothing() -> None
 def test_the_exchange_says_why_it_refuses() -> None:
     replay = LockstepReplay([[wide_day()]], latency_ns=1)
     replay.step(5)
+    whole = replay.order(Side.BUY, Offset.OPEN, 30, replay.touch()[0] - 8.0, OrderKind.FOK)
+    replay.step()
+    killed = replay.broker.order(whole)
+    assert (killed.state, killed.exchange_order_id) == (OrderState.CANCELLED, "000000000001")
+    assert killed.message == "not all of it could be filled"
     beyond = replay.order(Side.BUY, Offset.OPEN, 1, replay.touch()[0] - 60.0)
     replay.step()
     order = replay.broker.order(beyond)
     assert (order.state, order.message[:23]) == (OrderState.REJECTED, "it would rest beyond th")
     with pytest.raises(DataError, match=r"has no SHFE\.zn2508"):
         replay.order(Side.BUY, Offset.OPEN, 1, 3000.0, symbol="SHFE.zn2508")
+
+
+def test_a_closing_order_that_fills_in_part_keeps_the_rest_frozen_until_its_end() -> None:
+    book = [(100, 9, 101, 9, 0)] * 3 + [(100, 2, 101, 9, 0)] * 2 + [(100, 2, 102, 9, 0)] * 4
+    ticks = book_ticks(book)
+    day = ReplayDay(ticks, np.zeros((len(book), len(COLUMNS))), spec_of(RB, "2025-06-05"))
+    replay = LockstepReplay([[day]], latency_ns=1)
+    replay.step()
+    replay.order(Side.BUY, Offset.OPEN, 5, 101.0)
+    replay.step(2)
+    resting = replay.order(Side.SELL, Offset.CLOSE_TODAY, 5, 100.0)  # two lots are shown at 100, the rest waits there
+    replay.step()
+    held, order = replay.broker.positions()[0], replay.broker.order(resting)
+    assert (order.state, order.left, held.long_today, held.long_today_frozen) == (OrderState.WORKING, 3, 3, 3)
+    replay.broker.cancel(resting)
+    replay.step(3)
+    held, order = replay.broker.positions()[0], replay.broker.order(resting)
+    assert (order.state, held.long_today_frozen) == (OrderState.CANCELLED, 0)
+    assert held.long_today == order.left
 
 
 def test_where_close_takes_both_ages_history_goes_first() -> None:

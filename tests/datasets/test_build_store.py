@@ -346,6 +346,7 @@ def test_one_moment_on_the_command_line_is_the_last_row_before_it_or_stale(
     assert "at or before" in say(4, "--at", "2025-06-01T12:00:00")["message"]
     assert say(4, *at_noon, "--factor", "F999")["error"] == "SchemaError"
     assert say(2, *at_noon, "--symbol", CONTRACT)["error"] == "UsageError"
+    assert say(2, "--at", "noon")["message"] == "not a moment: 'noon'"
     assert run(services, ["features", "at", "--symbol", ALIAS, "--set", "minimal16", *at_noon]) == 0
     assert "a model may not predict here" not in capsys.readouterr().out
 

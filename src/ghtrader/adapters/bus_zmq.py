@@ -13,8 +13,9 @@ import zmq
 from ghtrader.core.errors import HaltedError, StoreError
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer
 from ghtrader.ports.bus import FromStrategy, Request, StreamFrame
+from ghtrader.ports.warm_path import Outcome, WarmReason
 
-__all__ = ["ZmqCommandClient", "ZmqStreamClient", "ZmqStreamServer", "socket_folder"]
+__all__ = ["ZmqCommandClient", "ZmqStateSink", "ZmqStateSource", "ZmqStreamClient", "ZmqStreamServer", "socket_folder"]
 
 #: Messages that a slow reader may be behind before it loses some.
 STREAM_HWM, REQUEST_HWM = 100_000, 100_000
@@ -192,3 +193,75 @@ class ZmqCommandClient:
     def close(self) -> None:
         """Hang up."""
         self._context.destroy(linger=0)
+
+
+class ZmqStateSink:
+    """`ports.state_sink.StateSink` for readers on this machine. A socket that cannot be made is tried again with every state."""
+
+    name = "bus"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] | None = None
+        self._outcomes: list[Outcome] = []
+
+    def put(self, revision: int, content: bytes) -> None:
+        """Send to whoever reads now."""
+        del revision
+        try:
+            if self._socket is None:
+                self._socket = self._bound()
+            self._socket.send(content, zmq.DONTWAIT)
+        except (zmq.ZMQError, StoreError, OSError) as error:
+            message = f"the state cannot be sent in {self._folder}: {error}"
+            self._outcomes.append(Outcome(WarmReason.BUS_STATE_WRITE_FAILED, False, message))
+        else:
+            self._outcomes.append(Outcome(WarmReason.BUS_STATE_WRITE_FAILED, True))
+
+    def _bound(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.PUB)
+        try:
+            socket.setsockopt(zmq.LINGER, 100)
+            socket.bind(_state_endpoint(self._folder))
+        except BaseException:
+            socket.close(0)
+            raise
+        return socket
+
+    def outcomes(self) -> list[Outcome]:
+        """What became of sending."""
+        found, self._outcomes = self._outcomes, []
+        return found
+
+    def close(self) -> None:
+        """Hang up."""
+        self._context.destroy(linger=100)
+
+
+class ZmqStateSource:
+    """`ports.state_sink.StateSource`: the newest state that was sent since it was made; nothing before the gateway's next one."""
+
+    name = "bus"
+
+    def __init__(self, folder: Path) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.CONFLATE, 1)
+        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        self._socket.connect(_state_endpoint(folder))
+        self._newest: bytes | None = None
+
+    def read(self) -> bytes | None:
+        """The newest state heard."""
+        if self._socket.poll(0):
+            self._newest = self._socket.recv(zmq.DONTWAIT)
+        return self._newest
+
+    def close(self) -> None:
+        """Hang up."""
+        self._context.destroy(linger=0)
+
+
+def _state_endpoint(folder: Path) -> str:
+    return f"ipc://{socket_folder(folder) / 'state.ipc'}"

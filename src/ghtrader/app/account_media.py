@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from ghtrader.adapters.local.journal_file import LocalJournalFiles
 from ghtrader.adapters.local.kill_file import LocalKillFile
 from ghtrader.adapters.local.locks import LocalLocks
+from ghtrader.adapters.redis.server import URL_VARIABLE, RedisSettings
 from ghtrader.core.clock import Clock
-from ghtrader.core.errors import StoreError, UsageError
-from ghtrader.data.atomic import write_atomically
+from ghtrader.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ghtrader.adapters.bus_zmq import ZmqStreamClient, ZmqStreamServer
-    from ghtrader.trading.state.revision import StateDocument
+    from ghtrader.ports.bus import CommandClient
+    from ghtrader.ports.command_source import CommandSource
+    from ghtrader.ports.state_sink import StateSink, StateSource
+    from ghtrader.trading.commands.ways import Way
+    from ghtrader.trading.gateway.warm_side import WarmSide
+    from ghtrader.trading.views import StateReader
 
 __all__ = ["LocalAccountMedia"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-JOURNAL, SOCKETS = "journal", "ipc"
+JOURNAL, SOCKETS, STATE, MAILBOX = "journal", "ipc", "state", "mailbox"
 
 
 class LocalAccountMedia:
-    """`pipelines.services.AccountMedia` in a folder."""
+    """`pipelines.services.AccountMedia` in a folder, and on a Redis server where GHTRADER_REDIS_URL names one."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, environment: Mapping[str, str]) -> None:
         self._folder, self._clock = folder, clock
+        self._redis_url = environment.get(URL_VARIABLE, "").strip()
 
     def accounts(self) -> list[str]:
         """Folders that trading left."""
@@ -62,19 +66,67 @@ class LocalAccountMedia:
 
         return ZmqStreamClient(self.folder(account) / SOCKETS)
 
-    def state_publisher(self, account: str) -> Callable[[StateDocument], tuple[str, ...]]:
-        """Gives the gateway's state to every sink; reason codes of those that fail."""
-        place = self.folder(account) / "state" / "gateway.json"
-        place.parent.mkdir(parents=True, exist_ok=True)
+    def _redis(self) -> RedisSettings | None:
+        return RedisSettings(self._redis_url) if self._redis_url else None
 
-        def publish(document: StateDocument) -> tuple[str, ...]:
-            try:
-                write_atomically(place, msgspec.json.encode(document))
-            except StoreError:
-                return ("state_file_failed",)
-            return ()
+    def warm_side(self, account: str) -> WarmSide:
+        """The gateway's sinks of state and ways of commands beside its stream."""
+        from ghtrader.adapters.bus_zmq import ZmqStateSink
+        from ghtrader.adapters.local.mailbox import LocalMailbox
+        from ghtrader.adapters.local.state_file import LocalStateFile
+        from ghtrader.trading.gateway.warm_side import WarmSide
+        from ghtrader.trading.state.publish import StatePublisher
 
-        return publish
+        folder, settings = self.folder(account), self._redis()
+        mailbox = LocalMailbox(folder / MAILBOX)
+        sinks: list[StateSink] = [LocalStateFile(folder / STATE), ZmqStateSink(folder / SOCKETS)]
+        sources: list[CommandSource] = [mailbox]
+        if settings is not None:
+            from ghtrader.adapters.redis.link import RedisLink
+
+            redis = RedisLink(settings, account)
+            sinks.append(redis)
+            sources.append(redis)
+        return WarmSide(StatePublisher(sinks, [mailbox]), sources)
+
+    def state_reader(self, account: str) -> StateReader:
+        """The state that the account's gateway publishes."""
+        from ghtrader.adapters.bus_zmq import ZmqStateSource
+        from ghtrader.adapters.local.state_file import LocalStateFile
+        from ghtrader.trading.views import StateReader
+
+        folder, settings = self.folder(account), self._redis()
+        sources: list[StateSource] = [LocalStateFile(folder / STATE), ZmqStateSource(folder / SOCKETS)]
+        if settings is not None:
+            from ghtrader.adapters.redis.client import RedisStateSource
+
+            sources.append(RedisStateSource(settings, account))
+        return StateReader(account, sources)
+
+    def command_ways(self, account: str) -> list[Way]:
+        """Ways to the account's gateway."""
+        folder, settings = self.folder(account), self._redis()
+
+        def socket() -> CommandClient:
+            from ghtrader.adapters.bus_zmq import ZmqCommandClient
+
+            return ZmqCommandClient(folder / SOCKETS)
+
+        def redis() -> CommandClient:
+            from ghtrader.adapters.redis.client import RedisCommandClient
+
+            assert settings is not None
+            return RedisCommandClient(settings, account)
+
+        def mailbox() -> CommandClient:
+            from ghtrader.adapters.local.mailbox import MailboxClient
+
+            return MailboxClient(folder / MAILBOX)
+
+        ways: list[Way] = [("socket", socket), ("mailbox", mailbox)]
+        if settings is not None:
+            ways.insert(1, ("redis", redis))
+        return ways
 
     def locks(self) -> LocalLocks:
         """The locks."""

@@ -267,7 +267,7 @@ class AppServices:
         """Journals, kill files and locks of the data folder."""
         from ghtrader.app.account_media import LocalAccountMedia
 
-        return LocalAccountMedia(self.paths.data / "trading", self.clock)
+        return LocalAccountMedia(self.paths.data / "trading", self.clock, self._environment)
 
     def serve_exchange(self, request: ExchangeRequest, accounts: dict[str, str], ready: Callable[[dict[str, str]], None]) -> None:
         """Run the loopback exchange until a signal."""

@@ -19,7 +19,7 @@ LEFT_OVER = 8
 app = typer.Typer(
     rich_markup_mode=None,
     help="Stop an account: latched on disk, with or without a gateway.",
-    epilog="Examples:  ghtrader kill --account demo --reason 'runaway quotes'  |  ghtrader trade command reset_risk_kill --help",
+    epilog="Examples:  ghtrader kill --account demo --reason 'runaway quotes'  |  ghtrader journal tail --kind kill --kind kill_reset",
 )
 
 

@@ -56,6 +56,7 @@ def run(
     model: str | None = typer.Option(None, "--model", help="The model's artefact hash, 16 digits or more; default: the newest."),
     factors: Path | None = typer.Option(None, "--factors", help="The file with your own factors, where the model reads some."),
     in_sample: bool = typer.Option(False, "--in-sample", help="Trade days that the model was trained on too: a rehearsal."),
+    lockstep: bool = typer.Option(False, "--lockstep", help="For a gateway that replays in lockstep: silence means nothing."),
     params: list[str] = typer.Option(
         [], "--param", metavar="NAME=VALUE", help="What your strategy is told; more than one allowed."
     ),
@@ -78,6 +79,7 @@ def run(
         model=model,
         factors=factors,
         in_sample=in_sample,
+        lockstep=lockstep,
         params=tuple(params),
     )
 

@@ -137,6 +137,18 @@ VERBS: dict[str, Verb] = {
         "app",
         "The process that trades an account: on a replay, or live.",
     ),
+    "drill": Verb(
+        "Trading",
+        "ghtrader.cli.drill",
+        "app",
+        "Rehearse a disaster: the kill switch under kill -9 and a damaged file.",
+    ),
+    "simulate": Verb(
+        "Trading",
+        "ghtrader.cli.simulate",
+        "simulate_app",
+        "The real gateway on virtual time, with everything around it failing by a seed.",
+    ),
     "account": Verb(
         "Operations",
         "ghtrader.cli.account",

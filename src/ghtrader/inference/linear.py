@@ -52,9 +52,9 @@ class LinearPredictor:
 
     def predict_proba(self, factors: F64) -> F64:
         """``(n, F)`` factors to ``(n, 3)`` probabilities; rows with NaN give NaN."""
-        known = finite_rows(factors)
-        if known.all():
+        if np.isfinite(factors).all():
             return self._of_finite(factors)
+        known = finite_rows(factors)
         out = np.full((len(factors), 3), np.nan)
         out[known] = self._of_finite(factors[known])
         return out

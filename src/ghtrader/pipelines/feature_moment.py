@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ghtrader.core.clock import iso_utc
-from ghtrader.core.errors import UsageError
+from ghtrader.core.errors import SchemaError, UsageError
 from ghtrader.core.instruments import alias_of, parse_symbol
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.point_in_time import row_as_of
@@ -36,6 +36,14 @@ class FeatureMoment(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float]
 
 
+def _moment(text: str) -> int:
+    try:
+        return stamp_of(text)
+    except SchemaError as error:
+        hint = "nanoseconds since 1970, or 2025-06-05T09:30:00.5 (without a zone: Shanghai)"
+        raise UsageError(f"not a moment: {text!r}", hint=hint) from error
+
+
 def features_at(
     services: Services,
     at: str,
@@ -56,7 +64,7 @@ def features_at(
         raise UsageError("either --symbol or --var", hint="ghtrader features at --symbol SHFE.rb2510 --at 2025-06-05T09:30:00")
     name = parse_symbol(symbol).text if symbol else alias_of(InstrumentTable.vendored().resolve_product(variety or ""))
     where = dataset or set_name or str(services.settings().get("datasets.factor_set"))
-    moment, store = stamp_of(at), services.store()
+    moment, store = _moment(at), services.store()
     row = row_as_of(store.features(), name, where, moment, max_age_s=max_age_s, factors=list(factors) or None)
     return FeatureMoment(
         symbol=name,

@@ -39,6 +39,8 @@ __all__ = ["DayResult", "GatewayReport", "StageLatency", "serve"]
 
 ANSWER_S = 120.0
 FOREVER_NS = 1 << 62
+#: How often the ways beside the stream are asked for commands.
+WARM_NS = 50_000_000
 
 
 class DayResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,8 +117,16 @@ class ReplayProcess:
         self._symbols = self._replay.symbols
         self._server: StreamServer = media.gateway_stream(request.account)
         session = f"{request.account}-{self._watch.now_ns()}-{os.getpid()}"
+        self._warm = media.warm_side(request.account)
+        self._asked_ns = 0
         self._outlets = StreamOutlets(
-            self._server, session, self._watch, publish=media.state_publisher(request.account), tell=tell, publish_s=0.5
+            self._server,
+            session,
+            self._watch,
+            publish=self._warm.publish,
+            tell=tell,
+            publish_s=0.5,
+            replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
         self._replay.clock.move_to(self._replay.first_ns - NS_PER_S)
         limits = RiskLimits.from_values(dict(services.settings().snapshot()))
@@ -210,6 +220,7 @@ class ReplayProcess:
         deadline, said = Deadline(self._request.wait_s), ""
         while not deadline.passed:
             self._outlets.beat("waiting")
+            self._ask_warm()
             for message in self._server.receive(0.05):
                 if isinstance(message, Heartbeat):
                     said = message.state
@@ -261,8 +272,17 @@ class ReplayProcess:
                 Deadline(left / NS_PER_S).pause(left / NS_PER_S)
         self._last_tick = (ts_ns, self._watch.monotonic_ns())
 
+    def _ask_warm(self) -> None:
+        """Commands of the slower ways, a few times a second of real time."""
+        now = self._watch.monotonic_ns()
+        if now - self._asked_ns >= WARM_NS:
+            self._asked_ns = now
+            for message in self._warm.receive():
+                self._command(message)
+
     def _between(self) -> None:
         self._shell.look_at_kill()
+        self._ask_warm()
         self._progress.advance(self._replay.fresh_ticks())
 
     # --- the end --------------------------------------------------------------------------------------------------------
@@ -312,4 +332,5 @@ class ReplayProcess:
         """Seal the journal, hang up."""
         with contextlib.suppress(Exception):
             self._shell.close()
+        self._warm.close()
         self._server.close()

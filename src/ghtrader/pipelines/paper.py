@@ -169,7 +169,9 @@ def _run(
         chosen += ["--model", model[0].card.card.artefact]
     for param in request.params:
         chosen += ["--param", param]
-    strategy = services.start(["strategy", "run", "--account", account, "--symbol", symbol, *chosen, "--in-sample", "--json"])
+    strategy = services.start(
+        ["strategy", "run", "--account", account, "--symbol", symbol, *chosen, "--in-sample", "--lockstep", "--json"]
+    )
     gateway = services.start(
         [
             "gateway", "run", "--account", account, "--replay", str(request.replay), "--symbol", symbol,

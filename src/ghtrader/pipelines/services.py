@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
     from ghtrader.sim.venue_account import SettledDay
+    from ghtrader.trading.commands.ways import Way
     from ghtrader.trading.gateway.lockstep import LockstepFeed
-    from ghtrader.trading.state.revision import StateDocument
+    from ghtrader.trading.gateway.warm_side import WarmSide
+    from ghtrader.trading.views import StateReader
 
 
 __all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
@@ -158,8 +160,14 @@ class AccountMedia(Protocol):
     def strategy_stream(self, account: str) -> StreamClient:
         """The strategy's end of the stream from the account's gateway."""
 
-    def state_publisher(self, account: str) -> Callable[[StateDocument], tuple[str, ...]]:
-        """Gives the gateway's state to every sink; reason codes of those that fail."""
+    def warm_side(self, account: str) -> WarmSide:
+        """The gateway's sinks of state, and its ways of commands beside its stream; closed by the caller."""
+
+    def state_reader(self, account: str) -> StateReader:
+        """Reads the state that the account's gateway publishes; closed by the caller."""
+
+    def command_ways(self, account: str) -> list[Way]:
+        """Ways to the account's gateway, the fastest first: its socket, a Redis server where there is one, the mailbox."""
 
 
 class ReplayTime(Clock, Protocol):

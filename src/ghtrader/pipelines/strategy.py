@@ -23,7 +23,8 @@ class StrategyRequest:
     """Options of ``ghtrader strategy run``.
 
     symbol: contract, variety or alias; None: what the model was trained on. file: a strategy of one's own; None: the built-in
-    ``policy``. model: beginning of an artefact's hash; None: the newest. params: what the strategy is told.
+    ``policy``. model: beginning of an artefact's hash; None: the newest. params: what the strategy is told. lockstep: the gateway
+    replays and waits for every answer, so silence means nothing.
     """
 
     account: str
@@ -33,6 +34,7 @@ class StrategyRequest:
     model: str | None = None
     factors: Path | None = None
     in_sample: bool = False
+    lockstep: bool = False
     params: tuple[str, ...] = ()
 
 

@@ -20,9 +20,10 @@ from ghtrader.pipelines.backtest import policies_of
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.strategy import StrategyRequest, parse_params
 from ghtrader.pipelines.strategy_models import bare_binding, resolve_symbol, strategy_model
+from ghtrader.trading.link.machine import LinkLimits
 from ghtrader.trading.strategy.api import StrategyContext
 from ghtrader.trading.strategy.builtin import builtin_policy
-from ghtrader.trading.strategy.core import StrategyCore
+from ghtrader.trading.strategy.core import LOCKSTEP, StrategyCore
 from ghtrader.trading.strategy.halts import HaltReason
 from ghtrader.trading.strategy.loading import LoadedStrategy, load_strategy
 from ghtrader.trading.strategy.model import ModelBinding
@@ -112,6 +113,11 @@ def _seconds(services: Services, name: str) -> int:
     return round(float(str(services.settings().get(name))) * NS_PER_S)
 
 
+def _link_limits(services: Services) -> LinkLimits:
+    silence = _seconds(services, "strategy.silence_s")
+    return LinkLimits(suspect_ns=silence * 5 // 8, fail_ns=silence, recover_ns=_seconds(services, "strategy.recover_s"))
+
+
 def serve(services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> StrategyStatus:
     """Run the strategy until a signal; see `pipelines.strategy.run_strategy`. The caller holds the account's lock."""
     stop = _Stop()
@@ -145,17 +151,12 @@ class _Process:
             [],
             loaded.make,
             context=StrategyContext(account=request.account, symbol="", params=params),
+            link=LOCKSTEP if request.lockstep else _link_limits(services),
             stopwatch=clock.monotonic_ns,
         )
         self._missing: _Missing | None = _Missing(services, request, loaded)
         self._stream = services.trading().strategy_stream(request.account)
-        self._shell = StrategyShell(
-            self._core,
-            self._stream,
-            clock,
-            silence_ns=_seconds(services, "strategy.silence_s"),
-            beat_ns=_seconds(services, "strategy.beat_s"),
-        )
+        self._shell = StrategyShell(self._core, self._stream, clock, beat_ns=_seconds(services, "strategy.beat_s"))
         self._report_ns = _seconds(services, "strategy.report_s")
         self._reported = self._told = -TELL_EVERY_NS
         self._last: tuple[object, ...] = ()

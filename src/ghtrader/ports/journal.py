@@ -32,7 +32,10 @@ class JournalStore(Protocol):
         """Become the one writer. Raises LockHeldError naming the one that is, also when it is another store of this process."""
 
     def create(self, segment: str, content: bytes) -> None:
-        """Begin a segment with ``content``, durable with its name, and append to it from now on. Writers only, like all below."""
+        """Begin a segment with ``content``, whole and durable, and append to it from now on; one of the same name is replaced.
+
+        For writers only, like all below.
+        """
 
     def resume(self, segment: str, size: int) -> None:
         """Cut a segment to ``size`` bytes, durable, and append to it from now on."""

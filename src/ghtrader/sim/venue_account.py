@@ -251,7 +251,11 @@ class VenueAccount:
         )
 
     def _end(self, symbol: str, order: _Order, event: VenueEvent) -> None:
-        refused = event.kind is VenueEventKind.REJECTED and event.reason is not RejectReason.NOT_FILLABLE and not order.trades
+        killed = (
+            event.reason is RejectReason.NOT_FILLABLE
+        )  # the exchange took the order, numbered it, and could not fill it whole
+        refused = event.kind is VenueEventKind.REJECTED and not killed and not order.trades
+        order.accepted = order.accepted or killed
         order.state = OrderState.REJECTED if refused else OrderState.CANCELLED
         order.message = WORDS.get(event.reason, "")
         for offset, lots in order.parts:

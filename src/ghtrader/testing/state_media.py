@@ -23,7 +23,7 @@ class MemoryStateMedium:
     def __init__(self, name: str = "memory", reason: WarmReason = WarmReason.REDIS_STATE_WRITE_FAILED) -> None:
         self.name, self.reason = name, reason
         self.content: bytes | None = None
-        self.write_fails = self.read_fails = self.lags = False
+        self.write_fails = self.read_fails = self.lags = self.is_closed = False
         self._outcomes: list[Outcome] = []
 
     def put(self, revision: int, content: bytes) -> None:
@@ -45,7 +45,8 @@ class MemoryStateMedium:
         return self.content
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Note it."""
+        self.is_closed = True
 
 
 def state_document(revision: int, **fields: Any) -> StateDocument:

@@ -346,7 +346,7 @@ def test_a_refused_order_of_a_chase_is_tried_again_after_a_second_three_times_in
     for number, done in enumerate(([], [], ["refused 1"])):
         placed = desk.target(1, Style.CHASE, patience=10**12) if number == 0 else desk.tick(after=1)
         assert placed == ["GFD BUY open 1@3000"]
-        assert desk.give(PlaceRefused(reason="rate")) == done
+        assert (desk.give(PlaceRefused(reason="rate")), desk.state.wake_ns) == (done, 0)
         desk.book = OrderBook()
         assert desk.tick(after=10**9 - 1) == []
     assert desk.state.phase is ExecPhase.IDLE

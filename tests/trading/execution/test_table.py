@@ -109,6 +109,10 @@ def test_how_a_direct_order_ends_is_told() -> None:
         done = table.step(SYMBOL, event, ended)
         assert [(effect.reason.value, effect.missing) for effect in done if isinstance(effect, Done)] == [expected]
     table = ExecutorTable()
+    table.place(intent(lots=2), view(lots=5))
+    done = table.step(SYMBOL, Tick(), view(lots=6))
+    assert [(effect.reason.value, effect.missing) for effect in done if isinstance(effect, Done)] == [("given_up", 1)]
+    table = ExecutorTable()
     table.place(sells, view())
     assert table.step(SYMBOL, Stop(), view(book_with(sells))) == ()  # an immediate order is not cancelled
 

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
 from ghtrader.core.errors import StoreError
-from ghtrader.core.messages import Outcome, Style, Verb
+from ghtrader.core.messages import Heartbeat, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import OrderState
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.fold import snapshot_of
 from ghtrader.trading.gateway.life import LIFE_STEPS, Life, LifeEvent, step_life
 from ghtrader.trading.gateway.modes import CONFIRM_LIVE, Desired, Gates, effective_mode
+from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.words import Mode
 
 
@@ -88,6 +89,71 @@ def test_every_command_is_answered_once_applied_and_journaled() -> None:
     rig.crash()
     rig.ready()
     assert rig.command(Verb.SET_TARGET, command_id="same", symbol=RB, lots=1).outcome is Outcome.DUPLICATE
+
+
+class _Died(BaseException):
+    """kill -9."""
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_a_command_that_a_crash_interrupted_is_not_applied_again(power: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    order = {"price": 3000, "kind": "GFD", "offset": "open"}
+    sent = rig.desk.submit
+
+    def submit_and_die(approved) -> None:
+        sent(approved)
+        raise _Died
+
+    monkeypatch.setattr(rig.desk, "submit", submit_and_die)
+    with pytest.raises(_Died):
+        rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
+    monkeypatch.undo()
+    rig.crash(power=power)
+    rig.ready()
+    again = rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order)
+    assert (again.outcome, again.reason, len(rig.desk.submitted)) == (Outcome.DUPLICATE, "interrupted", 1)
+    (answer,) = (record.body["answer"] for record in rig.records("answer") if record.body["answer"]["command_id"] == "once")
+    assert (answer["outcome"], answer["reason"]) == ("refused", "interrupted")
+    rig.crash()
+    rig.ready()
+    assert rig.command(Verb.PLACE_ORDER, command_id="once", symbol=RB, lots=1, params=order).outcome is Outcome.DUPLICATE
+
+
+def test_a_kill_that_a_crash_interrupted_may_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+
+    def die(content: bytes) -> None:
+        raise _Died
+
+    monkeypatch.setattr(rig.kill_store, "write", die)
+    monkeypatch.setattr(rig.kill_store, "replace", lambda expected, content: die(content))
+    with pytest.raises(_Died):
+        rig.command(Verb.KILL, command_id="kill", reason="now")
+    monkeypatch.undo()
+    rig.crash()
+    rig.ready()
+    assert not rig.state.killed
+    assert rig.command(Verb.KILL, command_id="kill", reason="now").outcome is Outcome.ACCEPTED
+    assert rig.state.killed
+
+
+def test_a_command_that_keeps_coming_stays_known_over_a_restart() -> None:
+    day = GatewaySettings(account="demo", gates=Gates(broker="paper"), dedupe_ttl_ns=100 * 1_000_000_000)
+    rig = Rig(settings=day)
+    assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.ACCEPTED
+    for crash in (False, True, True):
+        rig.later(90)
+        if crash:
+            rig.crash()
+            rig.ready()
+        assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.DUPLICATE
+    rig.later(101)
+    assert rig.command(Verb.CANCEL_ALL, command_id="again").outcome is Outcome.ACCEPTED
+
+
+def test_a_command_of_another_version_is_refused() -> None:
+    assert Rig().command(Verb.CANCEL_ALL, version=2).reason == "unknown_version"
 
 
 def test_a_kill_is_on_the_disk_before_its_cancels_and_survives_until_it_is_reset() -> None:
@@ -251,6 +317,22 @@ def test_a_silent_strategy_has_its_resting_orders_cancelled() -> None:
     rig.later(6)
     assert rig.desk.cancelled == [rig.desk.submitted[0].client_order_id]
     assert rig.outlets.documents[-1].strategy["halt"] == "strategy_lost"
+
+
+def test_a_strategy_is_told_how_its_contracts_stand_and_which_target_that_includes() -> None:
+    rig = Rig()
+    rig.target(1)
+    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].target_seq) == ("run", 1)
+    rig.target(5000)
+    rig.filled(1)
+    assert (rig.outlets.views[-1].position, rig.outlets.views[-1].target_seq) == (1, 2)
+    for session, state, again in (("run", "ready", 0), ("new", "ready", 1), ("new", "halted no_account", 1), ("new", "ready", 0)):
+        before = len(rig.outlets.views)
+        rig.handle(
+            ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, session, 2 if session == "run" else 0, rig.now, "strategy", state))
+        )
+        assert len(rig.outlets.views) == before + again, (session, state)
+    assert (rig.outlets.views[-1].target_session, rig.outlets.views[-1].position) == ("run", 1)  # of the new one none yet
 
 
 def test_a_journal_that_cannot_be_written_cancels_and_ends_the_run() -> None:

@@ -78,8 +78,8 @@ class Golden:
         settings = GatewaySettings(account="demo", gates=Gates(broker="paper"), limits=FREE, silence_ns=10**18)
         self.shell = GatewayShell(settings, self.journal, MemoryKillStore(), desk, self.outlets, self.clock)
         params = {"mode": "paper", "symbols": [RB]}
-        command = Command(command_id="x", account="demo", verb=Verb.SET_DESIRED, actor="t", ts_ns=1, params=params)
         now = self.clock.now_ns()
+        command = Command(command_id="x", account="demo", verb=Verb.SET_DESIRED, actor="t", ts_ns=now, params=params)
         self.shell.handle(ev.CommandArrived(now_ns=now, command=command, source="socket:1"))
         self.shell.handle(ev.PreflightDone(now_ns=now, red=()))
         self.shell.handle(ev.FeedLinkChanged(now_ns=now, up=True))

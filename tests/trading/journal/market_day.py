@@ -57,7 +57,7 @@ class Book:
 def one_order(book: Book, name: str = "o1", *, root: int | None = None) -> tuple[int, int]:
     """Target (unless ``root`` is given), verdict, intent, sent; the seqs of target and sent."""
     first = book.put(RecordKind.TARGET, target=target()) if root is None else root
-    verdict = book.put(RecordKind.VERDICT, first, approved=True, reason="", message="", client_order_id=name, near=["size"])
+    verdict = book.put(RecordKind.VERDICT, first, approved=True, reason="", message="", client_order_id=name)
     wanted = book.put(RecordKind.ORDER_INTENT, verdict, client_order_id=name, intent=intent())
     return first, book.put(RecordKind.ORDER_SENT, wanted, client_order_id=name)
 
@@ -76,5 +76,7 @@ def busy_book(append: Callable[[Record], None] | None = None) -> Book:
     book.put(RecordKind.FILL, sent, fill=fill("o1", "t2", 1))
     book.put(RecordKind.ORDER_INTENT, first, client_order_id="o3", intent=intent(1))
     book.put(RecordKind.ORDER_UPDATE, 12, client_order_id="o3", never_sent=True, message="no margin")
+    book.put(RecordKind.NEAR_MISS, 4, rule="max_order_lots", share=0.9)
+    book.put(RecordKind.NEAR_MISS, 1, rule="other")
     book.put(RecordKind.NOTE, text="the end")
     return book

@@ -84,6 +84,13 @@ def test_what_was_never_synced_may_be_torn_anywhere() -> None:
     assert (found.end, len(found.records), found.tail) == (starts[1], 1, TailState.TORN)
 
 
+def test_the_first_record_behind_a_sync_was_not_promised() -> None:
+    content, starts = segment(3, synced=False)
+    damaged = bytearray(content)
+    damaged[starts[0] + FRAME_BYTES] ^= 1
+    assert (scan(bytes(damaged)).end, scan(bytes(damaged)).tail) == (len(HEADER), TailState.TORN)
+
+
 def test_a_damaged_or_missing_header_is_refused() -> None:
     content, _ = segment(2, synced=True)
     for position in range(len(HEADER)):
@@ -91,7 +98,7 @@ def test_a_damaged_or_missing_header_is_refused() -> None:
         damaged[position] ^= 1
         with pytest.raises(DataError):
             scan(bytes(damaged))
-    with pytest.raises(DataError, match="no header"):
+    with pytest.raises(DataError, match="damaged at byte 0: it has no header"):
         scan(b"")
 
 
@@ -103,7 +110,7 @@ def test_seqs_must_ascend_by_one() -> None:
         else:
             with pytest.raises(DataError, match=f"record {other} stands where 9"):
                 scan(content)
-    with pytest.raises(DataError, match="a segment is missing"):
+    with pytest.raises(DataError, match="at byte 0: its first record is 7, expected 6: a segment is missing"):
         scan(HEADER, next_seq=6)
 
 
@@ -121,5 +128,12 @@ def test_reading_goes_on_from_the_middle() -> None:
     assert (found.end, found.next_seq) == (len(content), 11)
     damaged = bytearray(content)
     damaged[starts[2] + 3] ^= 1
-    with pytest.raises(DataError, match=f"at byte {starts[2]}:"):
+    assert scan(b"", next_seq=9, base=starts[2]).tail == TailState.CLEAN
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: an intact frame is no record"):
+        scan(HEADER, next_seq=9, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {len(content)}: an intact frame is no record"):
+        scan(content[starts[2] :] + HEADER, next_seq=9, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: record 9 stands where 8"):
+        scan(content[starts[2] :], next_seq=8, base=starts[2])
+    with pytest.raises(DataError, match=f"at byte {starts[2]}: what"):
         scan(bytes(damaged[starts[2] :]), next_seq=9, base=starts[2])

@@ -317,6 +317,38 @@ def test_a_missing_segment_is_refused(index: int) -> None:
     assert seqs(disk, 8) == [8, 9], "what does not need it can be read"
 
 
+def test_a_segment_under_the_name_of_another_is_refused() -> None:
+    disk = two_days()
+    names = sorted(disk.segments)
+    disk.segments = {names[0]: disk.segments[names[1]]}
+    with pytest.raises(DataError, match="its first record is 4, expected 1"):
+        seqs(disk)
+
+
+def test_a_new_segment_promises_nothing_that_was_not_synced() -> None:
+    disk = MemoryDisk()
+    journal = opened(disk)
+    write(journal, 1, text="x" * 40)
+    begin_day(journal, "2025-06-05")
+    write(journal, 1, text="a" * 60)
+    write(journal, 1, text="b" * 60)
+    name = max(disk.segments)
+    disk.segments[name][disk.segments[name].index(b"aaaa")] ^= 1
+    disk.writer = None
+    assert opened(disk).recovery.last_seq == 2
+
+
+def test_every_way_to_read_bears_a_torn_tail_of_the_last_segment() -> None:
+    disk = two_days()
+    disk.segments[max(disk.segments)].extend(b"torn")
+    store = MemoryJournalStore(disk)
+    assert [record.seq for record in read_since_snapshot(store)] == [8, 9]
+    assert [record.seq for record in read_last(store, 2)] == [8, 9]
+    assert seqs(disk, 9) == [9]
+    assert [(item.tail, item.lost_bytes) for item in check_segments(store)][-1] == (TailState.TORN, 4)
+    assert len(JournalFollower(store).poll()) == 9
+
+
 def test_a_file_that_is_no_segment_is_refused() -> None:
     for name in ("notes.journal", "000000000001.journal", "0000000000x1-.journal", "1-.journal", "000000000001-a"):
         with pytest.raises(DataError, match="is no segment"):
@@ -347,7 +379,8 @@ def test_the_last_records_are_read_from_the_end() -> None:
     days = frozenset({RecordKind.DAY, RecordKind.STATE})
     assert [record.seq for record in read_last(store, 2, days)] == [7, 8]
     assert [record.seq for record in read_last(store, 9, days)] == [4, 7, 8]
-    del store.disk.segments["000000000001-.journal"]
+    store.disk.segments["000000000001-.journal"][30] ^= 1
+    assert [record.seq for record in read_last(store, 6)] == [4, 5, 6, 7, 8, 9]
     assert [record.seq for record in read_last(store, 4)] == [6, 7, 8, 9], "older segments are not looked at"
 
 

@@ -71,9 +71,9 @@ def test_without_a_journal_there_is_nothing_to_see(call: Call) -> None:
 def test_the_last_records_as_table_and_json(call: Call) -> None:
     found = call("journal", "tail", "-n", "2", "--json")["records"]
     assert [(item["account"], item["seq"], item["cause"], item["kind"], item["order_id"]) for item in found] == [
-        ("demo", 14, 12, "order_update", "o3"), ("demo", 15, 0, "note", ""),
+        ("demo", 16, 1, "near_miss", ""), ("demo", 17, 0, "note", ""),
     ]  # fmt: skip
-    assert (found[1]["ts_ns"], found[1]["body"]) == (T0 + 15_000_000, {"text": "the end"})
+    assert (found[1]["ts_ns"], found[1]["body"]) == (T0 + 17_000_000, {"text": "the end"})
     kinds = call("journal", "tail", "--kind", "fill", "--kind", "day", "--json")["records"]
     assert [item["kind"] for item in kinds] == ["day", "fill", "fill", "fill"]
     shown = call("journal", "tail", "-n", "1")
@@ -112,9 +112,9 @@ def test_why_an_order_came_to_be(call: Call) -> None:
     assert (found["account"], chain["root"], chain["missing"]) == ("demo", "target", [])
     assert (chain["tick"]["seq"], chain["score"], chain["target"]["lots"], chain["verdict"]["approved"]) == (77, 0.25, 2, True)
     assert chain["factors"] == {"F1": 0.5, "F2": None}
-    assert (chain["order"]["fills"], len(chain["links"])) == (2, 8)
+    assert (chain["order"]["fills"], len(chain["links"])) == (2, 9)
     drawn = call("journal", "why", "o1")
-    for word in ("no. 77", "F1 0.5", "0.25, model m1", "2 lots, chase", "approved", "2 trades, 2 lots"):
+    for word in ("no. 77", "max_order_lots", "F1 0.5", "0.25, model m1", "2 lots, chase", "approved", "2 trades, 2 lots"):
         assert word in drawn
     assert "missing" in call("journal", "why", "o2")
     assert "knows no order 'zz'" in call("journal", "why", "zz", code=4)
@@ -156,8 +156,8 @@ def test_following_gives_what_is_written_from_now_on(services: AppServices, call
     with mock.patch.object(Deadline, "pause", pause):
         found = call("journal", "tail", "--follow", "--idle", "1", "-n", "1", "--json", lines=True)
     thread.join()
-    assert [item["seq"] for item in found] == [15, 16, 17, 18]
-    assert call("journal", "tail", "--follow", "--idle", "0", "-n", "1").startswith("18  2025-06-05T")
+    assert [item["seq"] for item in found] == [17, 18, 19, 20]
+    assert call("journal", "tail", "--follow", "--idle", "0", "-n", "1").startswith("20  2025-06-05T")
     found = call("journal", "tail", "--follow", "--idle", "0", "-n", "0", "--kind", "day", "--json", lines=True)
     assert found == []
     journal.close()
@@ -167,20 +167,20 @@ def test_following_gives_what_is_written_from_now_on(services: AppServices, call
 def test_a_damaged_journal_is_named_with_file_and_byte(services: AppServices, call: Call) -> None:
     good = call("journal", "check", "--json")["journals"]
     assert [(item["account"], item["tail"], item["segments"], item["records"], item["lost_bytes"]) for item in good] == [
-        ("demo", "sealed", 2, 15, 0)
+        ("demo", "sealed", 2, 17, 0)
     ]
     assert "sealed" in call("journal", "check", "--account", "demo")
     first, last = sorted((folder(services) / "journal").glob("*.journal"))
     with last.open("ab") as stream:
         stream.write(b"torn")
     torn = call("journal", "check", "--json")["journals"][0]
-    assert (torn["tail"], torn["lost_bytes"], torn["records"]) == ("torn", 4, 15)
+    assert (torn["tail"], torn["lost_bytes"], torn["records"]) == ("torn", 4, 17)
     content = bytearray(first.read_bytes())
     content[-1] ^= 1
     first.write_bytes(content)
     said = call("journal", "check", code=4)
     assert f"{first} is damaged at byte" in said
-    assert call("journal", "tail", "-n", "1", "--json")["records"][0]["seq"] == 15
+    assert call("journal", "tail", "-n", "1", "--json")["records"][0]["seq"] == 17
 
 
 # --- kill
@@ -192,7 +192,7 @@ def record_of(services: AppServices, account: str = "demo") -> KillRecord:
 
 def test_a_kill_without_a_gateway_latches_and_names_the_orders_left(services: AppServices, call: Call) -> None:
     journal = write_account(services, "demo")
-    journal.append([Record(16, 0, T0, RecordKind.ORDER_UPDATE, {"order": order("o9", OrderState.WORKING, number="X9")})])
+    journal.append([Record(18, 0, T0, RecordKind.ORDER_UPDATE, {"order": order("o9", OrderState.WORKING, number="X9")})])
     journal.close()
     found = call("kill", "--account", "demo", "--reason", "smoke", "--actor", "bob", "--json", code=8)
     report = found["report"]
@@ -250,8 +250,8 @@ def test_a_living_gateway_obeys_and_is_waited_for(services: AppServices, call: C
         deadline = Deadline(10)
         while record_of(services).phase != KillPhase.LATCHED and not deadline.passed:
             deadline.pause(0.01)
-        journal.append([Record(16, 0, T0, RecordKind.KILL, {"record": record_of(services), "late": True})])
-        journal.append([Record(17, 16, T0, RecordKind.ORDER_UPDATE, {"order": order("o2", OrderState.CANCELLED)})])
+        journal.append([Record(18, 0, T0, RecordKind.KILL, {"record": record_of(services), "late": True})])
+        journal.append([Record(19, 18, T0, RecordKind.ORDER_UPDATE, {"order": order("o2", OrderState.CANCELLED)})])
 
     thread = threading.Thread(target=obey)
     thread.start()

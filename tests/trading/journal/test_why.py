@@ -41,7 +41,11 @@ def test_what_became_of_each_order() -> None:
         fills=2, lots_filled=2,
     )  # fmt: skip
     assert not found["o1"].is_open
-    assert (found["o2"].state, found["o2"].is_open, found["o2"].origin, found["o2"].lots) == ("intended", True, "command", 3)
+    assert found["o2"] == JournalOrder(
+        order_id="o2", symbol=SYMBOL, side=1, offset="open", lots=3, price_ticks=2990, origin="command", state="intended",
+        first_seq=10, intended_ns=T0 + 10_000_000, sent_ns=0, last_ns=T0 + 10_000_000,
+    )  # fmt: skip
+    assert found["o2"].is_open
     assert (found["o3"].state, found["o3"].is_open, found["o3"].message) == ("lost", False, "no margin")
 
 
@@ -76,7 +80,11 @@ def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
     book.put(RecordKind.FILL, fill=fill("venue-1", "t1", 3))
     book.put(RecordKind.ORDER_UPDATE, order=order("venue-2", OrderState.WORKING))
     found = told(book)
-    assert (found["venue-1"].lots_filled, found["venue-1"].price_ticks, found["venue-1"].sent_ns) == (3, None, 0)
+    assert found["venue-1"] == JournalOrder(
+        order_id="venue-1", symbol=SYMBOL, side=1, offset="open", lots=0, price_ticks=None, origin="", state="unknown",
+        first_seq=1, intended_ns=0, sent_ns=0, last_ns=T0 + 1_000_000, fills=1, lots_filled=3,
+    )  # fmt: skip
+    assert found["venue-1"].is_open
     assert (found["venue-2"].state, found["venue-2"].intended_ns) == ("working", 0)
 
 
@@ -159,11 +167,11 @@ def test_the_chain_goes_from_the_tick_to_the_fills(read_back: bool) -> None:
     assert math.isnan(chain.factors["F2"])
     assert (chain.score, chain.model_hash, chain.factor_set_hash) == (0.25, "m1", "f1")
     assert chain.target == TargetCause(symbol=SYMBOL, lots=2, style="chase", session="s1", seq=9, sent_ns=T0 + 5, note="up")
-    assert chain.verdict == VerdictCause(approved=True, reason="", message="", near=["size"])
-    assert [link.seq for link in chain.links] == [3, 4, 5, 6, 8, 9, 11, 12]
-    assert [link.cause for link in chain.links] == [0, 3, 4, 5, 6, 6, 6, 6]
+    assert chain.verdict == VerdictCause(approved=True, reason="", message="", near=[{"rule": "max_order_lots", "share": 0.9}])
+    assert [link.seq for link in chain.links] == [3, 4, 5, 6, 8, 9, 11, 12, 15]
+    assert [link.cause for link in chain.links] == [0, 3, 4, 5, 6, 6, 6, 6, 4]
     assert [link.kind for link in chain.links] == [
-        "target", "verdict", "order_intent", "order_sent", "order_update", "fill", "fill", "fill",
+        "target", "verdict", "order_intent", "order_sent", "order_update", "fill", "fill", "fill", "near_miss",
     ]  # fmt: skip
     assert chain.links[0].body["target"]["execution"]["style"] == "chase"
     assert chain.links[0].ts_ns == T0 + 3_000_000
@@ -212,6 +220,18 @@ def test_what_reconciliation_did_to_an_order_belongs_to_its_chain() -> None:
     assert [link.seq for link in explain(book.records, "o1").links][-2:] == [len(book.records) - 3, len(book.records) - 2]
 
 
+def test_an_order_that_only_reconciliation_met_has_a_chain_of_its_own() -> None:
+    book = busy_book()
+    adopted = Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v1", intent=intent(7))
+    other = Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v2", intent=intent(8))
+    reconciled(book, other, adopted)
+    chain = explain(book.records, "v1")
+    assert (chain.order.order_id, chain.order.lots, chain.order.state, chain.root) == ("v1", 7, "intended", "reconcile")
+    assert [link.kind for link in chain.links] == ["reconcile"]
+    book.put(RecordKind.DAY, trading_day="2025-06-06")
+    assert explain(book.records, "v1").order.day_over
+
+
 def test_an_order_that_is_only_asked_to_be_cancelled_is_told_all_the_same() -> None:
     book = Book()
     book.put(RecordKind.CANCEL_SENT, client_order_id="ghost", why="kill")
@@ -223,6 +243,7 @@ def test_an_unknown_order_is_refused_with_the_nearest() -> None:
     with pytest.raises(DataError, match="knows no order 'o11'") as caught:
         explain(busy_book().records, "o11")
     assert caught.value.hint == "did you mean o1?"
+    assert explain(busy_book().records, "o1").order.order_id == "o1"
     with pytest.raises(DataError) as caught:
         explain([], "o1")
     assert caught.value.hint == "ghtrader journal list"

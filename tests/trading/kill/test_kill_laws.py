@@ -93,9 +93,15 @@ class Gateway(RuleBasedStateMachine):
             self._start()
             self.died = True
             return False
-        stood = outcome == "stands"
-        self._feed(Persisted(epoch=effect.record.epoch) if stood else PersistFailed(epoch=effect.record.epoch, message=outcome))
+        self._tell(effect, stood=outcome == "stands")
         return True
+
+    def _tell(self, effect: WriteKill, *, stood: bool) -> None:
+        """How a write went; of one that failed first what stands there now."""
+        epoch = effect.record.epoch
+        if not stood:
+            self._feed(Seen(content=self.disk))
+        self._feed(Persisted(epoch=epoch) if stood else PersistFailed(epoch=epoch, message="failed"))
 
     def _stands(self, effect: WriteKill, outcome: str) -> bool:
         if outcome == "fails" or (effect.guarded and effect.expected != self.disk):
@@ -108,9 +114,7 @@ class Gateway(RuleBasedStateMachine):
     def _finish(self) -> None:
         if self.waiting is not None:
             effect, self.waiting = self.waiting, None
-            stood = self._stands(effect, "stands")
-            epoch = effect.record.epoch
-            self._feed(Persisted(epoch=epoch) if stood else PersistFailed(epoch=epoch, message="changed"))
+            self._tell(effect, stood=self._stands(effect, "stands"))
 
     @rule()
     def the_slow_write_comes_back(self) -> None:

@@ -106,7 +106,11 @@ def test_a_new_account_gets_its_first_file_before_it_may_trade() -> None:
     assert names(effects) == ["WriteKill"]
     write = the(WriteKill, effects)
     assert (write.guarded, write.expected, write.content) == (True, None, encode_kill(write.record))
-    assert (write.record.phase, write.record.epoch, write.record.actor) == (KillPhase.CLEAR, 1, "gateway")
+    assert write.record == KillRecord(
+        account="demo", phase=KillPhase.CLEAR, epoch=1, kill_id="", actor="gateway", reason="new account", ts_ns=0, trading_day="",
+        policy=KillPolicy.CANCEL,
+    )  # fmt: skip
+    assert write.content.endswith(b'"ts_ns":0}\n')
     state, effects = walk(Persisted(epoch=1), state=state)
     assert (state.killed, state.stage, state.reason) == (False, KillStage.CLEAR, "")
     assert effects == (JournalKill(record=write.record, late=False),)
@@ -381,7 +385,7 @@ def test_a_kill_during_a_reset_wins() -> None:
     assert (state.killed, effects) == (True, ())
 
 
-@pytest.mark.parametrize("before", [clear(), unreadable(), latched(), clearing()], ids=str)
+@pytest.mark.parametrize("before", [clear(), unreadable(), latched(), clearing(), founding()], ids=str)
 def test_a_kill_that_another_process_wrote_is_taken_over(before: KillState) -> None:
     content = encode_kill(record(KillPhase.LATCHED, 20, actor="bob", reason="smoke", policy=KillPolicy.CANCEL))
     state, effects = walk(Seen(content=content), state=before)
@@ -392,6 +396,15 @@ def test_a_kill_that_another_process_wrote_is_taken_over(before: KillState) -> N
         Told(code=KillNotice.LATCHED, message="killed by bob: smoke"),
     )
     assert (state.pending, state.journaled) == (None, state.record)
+
+
+def test_a_reset_that_meets_a_kill_from_elsewhere_takes_it_over_and_can_be_repeated() -> None:
+    content = encode_kill(record(KillPhase.LATCHED, 10, actor="bob", reason="smoke"))
+    state, _ = walk(Seen(content=content), state=clearing())
+    assert walk(PersistFailed(epoch=10, message="changed"), state=state) == (state, ()), "nothing is written over it"
+    state, effects = walk(RESET, state=state)
+    assert (the(WriteKill, effects).expected, the(WriteKill, effects).record.epoch) == (content, 11)
+    assert walk(Persisted(epoch=11), state=state)[0].stage == KillStage.CLEAR
 
 
 def test_a_file_that_changed_in_no_way_is_no_news() -> None:
@@ -416,6 +429,12 @@ def test_a_running_gateway_whose_file_vanishes_rots_or_goes_back_is_killed(conte
     assert (state.killed, state.stage, state.content) == (True, KillStage.UNREADABLE, content)
     assert names(effects) == ["JournalKill", "Enforce", "Told"]
     assert not the(Enforce, effects).flatten
+
+
+def test_a_vanished_file_is_called_missing_and_a_replaced_one_replaced() -> None:
+    assert "is missing" in walk(Seen(content=None), state=clear())[0].reason
+    assert "was replaced" in walk(Seen(content=encode_kill(record(KillPhase.CLEAR, 99))), state=clear())[0].reason
+    assert "torn or damaged" in walk(Seen(content=b""), state=clear())[0].reason
 
 
 @pytest.mark.parametrize("content", [None, b"rubbish", CLEAR_FILE, encode_kill(record(KillPhase.CLEAR, 99))])

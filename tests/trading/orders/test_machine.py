@@ -65,6 +65,7 @@ def tell(book: OrderBook, state: OrderState, left: int, ts_ns: int = 5) -> str:
         ([("working", 3)], "working", 3),
         ([("working", 2)], "partial", 3),
         ([("filled", 0)], "filled", 3),
+        ([("filled", 2)], "filled", 3),
         ([("cancelled", 3)], "cancelled", 0),
         ([("cancelled", 1)], "cancelled", 2),
         ([("rejected", 3)], "rejected", 0),

@@ -235,6 +235,9 @@ def test_closing_orders_freeze_what_they_ask_for() -> None:
     book.apply_fill(fill("0", "t", 1, side=Side.SELL, offset=Offset.CLOSE_TODAY), 2)
     assert frozen(ledger.position(SYMBOL, book.unsettled())) == (1, 1, 0, 4)
     assert frozen(ledger.position(SYMBOL)) == (0, 0, 0, 0)
+    book = OrderBook()
+    book.add("a", intent(Side.BUY, 9, offset=Offset.CLOSE_TODAY), trading_day=DAY, ts_ns=1)
+    assert frozen(ledger.position(SYMBOL, book.unsettled())) == (0, 0, 1, 0)
     soya = ledger_of(SOYA, long_today=3, long_history=2)
     book = OrderBook()
     book.add("a", intent(Side.SELL, 3, offset=Offset.CLOSE, symbol=SOYA), trading_day=DAY, ts_ns=1)
@@ -246,6 +249,7 @@ def test_closing_orders_freeze_what_they_ask_for() -> None:
     ("position", "delta", "expected"),
     [
         (held(), 0, []),
+        (held(long_today=-1, short_today=-1), 0, []),
         (held(), 3, [(1, "open", 3)]),
         (held(), -3, [(-1, "open", 3)]),
         (held(long_today=2, long_history=1), -1, [(-1, "close", 1)]),

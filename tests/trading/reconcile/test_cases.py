@@ -40,6 +40,9 @@ def settle(book: OrderBook, ledger: PositionLedger, snapshot: VenueSnapshot, now
     outcome = reconcile(book, ledger, snapshot, now_ns=now_ns)
     apply_reconciliation(outcome, book, ledger, now_ns)
     documents = book.to_document(), ledger.to_document()
+    twice = apply_reconciliation(outcome, book, ledger, now_ns)
+    assert (twice.fills, twice.settled) == ((), ())
+    assert (book.to_document(), ledger.to_document()) == documents
     again = reconcile(book, ledger, snapshot, now_ns=now_ns)
     assert again.balanced == outcome.balanced
     apply_reconciliation(again, book, ledger, now_ns + 1)
@@ -170,11 +173,8 @@ def test_a_position_proves_what_yesterdays_orders_traded_oldest_first() -> None:
         ("a", "synthetic:a:1+2", 2, 2999.0, 8),
         ("b", "synthetic:b:0+1", 1, 2998.0, 7),
     ]
-    assert [(record_of(book, name).phase.value, record_of(book, name).filled) for name in "abc"] == [
-        ("filled", 3),
-        ("cancelled", 1),
-        ("cancelled", 0),
-    ]
+    ends = [(record_of(book, name).phase.value, record_of(book, name).filled, record_of(book, name).left) for name in "abc"]
+    assert ends == [("filled", 3, 0), ("cancelled", 1, 1), ("cancelled", 0, 4)]
     assert ledger.position(SYMBOL) == held(long_history=4)
 
 
@@ -261,6 +261,13 @@ def test_an_adopted_order_gets_an_id_that_every_restart_makes_again() -> None:
     assert (order.intent.side, order.intent.lots, order.intent.offset) == (Side.SELL, 2, Offset.OPEN)
 
 
+def test_an_order_without_lots_is_nothing() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    ledger.based = True
+    outcome = settle(book, ledger, venue(orders=[update("z", OrderState.WORKING, 0, of=intent(lots=0))]))
+    assert (outcome.balanced, outcome.actions, len(book)) == (True, (), 0)
+
+
 def test_trades_that_nobody_has_an_order_for_get_one() -> None:
     book, ledger = OrderBook(), PositionLedger(DAY)
     ledger.based = True
@@ -340,6 +347,20 @@ def test_fewer_lots_than_were_told_are_open_lots_again() -> None:
     book.apply_update(update("a", OrderState.WORKING, 1, of=intent(lots=3)), 4)
     outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
     assert (names(outcome), outcome.balanced, record_of(book).left) == (["order_contradicts"], True, 3)
+
+
+def test_an_order_that_lags_behind_its_own_trades_agrees_with_them() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 3, of=intent(lots=3)), 4)
+    lagging = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["fill_missing"], True, OrderPhase.PARTIAL)
+    book.doubt_all(5)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["order_behind"], True, OrderPhase.PARTIAL)
+    book.apply_update(update("a", OrderState.CANCELLED, 2, of=intent(lots=3)), 6)
+    outcome = settle(book, ledger, venue(orders=[lagging], fills=[fill("a", "1", 1)], positions=[held(long_today=1)]))
+    assert (names(outcome), phase(book)) == (["order_contradicts"], OrderPhase.PARTIAL)
 
 
 def test_an_acknowledged_order_that_is_not_listed_is_never_lost() -> None:
@@ -431,7 +452,7 @@ def test_lots_of_either_side_that_differ_block(theirs: BrokerPosition) -> None:
     ledger.take_over(held(long_today=2, short_today=1))
     ledger.based = True
     outcome = settle(book, ledger, venue(positions=[theirs] if theirs.lots else []))
-    assert (names(outcome), outcome.balanced) == (["position_differs"], False)
+    assert (names(outcome), outcome.balanced, outcome.actions) == (["position_differs"], False, ())
     assert ledger.position(SYMBOL) == held(long_today=2, short_today=1)
     difference = outcome.differences[0]
     assert difference.ours == "long 2 today 0 history, short 1 today 0 history"

@@ -110,6 +110,9 @@ class World:
         assert again == outcome
         assert (self.book.to_document(), self.ledger.to_document()) == before, "comparing changes nothing"
         apply_reconciliation(outcome, self.book, self.ledger, NOW)
+        done = self.book.to_document(), self.ledger.to_document()
+        apply_reconciliation(outcome, self.book, self.ledger, NOW)
+        assert (self.book.to_document(), self.ledger.to_document()) == done, "doing it twice is doing it once"
         return outcome
 
 

@@ -111,6 +111,16 @@ def test_of_equal_revisions_the_newest_stamp_wins() -> None:
     assert (view.document.updated_at, view.source, view.age_ns(10), view.age_ns(1)) == (9, "redis", 1, 0)
     sinks[2].content = content(state_document(4, updated_at=1))
     assert StateReader("demo", sinks).read().source == "bus"
+    sinks[0].content = sinks[1].content = sinks[2].content
+    assert StateReader("demo", sinks).read().source == "file"  # then the order of sources
+
+
+def test_closing_lets_go_of_every_medium() -> None:
+    sinks = list(media().values())
+    StatePublisher(sinks[:2]).close()
+    assert [medium.is_closed for medium in sinks] == [True, True, False]
+    StateReader("demo", sinks[2:]).close()
+    assert sinks[2].is_closed
 
 
 def test_a_streak_becomes_a_code_and_successes_take_it_back() -> None:

@@ -111,9 +111,9 @@ def test_nothing_is_decided_before_the_account_is_known_or_while_the_gateway_tak
 def test_factors_go_on_through_a_halt() -> None:
     core, _ = core_of()
     core.on_frame(account(1), 0)
-    core.on_link(is_whole=False, message="no beat for 2 s", now_ns=3)
+    core.halts.set(HaltReason.LINK, "as long as we say", 3, SYMBOL)
     assert run(core, ticks(FIRST, 200, 2)) == []
-    core.on_link(is_whole=True, message="", now_ns=4)
+    core.halts.clear(HaltReason.LINK, SYMBOL)
     other, _ = core_of()
     other.on_frame(account(1), 0)
     halted, whole = run(core, ticks(FIRST + 200, 200, 202)), run(other, ticks(FIRST, 400, 2))
@@ -286,7 +286,10 @@ def test_messages_of_an_unknown_version_halt() -> None:
     (done,) = core.on_frame(frame, 0)
     assert done.tick_seq == 1
     assert core.on_frame(msgspec.structs.replace(account(2), version=2), 0) == ()
-    assert reasons(core) == ["unknown_message"]
+    assert reasons(core) == ["no_gateway", "unknown_message"]
+    core.on_frame(account(3), 0)
+    core.on_frame(account(4), 0)
+    assert reasons(core) == []
 
 
 def test_a_decision_is_sent_anew_when_asked() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
-from tests.trading.strategy.frames import SYMBOL, account, binding, plan, ticks
+from tests.trading.strategy.frames import SYMBOL, account, binding, plan, tick
 
 from ghtrader.core.messages import Style, Target
 from ghtrader.trading.strategy.api import StrategyContext
@@ -31,12 +31,13 @@ def test_an_example_of_the_page_decides(tmp_path: Path, number: int) -> None:
     targets: list[Target] = []
     seq, position = 1, 0
     core.on_frame(account(seq), 0)
-    for frame in ticks(3000, 2000, 2):
-        for message in core.on_frame(frame, 0):
+    for row in range(2000):
+        for message in core.on_frame(tick(3000 + row, seq + 1), 0):
             if isinstance(message, Target):
                 targets.append(message)
                 position = message.lots
-        held = account(frame.seq, position=position, target=position, target_session="s1", target_seq=len(targets))
+        seq += 2
+        held = account(seq, position=position, target=position, target_session="s1", target_seq=len(targets))
         core.on_frame(held, 0)
     assert core.halts.standing == ()
     assert len({target.lots for target in targets}) == 3

@@ -7,13 +7,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import Cli
+from tests.trading.strategy.frames import SYMBOL, account, beat, plan, ticks
 
+from ghtrader.adapters.bus_zmq import ZmqStreamServer
+from ghtrader.core.clock import Deadline
+from ghtrader.core.messages import Target, TickDone
+from ghtrader.ports.bus import StreamFrame
+
+OWN = """
+from ghtrader.trading.strategy.api import Decision, Strategy
+
+class Imbalance(Strategy):
+    needs_model = False
+
+    def on_start(self, context):
+        self.lots = context.params["lots"]
+
+    def on_tick(self, view):
+        return Decision(self.lots if view.factors[1] > 0 else -self.lots) if view.can_trade else None
+"""
 COMMAND = (sys.executable, "-m", "ghtrader.app", "strategy", "run", "--account", "demo", "--json")
 
 
@@ -73,6 +91,47 @@ def test_one_strategy_per_account_and_a_dead_holder_frees_it(cli: Cli, tmp_path:
             assert (again.wait(), last["state"]) == (0, "stopped")
     kept = json.loads((tmp_path / "data" / "trading" / "demo" / "strategy.json").read_text())
     assert (kept["state"], kept["pid"], kept["source"]) == ("stopped", again.pid, "passive")
+
+
+def settled(server: ZmqStreamServer, what: Callable[[Any], bool], frames: Callable[[], Iterable[StreamFrame]]) -> Any:
+    """Publish and listen until a message of the strategy is the one."""
+    deadline = Deadline(60.0)
+    while not deadline.passed:
+        for frame in frames():
+            server.publish(frame)
+        for message in server.receive(0.05):
+            if what(message):
+                return message
+    raise AssertionError("nothing like it came in a minute")
+
+
+def test_a_strategy_of_a_file_trades_over_the_sockets_in_lockstep(cli: Cli, tmp_path: Path) -> None:
+    """The gateway's end is played here: views, ticks one by one, credits; a restart of the gateway is followed."""
+    path = tmp_path / "mine.py"
+    path.write_text(OWN)
+    server = ZmqStreamServer(tmp_path / "data" / "trading" / "demo" / "ipc")
+    options = ("--file", str(path), "--symbol", SYMBOL, "--param", "lots=3", "--lockstep")
+    with running(cli, *options) as process:
+        settled(server, lambda message: getattr(message, "state", "") == "ready", lambda: [beat(0)])
+        targets = []
+        server.publish(account(1))
+        for frame in ticks(3000, 60, 2):
+            server.publish(frame)
+            done = None
+            while done is None:
+                for message in server.receive(5.0):
+                    targets += [message] if isinstance(message, Target) else []
+                    done = message if isinstance(message, TickDone) else done
+            assert done.tick_seq == frame.seq
+        assert {abs(target.lots) for target in targets} == {3}
+        assert targets[0].factors.keys() == set(plan().chosen.ids)
+        settled(server, lambda message: getattr(message, "state", "") == "halted no_account", lambda: [beat(0, session="g2")])
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    server.close()
+    report = json.loads((tmp_path / "data" / "trading" / "demo" / "strategy.json").read_text())["report"]
+    assert (report["ticks"], report["targets"], report["lost"]) == (60, len(targets), 0)
+    assert report["stages"]["tick"]["count"] == 60
 
 
 def test_what_cannot_be_run_ends_with_the_reason(cli: Cli, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from tests.trading.strategy.frames import account, beat, binding, ticks
 from tests.trading.strategy.test_core import Follow, reasons
 
 from ghtrader.core.messages import Heartbeat, Target, TickDone
+from ghtrader.ports.bus import StreamFrame as Frame
 from ghtrader.testing.fakes import FakeClock
-from ghtrader.trading.strategy.core import Frame, StrategyCore
-from ghtrader.trading.strategy.shell import SilentStream, StrategyShell
+from ghtrader.trading.link.machine import LinkLimits
+from ghtrader.trading.strategy.core import StrategyCore
+from ghtrader.trading.strategy.shell import StrategyShell
 
 S = 1_000_000_000
 
@@ -36,8 +38,8 @@ class Line:
 
 def shell_of() -> tuple[StrategyShell, Line, FakeClock]:
     clock, line = FakeClock(), Line()
-    core = StrategyCore("demo", "s1", [binding()], Follow)
-    return StrategyShell(core, line, clock, silence_ns=2 * S, beat_ns=S // 2), line, clock
+    core = StrategyCore("demo", "s1", [binding()], Follow, link=LinkLimits(recover_ns=S))
+    return StrategyShell(core, line, clock, beat_ns=S // 2), line, clock
 
 
 def test_every_tick_is_answered_in_order_with_its_target_before_its_credit() -> None:
@@ -53,25 +55,28 @@ def test_every_tick_is_answered_in_order_with_its_target_before_its_credit() -> 
     assert shell.core.report(0).stages["send"].count == 100
 
 
-def test_silence_halts_and_a_message_goes_on() -> None:
+def heard(shell: StrategyShell, line: Line, *frames: Frame) -> list[str]:
+    line.coming = list(frames)
+    shell.step(0.0)
+    return reasons(shell.core)
+
+
+def test_silence_halts_and_a_stream_that_is_whole_again_goes_on() -> None:
     shell, line, clock = shell_of()
-    shell.step(0.0)
-    assert reasons(shell.core) == ["no_gateway"]
+    assert heard(shell, line) == ["no_gateway"]
     clock.advance(10.0)
-    shell.step(0.0)
-    assert reasons(shell.core) == ["no_gateway"]  # it was never there
-    line.coming = [account(1), *ticks(3000, 2, 2)]
-    shell.step(0.0)
-    assert reasons(shell.core) == []
+    assert heard(shell, line) == ["no_gateway"]  # it was never there
+    assert heard(shell, line, account(1), *ticks(3000, 5, 2)) == ["link"]  # it has to go on for a while
+    clock.advance(1.0)
+    assert heard(shell, line, beat(6)) == []
     clock.advance(1.999)
-    shell.step(0.0)
-    assert reasons(shell.core) == []
+    assert heard(shell, line) == []
     clock.advance(0.001)
-    shell.step(0.0)
-    assert [halt.message for halt in shell.core.halts.standing] == ["no message of the gateway for 2 s"]
-    line.coming = [beat(3)]
-    shell.step(0.0)
-    assert reasons(shell.core) == []
+    assert heard(shell, line) == ["link"]
+    assert shell.core.halts.standing[0].message == "the stream of the gateway is degraded (silent)"
+    assert heard(shell, line, beat(6), beat(6), beat(6)) == ["link"]
+    clock.advance(1.0)
+    assert heard(shell, line, beat(6)) == []
 
 
 def test_beats_say_what_is_missing() -> None:
@@ -79,16 +84,10 @@ def test_beats_say_what_is_missing() -> None:
     for _ in range(4):
         shell.step(0.0)
         clock.advance(0.25)
-    line.coming = [account(1), *ticks(3000, 1, 2)]
-    shell.step(0.0)
+    heard(shell, line, account(1), *ticks(3000, 3, 2))
+    clock.advance(1.0)
+    heard(shell, line, beat(4))
     shell.beat("stopped")
     beats = [message for message in line.sent if isinstance(message, Heartbeat)]
-    assert [message.state for message in beats] == ["halted no_gateway", "halted no_gateway", "ready", "stopped"]
+    assert [message.state for message in beats] == ["halted no_gateway", "halted no_gateway", "halted link", "ready", "stopped"]
     assert {message.session for message in beats} == {"s1"}
-
-
-def test_without_a_gateway_nothing_comes() -> None:
-    stream = SilentStream()
-    stream.send(beat(1))
-    assert stream.receive(0.001) == ()
-    stream.close()

@@ -151,17 +151,16 @@ class FeatureSession:
         self.plan.require_out_of_sample(ts_ns)
         row.break_before[0] |= self._gap
         self._gap = False
-        part, stamp = int(row.part[0]), int(row.ts_ns[0])
-        counters = row.counters[0]
-        values = self._stream_of(int(row.stretch[0]), facts).step(
+        part, stamp, counters = row.part.item(0), row.ts_ns.item(0), row.counters
+        values = self._stream_of(row.stretch.item(0), facts).step(
             stamp,
             *self._book,
-            int(row.last_px[0]),
-            float(counters[0]),
-            float(counters[1]),
-            float(counters[2]),
-            break_before=bool(row.break_before[0]),
-            continuous=int(row.phase[0]) == TRADING,
+            row.last_px.item(0),
+            counters.item(0),
+            counters.item(1),
+            counters.item(2),
+            break_before=row.break_before.item(0),
+            continuous=row.phase.item(0) == TRADING,
             part=part,
             part_start_ns=facts.starts[part],
             part_end_ns=facts.ends[part],

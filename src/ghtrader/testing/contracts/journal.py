@@ -79,6 +79,8 @@ class JournalStoreContract:
             store.append(name.encode())
         assert store.segments() == ["000000000001-.journal", "000000000002-a.journal", "000000000010-b.journal"]
         assert [_used(store.read(name)[4:]).decode() for name in store.segments()] == store.segments()
+        store.create("000000000010-b.journal", b"again")
+        assert _used(store.read("000000000010-b.journal")) == b"again"
         assert store.size("000000000002-a.journal") == 4 + len("000000000002-a.journal"), "what is left has no unused space"
 
     def test_resuming_cuts_and_goes_on(self, open_store: OpenStore) -> None:

@@ -158,7 +158,7 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
         return msgspec.structs.replace(state, order_id=order.client_order_id), ()
     filled = (view.position - state.placed_position) * state.placed_side
     superseded, goal = state.is_superseded, state.goal
-    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="", cancelled_unseen=False)
+    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="")
     if goal is None:
         return _finish(state, view, DoneReason.STOPPED)
     if goal.lots == view.position:

@@ -94,6 +94,9 @@ def _mark(turn: Turn) -> None:
     if results:
         turn.record(RecordKind.EQUITY, 0, pnl_cny=results)
     for symbol, cause in sorted(state.retired.items()):
+        for order in state.book.working(symbol):
+            if order.intent.origin not in {Origin.ROLL, Origin.KILL} and not order.cancel_asked:
+                ask_cancel(turn, order.client_order_id, "roll", cause)
         if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
             _leave(turn, symbol, cause)
 

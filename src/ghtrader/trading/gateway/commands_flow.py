@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from ghtrader.core.messages import Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
+from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
@@ -21,9 +21,11 @@ from ghtrader.trading.kill.machine import reset_refusal
 from ghtrader.trading.kill.record import KillPolicy
 from ghtrader.trading.words import Mode, OrderIntent, Origin
 
-__all__ = ["SWEEP", "answer", "on_command"]
+__all__ = ["SWEEP", "answer", "answer_interrupted", "on_command"]
 
 SWEEP = ExecutionStyle(style=Style.SWEEP)
+#: Verbs that may be carried out again without harm, however old they are.
+HARMLESS = frozenset({Verb.KILL, Verb.CANCEL_ALL, Verb.CANCEL_ORDER, Verb.DISARM_LIVE})
 #: (reason code, message): an empty code accepts; None: the answer comes later.
 Ruling = tuple[str, str] | None
 
@@ -32,7 +34,7 @@ def on_command(turn: Turn, event: ev.CommandArrived) -> None:
     """Do what a command asks, once; answer in any case."""
     command, state = event.command, turn.state
     first = state.dedupe.first_answer(command.command_id, turn.now_ns)
-    if first is not None or any(command.command_id == waiting for _, waiting in state.pending.resets):
+    if first is not None or state.dedupe.is_under_way(command.command_id, turn.now_ns):
         state.count("commands_duplicate")
         words = f"{first.outcome}: {first.reason}".rstrip(": ") if first is not None else "under way"
         turn.record(RecordKind.NOTE, 0, what="duplicate_command", command_id=command.command_id, source=event.source)
@@ -56,7 +58,7 @@ def on_command(turn: Turn, event: ev.CommandArrived) -> None:
 
 
 def answer(turn: Turn, source: str, command_id: str, reason: str, message: str, *, cause: int = 0) -> None:
-    """Journal an answer and give it; an empty reason accepts."""
+    """Journal an answer and give it, where somebody waits for it (``source``); an empty reason accepts."""
     given = CommandAnswer(
         command_id=command_id,
         outcome=Outcome.REFUSED if reason else Outcome.ACCEPTED,
@@ -67,16 +69,29 @@ def answer(turn: Turn, source: str, command_id: str, reason: str, message: str, 
     )
     turn.record(RecordKind.ANSWER, cause, answer=given)
     turn.sync()
-    turn.emit(fx.Reply(source=source, answer=given))
+    if source:
+        turn.emit(fx.Reply(source=source, answer=given))
+
+
+def answer_interrupted(turn: Turn) -> None:
+    """Answer what the run before took and did not answer: what it did of it stands in the journal, it is not done again."""
+    for command_id in turn.state.dedupe.under_way:
+        message = "the gateway ended before it was answered; what it did stands in the journal. Ask anew under another id"
+        answer(turn, "", command_id, "interrupted", message)
 
 
 def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
+    if command.version != MESSAGE_VERSION:
+        return "unknown_version", f"the command is of version {command.version}, this gateway takes {MESSAGE_VERSION}"
     if not command.command_id:
         return "no_command_id", "a command needs an id"
     if command.account != turn.state.settings.account:
         return "wrong_account", f"this is the gateway of account {turn.state.settings.account}"
     if not command.actor.strip():
         return "no_actor", "a command needs an actor"
+    age_ns = turn.now_ns - command.ts_ns
+    if age_ns > turn.state.settings.dedupe_ttl_ns and command.verb not in HARMLESS:
+        return "expired", "it is older than answers are remembered: nobody can say whether it was carried out before"
     return "", ""
 
 

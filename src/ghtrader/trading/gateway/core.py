@@ -11,7 +11,7 @@ from typing import Any
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.clock_flow import on_clock, on_preflight, on_sinks
-from ghtrader.trading.gateway.commands_flow import on_command
+from ghtrader.trading.gateway.commands_flow import answer_interrupted, on_command
 from ghtrader.trading.gateway.day_flow import on_day
 from ghtrader.trading.gateway.fold import apply_record
 from ghtrader.trading.gateway.kill_flow import enforce, on_kill_seen, on_kill_written
@@ -75,6 +75,7 @@ def start(state: GatewayState, now_ns: int, *, kill_file: bytes | None, had_jour
     state.published_revision = state.revision  # behind everything that an earlier run may have used
     turn.record(RecordKind.START, 0, epoch=state.epoch + 1, mode=str(state.desired.mode), **about)
     turn.sync()
+    answer_interrupted(turn)
     turn.kill_event(Rehydrated(content=kill_file, had_journal=had_journal, journaled=state.kill_journaled))
     enforce(turn)
     return turn.effects

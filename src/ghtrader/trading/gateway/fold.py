@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ghtrader.core.errors import DataError
-from ghtrader.core.messages import CommandAnswer
+from ghtrader.core.messages import Command, CommandAnswer, Verb
 from ghtrader.core.orders import OrderKind
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
 from ghtrader.trading.gateway.modes import Desired
@@ -37,7 +37,7 @@ from ghtrader.trading.risk.state import (
 )
 from ghtrader.trading.words import OrderIntent
 
-__all__ = ["Folded", "apply_record", "snapshot_of"]
+__all__ = ["FOLDS", "Folded", "apply_record", "snapshot_of"]
 
 T = TypeVar("T")
 IMMEDIATE = {OrderKind.FAK, OrderKind.FOK}
@@ -77,16 +77,14 @@ def _day(state: GatewayState, record: Record) -> Folded:
     state.risk, told = observe_day(state.risk, day)
     state.ids = state.ids.on_day(day)
     state.trading_day = day
-    state.contracts = dict(body["contracts"])
+    before, state.contracts = state.contracts, dict(body["contracts"])
+    for symbol, contract in sorted(state.contracts.items()):
+        old = before.get(symbol, contract)
+        if old != contract:  # here, not in a record of its own: no crash may come between the new day and the roll
+            state.targets.pop(old, None)
+            state.retired[old] = record.seq
+        state.retired.pop(contract, None)
     return Folded(told=told)
-
-
-def _roll(state: GatewayState, record: Record) -> Folded:
-    old = str(record.body["old"])
-    state.targets.pop(old, None)
-    state.retired[old] = record.seq
-    state.retired.pop(str(record.body["new"]), None)
-    return NOTHING
 
 
 def _target(state: GatewayState, record: Record) -> Folded:
@@ -190,6 +188,20 @@ def _equity(state: GatewayState, record: Record) -> Folded:
     return Folded(told=told)
 
 
+def _command(state: GatewayState, record: Record) -> Folded:
+    """Known from now on, answered or not; but a kill may be asked for again until it was answered: twice killed is killed."""
+    command = _as(record.body["command"], Command)
+    if command.verb != Verb.KILL:
+        state.dedupe.begin(command.command_id, record.ts_ns)
+    return NOTHING
+
+
+def _note(state: GatewayState, record: Record) -> Folded:
+    if record.body.get("what") == "duplicate_command":
+        state.dedupe.touch(str(record.body["command_id"]), record.ts_ns)
+    return NOTHING
+
+
 def _answer(state: GatewayState, record: Record) -> Folded:
     answer = _as(record.body["answer"], CommandAnswer)
     state.dedupe.remember(answer, record.ts_ns)
@@ -280,10 +292,10 @@ def _state(state: GatewayState, record: Record) -> Folded:
     return NOTHING
 
 
-_FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
+#: What each kind of record does to the durable state; kinds that are missing are for readers only.
+FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
     RecordKind.START: _start,
     RecordKind.DAY: _day,
-    RecordKind.ROLL: _roll,
     RecordKind.TARGET: _target,
     RecordKind.ORDER_INTENT: _intent,
     RecordKind.ORDER_SENT: _sent,
@@ -293,6 +305,8 @@ _FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
     RecordKind.RECONCILE: _reconcile,
     RecordKind.HALT: _doubt,
     RecordKind.EQUITY: _equity,
+    RecordKind.COMMAND: _command,
+    RecordKind.NOTE: _note,
     RecordKind.ANSWER: _answer,
     RecordKind.MODE: _mode,
     RecordKind.REVISION: _revision,
@@ -304,7 +318,7 @@ _FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
 
 def apply_record(state: GatewayState, record: Record) -> Folded:
     """Change the durable state as a record says. Raises DataError for a record that cannot belong to this journal."""
-    fold = _FOLDS.get(record.kind)
+    fold = FOLDS.get(record.kind)
     state.seq = record.seq
     if fold is None:
         return NOTHING

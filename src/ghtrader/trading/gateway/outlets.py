@@ -34,7 +34,7 @@ class StreamOutlets:
         publish: Publisher | None = None,
         tell: Teller | None = None,
         publish_s: float = 0.0,
-        replies: dict[str, Callable[[CommandAnswer], None]] | None = None,
+        replies: dict[str, Callable[[str, CommandAnswer], None]] | None = None,
     ) -> None:
         self._server, self._session, self._clock = server, session, clock
         self._publish, self._tell, self._publish_ns = publish, tell, int(publish_s * 1e9)
@@ -81,7 +81,7 @@ class StreamOutlets:
         """Answer a command on the way it came."""
         way = self._replies.get(source.split(":", 1)[0])
         if way is not None:
-            way(answer)
+            way(source, answer)
         else:
             self._server.answer(source, answer)
 

@@ -22,6 +22,7 @@ from ghtrader.trading.gateway.state import GatewaySettings, GatewayState
 from ghtrader.trading.journal.journal import Journal
 from ghtrader.trading.journal.records import Record
 from ghtrader.trading.kill.events import WriteKill
+from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.state.revision import StateDocument
 
 __all__ = ["GatewayShell", "Outlets", "StageTimes"]
@@ -88,6 +89,11 @@ class GatewayShell:
         self._do(effects)
         self._drain()
 
+    @property
+    def journal(self) -> Journal:
+        """The journal that this run writes."""
+        return self._journal
+
     # --- events ---------------------------------------------------------------------------------------------------------
     def handle(self, event: ev.Event) -> None:
         """Take an event, do what it leads to, and what that leads to."""
@@ -145,8 +151,7 @@ class GatewayShell:
             case fx.Sync():
                 self._sync()
             case fx.SubmitOrder(approved=approved):
-                self._desk.submit(approved)
-                self.times.order_out.append(self._watch.monotonic_ns() - self._began_ns)
+                self._submit(approved)
             case fx.CancelOrder(client_order_id=identity):
                 self._desk.cancel(identity)
             case fx.WriteKill(write=write):
@@ -159,6 +164,26 @@ class GatewayShell:
                     self._events.append(ev.SinksReported(now_ns=self._clock.now_ns(), degraded=degraded))
             case _:
                 self._speak(effect)
+
+    def _submit(self, approved: ApprovedOrder) -> None:
+        """Send an order, unless somebody has written the kill file since it was last looked at."""
+        content = self._read_kill()
+        if content != self._kill_content:
+            self._kill_content = content
+            now = self._clock.now_ns()
+            self._events.append(ev.KillSeen(now_ns=now, content=content))
+            self._events.append(
+                ev.SubmitFailed(
+                    now_ns=now,
+                    client_order_id=approved.client_order_id,
+                    never_sent=True,
+                    reason="risk_killed",
+                    message="the kill file was written",
+                )
+            )
+            return
+        self._desk.submit(approved)
+        self.times.order_out.append(self._watch.monotonic_ns() - self._began_ns)
 
     def _speak(self, effect: fx.Effect) -> None:
         match effect:
@@ -201,9 +226,9 @@ class GatewayShell:
         except StoreError as error:
             ok, message = False, error.message
         self._kill_content = write.content if ok else self._read_kill()
-        self._events.append(ev.KillWritten(now_ns=self._clock.now_ns(), epoch=write.record.epoch, ok=ok, message=message))
-        if not ok:
+        if not ok:  # first what stands there: a kill that somebody else wrote is taken over, not written over
             self._events.append(ev.KillSeen(now_ns=self._clock.now_ns(), content=self._kill_content))
+        self._events.append(ev.KillWritten(now_ns=self._clock.now_ns(), epoch=write.record.epoch, ok=ok, message=message))
 
     def close(self) -> None:
         """End the run in order: the journal is sealed, the broker hung up; orders stay at the venue."""

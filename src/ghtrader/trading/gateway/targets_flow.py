@@ -42,6 +42,10 @@ def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
     )
     if changed:
         turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
+    if beat.session != link.session or "no_account" in beat.state:
+        turn.state.views.clear()  # it has not heard yet, or has lost, how its contracts stand
+    for symbol in turn.state.traded():
+        turn.view(symbol)
 
 
 def on_strategy_lost(turn: Turn, event: ev.StrategyLost) -> None:

@@ -109,16 +109,14 @@ class Journal:
         self._next += len(group)
 
     def _rotate(self, trading_day: str) -> None:
-        """Seal the current segment and begin the next one, unless it stands already (a crash between it and its first record)."""
-        name = segment_name(self._next, trading_day)
-        if self._segment and name != self._segment:
+        """Seal the current segment and begin the next one; an empty one of the same name (a crash before its first record) is replaced."""
+        if self._segment:
             self._seal()
-        if name != self._segment:
-            header = encode_header(SegmentHeader(FORMAT, self._account, self._next, trading_day))
-            self._store.create(name, header)
-            self._segment, self._size = name, len(header)
-            self._durable = self._size
-        self._trading_day = trading_day
+        name = segment_name(self._next, trading_day)
+        header = encode_header(SegmentHeader(FORMAT, self._account, self._next, trading_day))
+        self._store.create(name, header)
+        self._segment, self._trading_day = name, trading_day
+        self._size = self._durable = len(header)
 
     def _seal(self) -> None:
         self.sync()

@@ -200,6 +200,8 @@ def _updated(known: JournalOrder, record: Record) -> dict[str, Any]:
 def _filled(known: JournalOrder, record: Record) -> dict[str, Any]:
     fill = msgspec.convert(plain(record.body["fill"]), BrokerFill)
     found = {"symbol": fill.symbol, "side": int(fill.side), "offset": fill.offset.value}
+    if known.state == INTENDED and not known.intended_ns:
+        found["state"] = OrderState.UNKNOWN.value  # the venue's own: only its trade is known
     done = known.lots_filled + fill.lots
     if known.lots and done >= known.lots:
         found["state"] = OrderState.FILLED.value

@@ -77,9 +77,12 @@ def _read(store: JournalStore, names: Sequence[str]) -> Iterator[Record]:
 
 
 def read_records(store: JournalStore, from_seq: int = 1) -> Iterator[Record]:
-    """Records from ``from_seq`` on, in order, a segment at a time. Raises DataError for any damage but a torn tail of the last segment."""
+    """Records from ``from_seq`` (1 or more) on, in order, a segment at a time.
+
+    Raises DataError for any damage but a torn tail of the last segment.
+    """
     names = store.segments()
-    if names and first_seq_of(names[0]) > max(1, from_seq):
+    if names and first_seq_of(names[0]) > from_seq:
         raise DataError(f"the journal in {store.place} begins at record {first_seq_of(names[0])}: the first segment is missing")
     begin = max((index for index, name in enumerate(names) if first_seq_of(name) <= from_seq), default=0)
     return (record for record in _read(store, names[begin:]) if record.seq >= from_seq)

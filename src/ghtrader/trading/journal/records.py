@@ -8,7 +8,7 @@ Bodies are plain mappings of what MessagePack knows; a `msgspec.Struct` put into
 | start | mode, pid, version, config_hash, recovered |
 | command, answer | command; answer |
 | target | target (`core.messages.Target`, with tick, factors and score) |
-| verdict | approved, reason, message, client_order_id, near |
+| verdict | approved, reason, message, client_order_id; near misses are records of their own whose cause it is |
 | order_intent | client_order_id, intent |
 | order_sent, cancel_sent | client_order_id, and why |
 | order_update | order (`ports.broker.BrokerOrder`) |

@@ -111,34 +111,39 @@ def explain(records: Iterable[Record], order_id: str) -> Chain:
     causes: dict[int, int] = {}
     mine: list[Record] = []
     known: set[str] = set()
+    near_misses: dict[int, list[Record]] = {}
+    tale = OrderTale()
     for record in records:
+        if record.kind == RecordKind.NEAR_MISS:
+            near_misses.setdefault(record.cause, []).append(record)
         causes[record.seq] = record.cause
-        if (name := order_id_of(record)) and name not in known:
-            known.add(name)
+        known.add(order_id_of(record))
         if _mentions(record, order_id):
             mine.append(record)
-    if order_id not in known:
+            tale.read(record)
+        elif record.kind == RecordKind.DAY:
+            tale.read(record)
+    if not mine:
         near = difflib.get_close_matches(order_id, sorted(known), n=1)
         hint = f"did you mean {near[0]}?" if near else "ghtrader journal list"
         raise DataError(f"the journal knows no order {order_id!r}", hint=hint, order=order_id)
-    wanted = _ancestors(mine, causes)
-    links = sorted([*(record for record in records if record.seq in wanted), *mine], key=lambda record: record.seq)
-    return _chain({record.seq: record for record in links}, order_id)
+    wanted = _ancestors(mine, causes) - {record.seq for record in mine}
+    chain = [*(record for record in records if record.seq in wanted), *mine]
+    chain += [miss for record in chain for miss in near_misses.get(record.seq, ()) if record.kind == RecordKind.VERDICT]
+    links = sorted(chain, key=lambda record: record.seq)
+    told = next((order for order in tale.orders() if order.order_id == order_id), None)
+    return _chain({record.seq: record for record in links}, mine[0], told or _venue_only(mine[0], order_id))
 
 
-def _chain(links: Mapping[int, Record], order_id: str) -> Chain:
-    intent = _first(links.values(), RecordKind.ORDER_INTENT, order_id)
-    begin = intent or next(record for record in links.values() if order_id_of(record) == order_id)
+def _chain(links: Mapping[int, Record], first: Record, order: JournalOrder) -> Chain:
+    begin = _first(links.values(), RecordKind.ORDER_INTENT, order.order_id) or first
     line = [begin]
     while line[-1].cause in links:
         line.append(links[line[-1].cause])
     target = next((record for record in line if record.kind == RecordKind.TARGET and "target" in record.body), None)
     verdict = next((record for record in line if record.kind == RecordKind.VERDICT), None)
-    verdict = verdict or _first(links.values(), RecordKind.VERDICT, order_id)
+    verdict = verdict or _first(links.values(), RecordKind.VERDICT, order.order_id)
     said = msgspec.convert(plain(target.body["target"]), Target) if target else None
-    tale = OrderTale()
-    tale.read_all(record for record in links.values() if order_id_of(record) == order_id)
-    (order,) = tale.orders() or [_venue_only(begin, order_id)]
     kinds = {record.kind for record in links.values()}
     return Chain(
         order=order,
@@ -149,7 +154,9 @@ def _chain(links: Mapping[int, Record], order_id: str) -> Chain:
         model_hash=said.model_hash if said else "",
         factor_set_hash=said.factor_set_hash if said else "",
         target=_target(said) if said else None,
-        verdict=_verdict(verdict) if verdict else None,
+        verdict=_verdict(verdict, [record for record in links.values() if record.kind == RecordKind.NEAR_MISS])
+        if verdict
+        else None,
         missing=[kind.value for kind in _STEPS if kind not in kinds],
         links=[Link(seq=r.seq, cause=r.cause, ts_ns=r.ts_ns, kind=r.kind.value, body=readable(r)) for r in links.values()],
     )
@@ -175,13 +182,13 @@ def _target(said: Target) -> TargetCause:
     )
 
 
-def _verdict(record: Record) -> VerdictCause:
+def _verdict(record: Record, near: Iterable[Record]) -> VerdictCause:
     body = plain(record.body)
     return VerdictCause(
         approved=bool(body.get("approved", False)),
         reason=str(body.get("reason", "")),
         message=str(body.get("message", "")),
-        near=list(body.get("near", ())),
+        near=[plain(miss.body) for miss in near if miss.cause == record.seq],
     )
 
 

@@ -60,7 +60,7 @@ class Persisted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersistFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """The `WriteKill` of this epoch raised, or found other content than it expected."""
+    """The `WriteKill` of this epoch raised, or found other content than it expected; say `Seen` with that content first."""
 
     epoch: int
     message: str

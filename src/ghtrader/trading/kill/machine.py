@@ -153,7 +153,7 @@ def signal_of(state: KillState, event: KillEvent) -> KillSignal:
         case Rehydrated() | Seen():
             return _file_signal(state, event)
         case Trigger(policy=policy):
-            current = state.pending if state.stage == KillStage.LATCHING and state.pending else state.record
+            current = state.pending or state.record
             stronger = policy == KillPolicy.FLATTEN and current.policy == KillPolicy.CANCEL
             latched = state.stage in {KillStage.LATCHING, KillStage.LATCHED}
             return KillSignal.ESCALATE if latched and stronger else KillSignal.TRIGGER
@@ -191,7 +191,7 @@ def _distrust(state: KillState, event: KillEvent) -> KillState:
 
 def _latch(state: KillState, event: KillEvent) -> KillState:
     assert isinstance(event, Trigger)
-    current = state.pending if state.stage == KillStage.LATCHING and state.pending else state.record
+    current = state.pending or state.record
     goes_on = state.stage in {KillStage.LATCHING, KillStage.LATCHED}
     record = KillRecord(
         account=state.account,

@@ -44,14 +44,20 @@ WARM_TABLE: Mapping[tuple[ChannelState, bool], tuple[ChannelState, ChannelState]
 
 
 class WarmLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Failures in a row that make a code stand, successes in a row that take it back. One lost connection (``at_once``) is enough."""
+    """Failures in a row that make a code stand, successes in a row that take it back.
+
+    at_once: one failure is enough. by_change: what is told when it changes, not at each attempt; one word is enough either way.
+    """
 
     fail_after: int = 2
     recover_after: int = 2
-    at_once: frozenset[WarmReason] = frozenset({WarmReason.REDIS_UNAVAILABLE, WarmReason.WS_DISCONNECTED})
+    at_once: frozenset[WarmReason] = frozenset({WarmReason.REDIS_UNAVAILABLE})
+    by_change: frozenset[WarmReason] = frozenset({WarmReason.WS_DISCONNECTED})
 
     def needed(self, reason: WarmReason, *, ok: bool) -> int:
         """How long a streak must be."""
+        if reason in self.by_change:
+            return 1
         if ok:
             return self.recover_after
         return 1 if reason in self.at_once else self.fail_after

@@ -155,7 +155,7 @@ class OrderBook:
         if not record.adopted or lots <= record.lots:
             return Change(order=record, note="stale")
         intent = msgspec.structs.replace(record.intent, lots=lots)
-        left = max(0, min(record.left + lots - record.lots, lots - record.filled))
+        left = max(0, lots - record.filled)
         phase = OrderPhase.UNKNOWN if left else OrderPhase.FILLED
         return self._keep(record, msgspec.structs.replace(record, intent=intent, left=left, phase=phase, updated_ns=ts_ns))
 
@@ -167,7 +167,7 @@ class OrderBook:
         left = min(record.lots - record.filled, update.left)
         seen = record.acked or update.state not in {OrderState.SENT, OrderState.LOST, OrderState.UNKNOWN}
         open_again = msgspec.structs.replace(record, phase=OrderPhase.UNKNOWN, left=left, acked=seen, updated_ns=ts_ns)
-        event = event_of(open_again, update)
+        event = event_of(open_again, msgspec.structs.replace(update, left=left))
         moved = None if event is None else step_order(open_again, event, ts_ns, left=left)
         return self._keep(record, moved or open_again)
 

@@ -212,7 +212,7 @@ def step_order(record: OrderRecord, event: OrderEvent, ts_ns: int, *, left: int 
     known = record.left if left is None else min(record.left, left)
     if event is OrderEvent.FILL:
         known = 0
-    if (event is OrderEvent.ACK and record.cancel_asked) or (event is OrderEvent.PART and record.cancel_asked):
+    if record.cancel_asked and event in {OrderEvent.ACK, OrderEvent.PART}:
         phase = ORDER_STEPS[(phase, OrderEvent.ASK_CANCEL)]
     moved = msgspec.structs.replace(
         record,

@@ -147,10 +147,11 @@ class _Comparison:
 
     # --- orders ---------------------------------------------------------------------------------------------------------
     def _judge_listed(self) -> None:
-        for identity, order in self._orders.items():
+        for identity, told in self._orders.items():
             record = self._book.get(identity)
             if record is None:
                 continue
+            order = _after_trades(record, told)
             case = _case_of(record, order)
             if case is not CaseName.ORDER_AGREES:
                 self._do(case, client_order_id=identity, order=order)
@@ -235,16 +236,20 @@ class _Comparison:
             self._tell(CaseName.POSITION_EXPLAINED, symbol, _words(record), words, record.client_order_id)
 
 
+def _after_trades(record: OrderRecord, order: BrokerOrder) -> BrokerOrder:
+    """The venue's order, whose lots left are no more than its trades leave: they are listed before the order knows of them."""
+    left = 0 if order.state is OrderState.FILLED else max(0, min(record.lots - record.filled, order.left))
+    return msgspec.structs.replace(order, left=left)
+
+
 def _case_of(record: OrderRecord, order: BrokerOrder) -> CaseName:
     """How a listed order compares with ours, after its trades were taken."""
     if record.filled >= record.lots:
         return CaseName.ORDER_AGREES
-    open_lots = record.lots - record.filled
-    theirs = 0 if order.state is OrderState.FILLED else min(open_lots, order.left)
     if record.phase.is_final:
         if order.state is OrderState.UNKNOWN:
             return CaseName.ORDER_UNKNOWN if record.phase is OrderPhase.LOST else CaseName.ORDER_AGREES
-        ended = order.state.is_final and theirs == min(open_lots, record.left)
+        ended = order.state.is_final and order.left == record.left
         return CaseName.ORDER_AGREES if ended else CaseName.ORDER_CONTRADICTS
     if order.state is OrderState.UNKNOWN:
         return CaseName.ORDER_UNKNOWN
@@ -253,7 +258,7 @@ def _case_of(record: OrderRecord, order: BrokerOrder) -> CaseName:
     if order.state is OrderState.SENT and record.acked:
         return CaseName.ORDER_AGREES
     event = event_of(record, order)
-    if event is None or theirs > record.left:
+    if event is None or order.left > record.left:
         return CaseName.ORDER_CONTRADICTS
     moved = step_order(record, event, record.updated_ns, left=order.left)
     return CaseName.ORDER_AGREES if moved is None else CaseName.ORDER_BEHIND

@@ -21,7 +21,15 @@ KEYS = (
         default=2.0,
         minimum=0.1,
         unit="s",
-        doc="Without any message of the gateway for so long, the strategy halts.",
+        doc="Without any message of the gateway for so long, the strategy halts; five eighths of it are a strike.",
+    ),
+    ConfigKey(
+        name="strategy.recover_s",
+        kind="float",
+        default=1.0,
+        minimum=0.0,
+        unit="s",
+        doc="How long the stream must be whole again before a halt for it ends.",
     ),
     ConfigKey(
         name="strategy.beat_s",

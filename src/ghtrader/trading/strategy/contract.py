@@ -101,19 +101,19 @@ class ContractRunner:
     def _show(self) -> bool:
         """The row's book and place in the session; whether a model may predict: orders may match, and the book is two-sided."""
         view, row, facts = self.view, self._session.row, self._session.facts
-        bid, ask = int(row.bid_px[0, 0]), int(row.ask_px[0, 0])
-        upper, lower, last = int(row.limits[0, 0]), int(row.limits[0, 1]), int(row.last_px[0])
+        bid, ask = row.bid_px.item(0), row.ask_px.item(0)
+        upper, lower, last = row.limits.item(0), row.limits.item(1), row.last_px.item(0)
         view.bid = None if bid == NO_PRICE else bid
         view.ask = None if ask == NO_PRICE else ask
         view.last = None if last == NO_PRICE else last
         view.upper = None if upper == NO_PRICE else upper
         view.lower = None if lower == NO_PRICE else lower
-        view.bid_lots, view.ask_lots = int(row.bid_sz[0, 0]), int(row.ask_sz[0, 0])
-        view.continuous = int(row.phase[0]) == TRADING
+        view.bid_lots, view.ask_lots = row.bid_sz.item(0), row.ask_sz.item(0)
+        view.continuous = row.phase.item(0) == TRADING
         locked = (upper != NO_PRICE and bid >= upper) or (lower != NO_PRICE and ask <= lower)
         two_sided = view.bid is not None and view.ask is not None and bid < ask
-        view.can_trade = view.continuous and two_sided and not locked and not bool(row.break_before[0])
-        view.part_end_ns = facts.ends[int(row.part[0])]
+        view.can_trade = view.continuous and two_sided and not locked and not row.break_before.item(0)
+        view.part_end_ns = facts.ends[row.part.item(0)]
         view.price_tick, view.tick_value_cny = facts.spec.price_tick, facts.tick_value_cny
         if facts.day.iso != self._day:
             self._day = view.trading_day = facts.day.iso

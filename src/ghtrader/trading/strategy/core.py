@@ -3,9 +3,8 @@
 Every tick is answered by exactly one `TickDone`, halted or not, so that a lockstep replay always goes on. Targets leave only while
 no reason to halt stands; factors are kept up to date all the same.
 
-Messages of a session of the gateway are numbered by one, ticks and account views together; a beat carries the last number. What a gap
-took is never guessed: the next row begins a new run of the factors, nothing is decided on it, and nothing at all until the gateway
-has said anew what the account holds.
+The link's machine (`ghtrader.trading.link`) judges the stream by numbers and time. What a gap took is never guessed: the next row
+begins a new run of the factors, nothing is decided on it, and nothing at all until the gateway has said anew what the account holds.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from collections.abc import Callable, Sequence
 from ghtrader.core.errors import DataError
 from ghtrader.core.instruments import parse_symbol
 from ghtrader.core.messages import MESSAGE_VERSION, AccountView, Heartbeat, Target, TickDone, TickFrame
+from ghtrader.ports.bus import StreamFrame
+from ghtrader.trading.link.machine import Arrived, LinkEvent, LinkLimits, TimePassed, first_link, step_link
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext
 from ghtrader.trading.strategy.contract import ContractRunner
 from ghtrader.trading.strategy.halts import HaltReason, Halts
@@ -22,9 +23,10 @@ from ghtrader.trading.strategy.model import ModelBinding
 from ghtrader.trading.strategy.report import ContractReport, StrategyReport
 from ghtrader.trading.strategy.timing import Stage, StageTimes
 
-__all__ = ["Frame", "StrategyCore"]
+__all__ = ["LOCKSTEP", "StrategyCore"]
 
-Frame = TickFrame | AccountView | Heartbeat
+#: The link of a replay in lockstep: nothing can be lost, and it may stand still for as long as it likes.
+LOCKSTEP = LinkLimits(suspect_ns=1 << 61, fail_ns=1 << 62, clear_after=1, recover_after=1, recover_ns=0)
 NOTHING: tuple[Target | TickDone, ...] = ()
 
 
@@ -35,7 +37,9 @@ class StrategyCore:
     ----------
     account: its name. session: of this run, unlike that of any other. bindings: factors and model by contract or continuous alias.
     make: a new strategy; each contract gets its own, and a new one after a roll. context: what it is told, contract and model aside.
-    stopwatch: ns, only for the times of the stages; without one every time is 0.
+    link: when the stream is trusted. stopwatch: ns, only for the times of the stages; without one every time is 0.
+
+    Stamps: now_ns, UTC, stands in targets and halts; link_ns, of a clock that never goes back, is the link's time.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class StrategyCore:
         make: Callable[[], Strategy],
         *,
         context: StrategyContext | None = None,
+        link: LinkLimits = LOCKSTEP,
         stopwatch: Callable[[], int] = lambda: 0,
     ) -> None:
         self.account = account
@@ -59,25 +64,26 @@ class StrategyCore:
         self._contracts: dict[str, ContractRunner] = {}
         self._retired: set[str] = set()
         self._passed_over: set[str] = set()
-        self._gateway = ""
-        self._last_seq = self._last_tick_seq = 0
+        self._limits = link
+        self._link = first_link(0)
         self._sent = 0
         self._ticks = self._gaps = self._ignored = self._withheld = 0
         self._last_ns = 0
+        self.halts.set(HaltReason.NO_GATEWAY, f"no gateway of account {account} is heard: ghtrader gateway run", 0)
 
-    def on_frame(self, frame: Frame, now_ns: int) -> tuple[Target | TickDone, ...]:
-        """Take a message of the gateway; what is to be sent, in order. now_ns: stamps targets and halts, decides nothing."""
+    def on_frame(self, frame: StreamFrame, now_ns: int, link_ns: int = 0) -> tuple[Target | TickDone, ...]:
+        """Take a message of the gateway; what is to be sent, in order."""
         if frame.version != MESSAGE_VERSION:
             message = f"the gateway speaks version {frame.version}, this runner {MESSAGE_VERSION}"
             self.halts.set(HaltReason.UNKNOWN_MESSAGE, message, now_ns)
             return (self._done(frame, 0),) if isinstance(frame, TickFrame) else NOTHING
+        self.halts.clear(HaltReason.UNKNOWN_MESSAGE)
         if not isinstance(frame, TickFrame):
-            self._follow(frame, now_ns)
-            if isinstance(frame, AccountView):
+            if self._is_new(frame, now_ns, link_ns) and isinstance(frame, AccountView):
                 self._on_account(frame, now_ns)
             return NOTHING
         started = self._stopwatch()
-        target = self._on_tick(frame, now_ns)
+        target = self._on_tick(frame, now_ns, link_ns)
         spent = self._stopwatch() - started
         self.times.record(Stage.TICK, spent)
         done = self._done(frame, spent)
@@ -93,34 +99,40 @@ class StrategyCore:
         self._bindings = (*self._bindings, binding)
         self._passed_over.clear()
 
-    def on_link(self, *, is_whole: bool, message: str, now_ns: int) -> None:
-        """What the link's health means: halted while the stream is not whole."""
-        if is_whole:
-            self.halts.clear(HaltReason.LINK)
-        else:
-            self.halts.set(HaltReason.LINK, message, now_ns)
-
-    def on_lost(self, now_ns: int) -> None:
-        """Messages were lost; found by the numbers of frames too."""
-        self._gaps += 1
-        for contract in self._contracts.values():
-            contract.lost_rows()
-            contract.account = None
-            self._no_account(contract, now_ns)
+    def on_silence(self, now_ns: int, link_ns: int) -> None:
+        """Nothing came until now."""
+        self._step_link(TimePassed(link_ns), now_ns)
 
     def _done(self, frame: TickFrame, spent: int) -> TickDone:
         return TickDone(MESSAGE_VERSION, self.session, self._sent, frame.seq, spent)
 
-    def _follow(self, frame: Frame, now_ns: int) -> None:
-        """Number and session of a message: a gateway that was started anew remembers nothing of us."""
-        if frame.session != self._gateway:
-            self._gateway, self._last_seq, self._last_tick_seq = frame.session, 0, 0
+    def _step_link(self, event: LinkEvent, now_ns: int) -> None:
+        self._link, _ = step_link(self._link, event, self._limits)
+        link = self._link
+        if not link.place.session:
+            return
+        self.halts.clear(HaltReason.NO_GATEWAY)
+        if link.is_halted:
+            self.halts.set(HaltReason.LINK, f"the stream of the gateway is {link.phase} ({link.signal})", now_ns)
+        else:
+            self.halts.clear(HaltReason.LINK)
+
+    def _is_new(self, frame: StreamFrame, now_ns: int, link_ns: int) -> bool:
+        """Whether a message was not here before. A gateway that was started anew remembers nothing of us; what was lost is noted."""
+        before = self._link.place
+        self._step_link(Arrived(link_ns, frame.session, frame.seq, isinstance(frame, Heartbeat)), now_ns)
+        after = self._link.place
+        if after.session != before.session:
             for contract in self._contracts.values():
                 self._begin(contract, now_ns)
-        new = frame.seq if isinstance(frame, Heartbeat) else frame.seq - 1
-        if self._last_seq and new > self._last_seq:
-            self.on_lost(now_ns)
-        self._last_seq = max(self._last_seq, frame.seq)
+            return True
+        if after.lost > before.lost:
+            self._gaps += 1
+            for contract in self._contracts.values():
+                contract.lost_rows()
+                contract.account = None
+                self._no_account(contract, now_ns)
+        return after.seq > before.seq
 
     def _begin(self, contract: ContractRunner, now_ns: int) -> None:
         self.halts.clear(HaltReason.NOT_ACCEPTED, contract.symbol)
@@ -155,17 +167,14 @@ class StrategyCore:
         if not self.halts.has(HaltReason.STRATEGY_FAILED, contract.symbol):
             self._guarded(contract, lambda: contract.strategy.on_account(frame), now_ns)
 
-    def _on_tick(self, frame: TickFrame, now_ns: int) -> Target | None:
-        self._follow(frame, now_ns)
-        if frame.seq <= self._last_tick_seq:  # a message that came twice
-            self._ignored += 1
-            return None
-        self._last_tick_seq, self._last_ns = frame.seq, frame.ts_ns
-        found = self._contract_of(frame.symbol, now_ns)
+    def _on_tick(self, frame: TickFrame, now_ns: int, link_ns: int) -> Target | None:
+        is_new = self._is_new(frame, now_ns, link_ns)
+        found = self._contract_of(frame.symbol, now_ns) if is_new else None
         if found is None:
             self._ignored += 1
             return None
         self._ticks += 1
+        self._last_ns = frame.ts_ns
         return self._target(found, frame, now_ns) if self._is_read(found, frame, now_ns) else None
 
     def _is_read(self, contract: ContractRunner, frame: TickFrame, now_ns: int) -> bool:
@@ -287,6 +296,8 @@ class StrategyCore:
             ticks=self._ticks,
             targets=self._sent,
             gaps=self._gaps,
+            lost=self._link.place.lost,
+            link=str(self._link.phase),
             ignored=self._ignored,
             withheld=self._withheld,
             last_tick_ns=self._last_ns,

@@ -26,7 +26,10 @@ class ContractReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole runner. ticks: rows taken; ignored: came twice or of other contracts; withheld: nothing was decided, for a halt."""
+    """The whole runner. ticks: rows taken; ignored: came twice or of other contracts; withheld: nothing was decided, for a halt.
+
+    link: health of the stream; gaps: how often messages were lost; lost: how many.
+    """
 
     account: str
     session: str
@@ -36,6 +39,8 @@ class StrategyReport(msgspec.Struct, frozen=True, kw_only=True):
     ticks: int
     targets: int
     gaps: int
+    lost: int
+    link: str
     ignored: int
     withheld: int
     last_tick_ns: int

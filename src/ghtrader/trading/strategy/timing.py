@@ -14,14 +14,16 @@ SPLIT = 1 << SPLIT_BITS
 
 
 class Stage(IntEnum):
-    """Where the time goes. TICK: from the frame in hand to the target in hand (FACTORS, MODEL and DECIDE, and what joins them)."""
+    """Where the time goes. TICK: from the frame in hand to the target in hand (FACTORS, MODEL and DECIDE, and what joins them).
 
-    DECODE = 0
-    FACTORS = 1
-    MODEL = 2
-    DECIDE = 3
-    TICK = 4
-    SEND = 5
+    Decoding is the stream's (`ghtrader bench strategy` times it); SEND encodes, and gives to the transport.
+    """
+
+    FACTORS = 0
+    MODEL = 1
+    DECIDE = 2
+    TICK = 3
+    SEND = 4
 
 
 class StageTime(msgspec.Struct, frozen=True, kw_only=True):

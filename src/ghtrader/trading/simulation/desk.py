@@ -1,0 +1,170 @@
+"""The way between gateway and venue: delays, drops, duplicates, reordering, a link that breaks with orders on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.desk import request_of
+from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.simulation.media import CrashPoints
+from ghtrader.trading.simulation.venue import SimVenue
+from ghtrader.trading.simulation.world import World
+
+__all__ = ["SimLink"]
+
+
+class SimLink:
+    """`trading.gateway.desk.OrderDesk`. judge: sees every order as it leaves; wake: there is something to read."""
+
+    def __init__(
+        self,
+        world: World,
+        venue: SimVenue,
+        crash: CrashPoints,
+        judge: Callable[[ApprovedOrder], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._world, self._venue, self._crash, self._judge, self._wake = world, venue, crash, judge, wake
+        self.up = True
+        self.cancels_asked: dict[str, int] = {}
+        self.transit: dict[str, ApprovedOrder] = {}
+        self._inbox: list[ev.Event] = []
+        self._session = 0
+        venue.says = self._hear
+
+    # --- the gateway's side ---------------------------------------------------------------------------------------------
+    def submit(self, approved: ApprovedOrder) -> None:
+        """Send an order, if the link is up; it may be lost on the way."""
+        self._crash("before submit")
+        self._judge(approved)
+        identity = approved.client_order_id
+        if not self.up:
+            self._tell_later(
+                lambda now: ev.SubmitFailed(
+                    now_ns=now, client_order_id=identity, never_sent=True, reason="link_down", message="the link is down"
+                )
+            )
+            return
+        self.transit[identity] = approved
+        self._world.after(self._world.delay(1, 150), lambda: self._arrive(approved))
+        if self._world.faults.hits("send outcome unknown", 0.01):
+            self._tell_later(
+                lambda now: ev.SubmitFailed(
+                    now_ns=now, client_order_id=identity, never_sent=False, reason="timeout", message="nobody knows"
+                )
+            )
+        self._crash("after submit")
+
+    def _arrive(self, approved: ApprovedOrder) -> None:
+        if self.transit.pop(approved.client_order_id, None) is None:
+            return
+        if self._world.faults.hits("order lost", 0.004):
+            return
+        self._venue.insert(request_of(approved))
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; lost when the link is down or breaks."""
+        self._crash("before cancel")
+        self.cancels_asked.setdefault(client_order_id, self._world.clock.true_ns)
+        session = self._session
+        if self.up and not self._world.faults.hits("cancel lost", 0.01):
+            self._world.after(
+                self._world.delay(1, 150),
+                lambda: self._venue.cancel(client_order_id) if session == self._session else None,
+            )
+        self._crash("after cancel")
+
+    def query(self) -> None:
+        """Ask for the whole account."""
+        self._crash("query")
+        if not self.up:
+            return
+        forgotten: frozenset[str] = frozenset()
+        known = [name for name, order in self._venue.orders.items() if order.state is OrderState.WORKING]
+        if known and self._world.faults.hits("venue forgets an order", 0.05):
+            forgotten = frozenset([self._world.chance.choice(known)])
+
+        def answer(now: int) -> ev.Event:
+            return ev.VenueAnswered(now_ns=now, snapshot=self._venue.snapshot(forgotten))
+
+        if not self._world.faults.hits("answer lost", 0.05):
+            self._tell_later(answer)
+
+    def events(self, timeout_s: float = 0.0) -> list[ev.Event]:
+        """What has come."""
+        del timeout_s
+        found, self._inbox = self._inbox, []
+        return found
+
+    def close(self) -> None:
+        """Hang up."""
+        self._inbox.clear()
+
+    # --- the venue's side -----------------------------------------------------------------------------------------------
+    def _hear(self, order: BrokerOrder, fill: BrokerFill | None) -> None:
+        def say(now: int) -> ev.Event:
+            if fill is not None:
+                return ev.FillArrived(now_ns=now, fill=fill)
+            return ev.OrderChanged(now_ns=now, order=order)
+
+        faults = self._world.faults
+        if not self.up or faults.hits("update lost", 0.01):
+            return
+        self._tell_later(say)
+        if faults.hits("update twice", 0.03):
+            self._tell_later(say, high_ms=3000)
+
+    def _tell_later(self, make: Callable[[int], ev.Event], high_ms: float = 120) -> None:
+        session = self._session
+        late = 4000 if self._world.faults.hits("update late", 0.02) else high_ms
+
+        def deliver() -> None:
+            if session == self._session:
+                self._inbox.append(make(self._world.clock.now_ns()))
+                self._wake()
+
+        self._world.after(self._world.delay(1, late), deliver)
+
+    def funds(self) -> None:
+        """The broker tells the money; sometimes nonsense."""
+        if self.up:
+            unknown = self._world.faults.hits("equity is no number", 0.01)
+            self._tell_later(lambda now: ev.FundsArrived(now_ns=now, funds=self._venue.funds(unknown=unknown)))
+
+    # --- the link -------------------------------------------------------------------------------------------------------
+    def drop(self) -> None:
+        """The link breaks: messages on it are lost, orders on it perhaps."""
+        if not self.up:
+            return
+        self._world.note("link down")
+        self.up = False
+        self._session += 1
+        self._inbox.clear()
+        for identity in list(self.transit):
+            if self._world.chance.random() < 0.5:
+                self.transit.pop(identity)
+        self._inbox.append(ev.BrokerLinkChanged(now_ns=self._world.clock.now_ns(), up=False, message="dropped"))
+        self._wake()
+        self._world.after(self._world.delay(500, 20_000), self.restore)
+
+    def restore(self) -> None:
+        """The link is up again."""
+        if not self.up:
+            self._world.note("link up")
+            self.up = True
+            self._inbox.append(ev.BrokerLinkChanged(now_ns=self._world.clock.now_ns(), up=True))
+            self._wake()
+
+    def reconnect(self) -> None:
+        """A new run of the gateway logs in: what was said to the old one is gone, orders on their way are not called back."""
+        self._session += 1
+        self._inbox.clear()
+        if self.up:
+            self._inbox.append(ev.BrokerLinkChanged(now_ns=self._world.clock.now_ns(), up=True))
+            self._wake()
+
+    def lose_all(self) -> None:
+        """Long after: nothing is on its way any more."""
+        self.transit.clear()

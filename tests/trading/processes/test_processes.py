@@ -1,0 +1,67 @@
+"""Gateway and strategy as real processes, from the command line."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import polars as pl
+from tests.conftest import SAMPLES, Cli
+
+STRATEGY = """
+from ghtrader.core.messages import ExecutionStyle, Style
+from ghtrader.trading.strategy.api import Decision, Strategy
+
+
+class Swing(Strategy):
+    needs_model = False
+    factor_set = "minimal16"
+
+    def __init__(self):
+        self.ticks = 0
+
+    def on_tick(self, view):
+        self.ticks += 1
+        if not view.can_trade or not view.settled or self.ticks % 100:
+            return None
+        lots = 0 if view.position else 1
+        return Decision(lots, ExecutionStyle(style=Style.TAKER), "swing", True)
+"""
+
+
+def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "ticks"
+    folder.mkdir()
+    source = SAMPLES / "SHFE.rb2510.20250605.parquet"
+    pl.read_parquet(source).head(4000).write_parquet(folder / source.name)
+    strategy = tmp_path / "swing.py"
+    strategy.write_text(textwrap.dedent(STRATEGY))
+    words = ("paper", "--replay", str(folder), "--file", str(strategy), "--fill-model", "back", "--fill-model", "front", "--json")
+    report = json.loads(cli.run(*words).stdout.splitlines()[-1])
+    assert [run["fill_model"] for run in report["runs"]] == ["back", "front"]
+    for run in report["runs"]:
+        gateway = run["gateway"]
+        assert run["gateway_pid"] != run["strategy_pid"]
+        assert gateway["pid"] == run["gateway_pid"]
+        assert gateway["ticks"] == 4000
+        assert gateway["targets"] == gateway["orders"] > 10
+        assert gateway["fills"] > 10
+        assert [day["trading_day"] for day in gateway["days"]] == ["2025-06-05"]
+        assert gateway["latency"]["tick_round_trip"]["count"] == 4000
+        assert run["strategy"]["ticks"] == 4000
+        assert run["strategy"]["gaps"] == 0
+    order = report["runs"][0]["gateway"]["order_ids"][3]
+    chain = json.loads(cli.run("journal", "why", order, "--json").stdout.splitlines()[-1])["chain"]
+    assert chain["tick"]["symbol"] == "SHFE.rb2510"
+    assert chain["tick"]["ts_ns"] > 0
+    assert len(chain["factors"]) == 16
+    assert chain["target"]["note"] == "swing"
+    assert chain["verdict"]["approved"] is True
+
+
+def test_the_kill_switch_drill_passes(cli: Cli) -> None:
+    report = json.loads(cli.run("drill", "kill-switch", "--account", "demo", "--json").stdout.splitlines()[-1])
+    assert report["passed"] is True, [step for step in report["steps"] if not step["passed"]]
+    assert report["flips"] > 500
+    assert len(set(report["pids"])) == 3

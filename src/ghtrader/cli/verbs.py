@@ -161,6 +161,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "Run a strategy: ticks in, factors and model, targets out.",
     ),
+    "trade": Verb(
+        "Trading",
+        "ghtrader.cli.trade",
+        "app",
+        "How an account stands, and commands to its gateway.",
+    ),
     "journal": Verb(
         "Trading",
         "ghtrader.cli.journal",

@@ -129,12 +129,15 @@ class ReplayProcess:
             replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
         self._replay.clock.move_to(self._replay.first_ns - NS_PER_S)
-        limits = RiskLimits.from_values(dict(services.settings().snapshot()))
+        values = dict(services.settings().snapshot())
+        limits = RiskLimits.from_values(values)
         self._shell = GatewayShell(
             GatewaySettings(
                 account=request.account,
                 gates=Gates(broker="paper"),
                 limits=limits,
+                dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
+                dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
                 silence_ns=FOREVER_NS,  # lockstep waits for the strategy, so it is never silent
                 publish_ns=60 * NS_PER_S,
             ),

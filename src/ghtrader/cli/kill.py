@@ -18,12 +18,14 @@ __all__ = ["app"]
 LEFT_OVER = 8
 app = typer.Typer(
     rich_markup_mode=None,
+    add_completion=False,
     help="Stop an account: latched on disk, with or without a gateway.",
-    epilog="Examples:  ghtrader kill --account demo --reason 'runaway quotes'  |  ghtrader journal tail --kind kill --kind kill_reset",
 )
 
 
-@app.command()
+@app.command(
+    epilog="Examples:  ghtrader kill --account demo --reason 'runaway quotes'  |  ghtrader journal tail --kind kill --kind kill_reset"
+)
 def kill(
     context: typer.Context,
     account: str = typer.Option(..., "--account", help="Account to stop."),

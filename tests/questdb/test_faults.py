@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -474,10 +473,16 @@ def test_a_backup_is_restored_by_another_server(tmp_path: Path) -> None:
         restored.stop()
 
 
-def fill_up(path: Path) -> None:
-    with path.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
-        while True:
-            ballast.write(bytes(1 << 20))
+def fill_up(path: Path, quiet_s: float = 3.0) -> None:
+    """Fill a file system, and what the server gives back of it meanwhile (applied WAL segments), until it stays full."""
+    end, quiet = Deadline(60.0), Deadline(quiet_s)
+    with path.open("wb", buffering=0) as ballast:
+        while not quiet.passed and not end.passed:
+            try:
+                ballast.write(bytes(1 << 16))
+                quiet = Deadline(quiet_s)
+            except OSError:
+                end.pause(0.1)
 
 
 def test_a_disk_that_is_really_full_is_named_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

@@ -297,5 +297,6 @@ class QuestdbSchema:
             raise StoreError(f"QuestDB has no table {table} of ours", hint="ghtrader db questdb-health", table=table)
         # wal_tables() does not count what is committed while a table stands still
         last = self._wire.scalar(f'SELECT max("sequencerTxn") FROM wal_transactions({quote(table)})')
-        self._wire.execute(f"ALTER TABLE {table} RESUME WAL")
+        is_view = self._wire.scalar(f"SELECT count() FROM materialized_views() WHERE view_name = '{table}'")
+        self._wire.execute(f"ALTER {'MATERIALIZED VIEW' if is_view else 'TABLE'} {table} RESUME WAL")
         self._visible.wait(table, transaction=int(last or 0))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from ghtrader.core.errors import ConfigError
 from ghtrader.trading.link.machine import (
+    _moved,
+    _read,
     LINK_TABLE,
     Arrived,
     Disconnected,
@@ -289,7 +291,9 @@ def check_trace(moved: Iterable[tuple[str, int]], limits: LinkLimits = LIMITS) -
     link, halted, cleared, seen = first_link(0), True, [], set()
     for event in events_of(moved):
         signal, before = signal_of(link, event, limits), link.phase
+        longer = _moved(_read(link, event, limits)[0], signal, event.now_ns) if signal is not None else None
         link, told = step_link(link, event, limits)
+        assert longer in {None, (link, told)}  # the short way of a healthy link gives what the long one does
         if signal is None:
             assert (link.phase, told) == (before, ())
             continue

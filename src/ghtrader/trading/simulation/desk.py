@@ -32,6 +32,7 @@ class SimLink:
         self.transit: dict[str, ApprovedOrder] = {}
         self._inbox: list[ev.Event] = []
         self._session = 0
+        self._forgot: frozenset[str] = frozenset()
         venue.says = self._hear
 
     # --- the gateway's side ---------------------------------------------------------------------------------------------
@@ -82,9 +83,14 @@ class SimLink:
         if not self.up:
             return
         forgotten: frozenset[str] = frozenset()
-        known = [name for name, order in self._venue.orders.items() if order.state is OrderState.WORKING]
+        known = [
+            name for name, order in self._venue.orders.items() if order.state is OrderState.WORKING and name not in self._forgot
+        ]
         if known and self._world.faults.hits("venue forgets an order", 0.05):
             forgotten = frozenset([self._world.chance.choice(known)])
+            self._forgot |= (
+                forgotten  # an answer may be incomplete; one that stays so cannot be told from an order that never came
+            )
 
         def answer(now: int) -> ev.Event:
             return ev.VenueAnswered(now_ns=now, snapshot=self._venue.snapshot(forgotten))

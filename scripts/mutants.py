@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 import hypothesis
 import msgspec  # noqa: F401 - loaded once here instead of once in every process
@@ -56,7 +57,17 @@ class Core:
 
 
 CORES = {
-    "risk": Core(sources="risk", tests=("risk/test_gate.py", "risk/test_rules.py", "risk/test_limits.py", "risk/test_losses.py", "risk/test_counts.py", "risk/test_laws.py")),
+    "risk": Core(
+        sources="risk",
+        tests=(
+            "risk/test_gate.py",
+            "risk/test_rules.py",
+            "risk/test_limits.py",
+            "risk/test_losses.py",
+            "risk/test_counts.py",
+            "risk/test_laws.py",
+        ),
+    ),
     "kill": Core(sources="kill", tests=("kill/test_kill_machine.py", "kill/test_kill_record.py", "kill/test_kill_laws.py")),
     "journal": Core(sources="journal", tests=("journal/test_frames.py", "journal/test_why.py", "journal/test_journal.py")),
     "dedupe": Core(sources="commands/dedupe.py", tests=("commands/test_dedupe.py",)),
@@ -77,9 +88,11 @@ class Result:
 
     @property
     def caught(self) -> bool:
+        """Whether a test noticed."""
         return self.outcome != "survived"
 
     def document(self) -> dict[str, object]:
+        """JSON-ready."""
         mutant = self.mutant
         place = {"file": mutant.file, "line": mutant.line, "text": mutant.text, "kind": mutant.kind, "change": mutant.change}
         return {"core": self.core, **place, "outcome": self.outcome, "seconds": round(self.seconds, 2), "reason": self.reason}
@@ -134,7 +147,9 @@ class _Finder:
     def __init__(self, name: str, path: Path, source: bytes) -> None:
         self._name, self._path, self._source = name, path, source
 
-    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: object = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         del path, target
         if name != self._name:
             return None
@@ -158,7 +173,15 @@ def _run_tests(folder: Path, core: str, mutant: Mutant | None, log: Path) -> int
     tests = [f"tests/trading/{name}" for name in CORES[core].tests]
     # a folder, never the file: pytest itself would load a file that is named, and not the mutant
     doctests = [f"{TRADING}/{CORES[core].sources.split('/')[0]}"]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--confcutdir=tests/trading", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options = [
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--confcutdir=tests/trading",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
     return int(pytest.main([*options, *tests, *doctests]))
 
 
@@ -178,7 +201,7 @@ class _Child:
             try:
                 os.setsid()
                 status = _run_tests(folder, self.core, self.mutant, self.log)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - said in the log; the status tells the parent
                 traceback.print_exc()
             finally:
                 os._exit(status)
@@ -212,7 +235,9 @@ class Bench:
             outcome = "survived" if status == 0 else "hung" if status is None else "caught"
             yield Result(core=child.core, mutant=child.mutant, outcome=outcome, seconds=seconds)
 
-    def _run(self, work: Sequence[tuple[str, Mutant | None]], limits: dict[str, float]) -> Iterator[tuple[_Child, int | None, float]]:
+    def _run(
+        self, work: Sequence[tuple[str, Mutant | None]], limits: dict[str, float]
+    ) -> Iterator[tuple[_Child, int | None, float]]:
         """(what ran, its exit status or None when it hung, seconds) as they end."""
         waiting, running = list(reversed(work)), dict[int, _Child]()
         try:
@@ -245,7 +270,7 @@ def reasons() -> dict[tuple[str, str, str], str]:
     return {(row["file"], row["line"], row["change"]): row["reason"] for row in rows}
 
 
-def report(results: Sequence[Result], seed: int) -> dict[str, object]:
+def report(results: Sequence[Result], seed: int) -> dict[str, Any]:
     """The table and the survivors, JSON-ready."""
     rows = []
     for core in [*CORES, "all"]:
@@ -253,18 +278,30 @@ def report(results: Sequence[Result], seed: int) -> dict[str, object]:
         caught = sum(result.caught for result in of_core)
         if of_core:
             seconds = sum(result.seconds for result in of_core) / len(of_core)
-            rows.append({"core": core, "mutants": len(of_core), "caught": caught, "share": caught / len(of_core), "mean_s": round(seconds, 2)})
-    survivors = [result.document() for result in sorted(results, key=lambda r: (r.mutant.file, r.mutant.line)) if not result.caught]
+            rows.append(
+                {
+                    "core": core,
+                    "mutants": len(of_core),
+                    "caught": caught,
+                    "share": caught / len(of_core),
+                    "mean_s": round(seconds, 2),
+                }
+            )
+    survivors = [
+        result.document() for result in sorted(results, key=lambda r: (r.mutant.file, r.mutant.line)) if not result.caught
+    ]
     return {"seed": seed, "floor": FLOOR, "cores": rows, "survivors": survivors}
 
 
-def _print(document: dict, results: Sequence[Result]) -> None:
+def _print(document: dict[str, Any], results: Sequence[Result]) -> None:
     print(f"\n{'core':12}{'mutants':>8}{'caught':>8}{'share':>9}{'s each':>8}")
     for row in document["cores"]:
         print(f"{row['core']:12}{row['mutants']:>8}{row['caught']:>8}{row['share']:>8.1%}{row['mean_s']:>8.2f}")
     print(f"\n{len(document['survivors'])} survivors, {sum(result.outcome == 'hung' for result in results)} hung (caught)")
     for row in document["survivors"]:
-        print(f"{row['file']}:{row['line']}  {row['kind']}\n    {row['text']}\n    {row['change']}\n    {row['reason'] or 'NO REASON'}")
+        print(
+            f"{row['file']}:{row['line']}  {row['kind']}\n    {row['text']}\n    {row['change']}\n    {row['reason'] or 'NO REASON'}"
+        )
 
 
 def main() -> int:
@@ -286,7 +323,12 @@ def main() -> int:
             results.append(result)
             left = (time.monotonic() - began) / len(results) * (len(mutants) - len(results))
             survived = sum(not result.caught for result in results)
-            print(f"\r{len(results)}/{len(mutants)} mutants, {survived} survived, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r{len(results)}/{len(mutants)} mutants, {survived} survived, {left:.0f} s left ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
     document = report(results, options.seed)
     if options.json:
         print(json.dumps(document, ensure_ascii=False))

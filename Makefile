@@ -91,9 +91,9 @@ bench-tq: $(VENV)/.test ## history and live ticks beside the bare TqSdk client, 
 simulate: $(VENV)/.test ## 500 seeds of the deterministic simulation: the gateway under crashes and faults
 	$(BIN)/ghtrader simulate --seeds 500
 
-soak: $(VENV)/.test ## the truth study over twenty seeds, and 1,000 longer seeds of the simulation (minutes)
+soak: $(VENV)/.test ## the truth study over twenty seeds, and 1,000 longer seeds of the simulation, through 95 % of every table (long)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20
-	$(BIN)/ghtrader simulate --seeds 1000 --first-seed 100000 --hours 1.5
+	$(BIN)/ghtrader simulate --seeds 1000 --first-seed 100000 --hours 1 --coverage 0.95
 
 reference: $(VENV)/.test ## pages made from the code
 	$(BIN)/python scripts/make_reference.py

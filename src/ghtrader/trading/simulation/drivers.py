@@ -142,7 +142,7 @@ class Runner:
     def turn(self) -> int:
         """Notice silence, give a sign of life; ns until the next turn."""
         self.shell.step(0.0)
-        return self._world.delay(350, 650)
+        return self._world.delay(450, 900)
 
     # --- `ports.bus.StreamClient` -----------------------------------------------------------------------------------------
     def hear(self, frame: StreamFrame) -> None:

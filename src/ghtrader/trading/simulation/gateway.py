@@ -188,7 +188,7 @@ class SimGateway:
         for what in (self._look, self._commands, self._clock, self._beat):
             if self._parts is not None:
                 self.guarded(what)
-        return self._run.world.delay(450, 550)
+        return self._run.world.delay(550, 800)
 
     def _look(self) -> None:
         assert self._parts is not None

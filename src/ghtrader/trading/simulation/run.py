@@ -167,8 +167,10 @@ class SimRun:
 
     def _tick(self) -> int:
         world = self.world
-        for name in sorted({self.contract, *(s for s in (OLD, NEW) if self.venue.net(s) or any(self.venue.working(s)))}):
-            now = world.clock.true_ns
+        now = world.clock.true_ns
+        for name in (OLD, NEW):
+            if name != self.contract and not self.venue.is_busy(name):
+                continue
             if self.venue.trading_day != self.day or not self.day_facts[name, self.day].is_continuous(now):
                 continue
             self.venue.move(name)
@@ -235,7 +237,7 @@ class SimRun:
             world.after(world.delay(1000, 10_000), self.disk.mend)
         if faults.hits("redis lost", 0.08):
             self.redis.lose()
-        if faults.hits("kill -9", 0.06) and self.gateway.shell is not None:
+        if faults.hits("kill -9", 0.04) and self.gateway.shell is not None:
             self.gateway.die(power=False)
         self.link.funds()
         return world.delay(2_000, 20_000)

@@ -202,8 +202,15 @@ class SimVenue:
     # --- what stands ----------------------------------------------------------------------------------------------------
     def net(self, symbol: str) -> int:
         """Signed lots."""
-        held = self.held.get(symbol, _Held())
-        return sum(int(side) * (held.today[side] + held.history[side]) for side in Side)
+        held = self.held.get(symbol)
+        if held is None:
+            return 0
+        today, history = held.today, held.history
+        return today[Side.BUY] + history[Side.BUY] - today[Side.SELL] - history[Side.SELL]
+
+    def is_busy(self, symbol: str) -> bool:
+        """Whether lots are held, or orders rest."""
+        return self.net(symbol) != 0 or any(self.working(symbol))
 
     def working(self, symbol: str) -> tuple[int, int]:
         """(buy, sell) lots that rest."""

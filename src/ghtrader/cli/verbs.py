@@ -173,6 +173,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "What a gateway decided and did: follow it, look a record up, ask why an order was sent.",
     ),
+    "tca": Verb(
+        "Trading",
+        "ghtrader.cli.tca",
+        "tca_app",
+        "What trading cost: timing, impact, spread, fees, opportunity; expected beside realised.",
+    ),
     "kill": Verb(
         "Trading",
         "ghtrader.cli.kill",

@@ -146,7 +146,11 @@ class ReplayProcess:
             BrokerDesk(self._replay.broker, self._replay.clock, self._replay.trading_day),
             self._outlets,
             self._replay.clock,
-            about={"pid": os.getpid(), "version": services.tool_version},
+            about={
+                "pid": os.getpid(),
+                "version": services.tool_version,
+                "ticks": str(request.replay.resolve()) if request.replay else "",
+            },
             stopwatch=self._watch,
         )
         state = self._shell.state

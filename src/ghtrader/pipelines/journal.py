@@ -21,6 +21,7 @@ from ghtrader.trading.journal.why import Chain, explain
 __all__ = [
     "JournalCheck",
     "ShownRecord",
+    "account_journal",
     "check_journal",
     "follow_journal",
     "journal_accounts",
@@ -90,8 +91,8 @@ def journal_accounts(services: Services) -> list[str]:
     return [account for account in media.accounts() if media.journal(account).segments()]
 
 
-def _one_account(services: Services, account: str) -> tuple[str, JournalStore]:
-    """The account that was asked for, or the only one with a journal."""
+def account_journal(services: Services, account: str) -> tuple[str, JournalStore]:
+    """The account that was asked for (empty: the only one with a journal) and its journal. Raises UsageError or DataError without one."""
     known = journal_accounts(services)
     if not account and len(known) == 1:
         account = known[0]
@@ -106,7 +107,7 @@ def _one_account(services: Services, account: str) -> tuple[str, JournalStore]:
 
 def tail_journal(services: Services, account: str, count: int, kinds: Sequence[RecordKind] = ()) -> list[ShownRecord]:
     """The last ``count`` records of these kinds (none given: any), oldest first."""
-    name, store = _one_account(services, account)
+    name, store = account_journal(services, account)
     return [_shown(name, record) for record in read_last(store, count, frozenset(kinds))]
 
 
@@ -114,7 +115,7 @@ def follow_journal(
     services: Services, account: str, kinds: Sequence[RecordKind] = (), *, after: int | None = None, idle_s: float | None = None
 ) -> Iterator[ShownRecord]:
     """Records as they are written, behind record ``after`` (None: from now on); ends after ``idle_s`` seconds without one, or never."""
-    name, store = _one_account(services, account)
+    name, store = account_journal(services, account)
     if after is None:
         last = read_last(store, 1)
         after = last[-1].seq if last else 0
@@ -143,7 +144,7 @@ def kinds_named(names: Sequence[str]) -> list[RecordKind]:
 
 def show_record(services: Services, account: str, seq: int) -> ShownRecord:
     """One record by its number. Raises DataError for one that is not there."""
-    name, store = _one_account(services, account)
+    name, store = account_journal(services, account)
     record = next(iter(JournalRecords(store, seq)), None)
     if record is None or seq < 1:
         raise DataError(
@@ -154,7 +155,7 @@ def show_record(services: Services, account: str, seq: int) -> ShownRecord:
 
 def list_orders(services: Services, account: str = "", *, only_open: bool = False) -> list[AccountOrder]:
     """Orders of an account, or of all, by first mention."""
-    names = [_one_account(services, account)[0]] if account else journal_accounts(services)
+    names = [account_journal(services, account)[0]] if account else journal_accounts(services)
     found: list[AccountOrder] = []
     for name in names:
         orders = OrderTale().read_all(JournalRecords(services.trading().journal(name))).orders()
@@ -167,11 +168,11 @@ def list_orders(services: Services, account: str = "", *, only_open: bool = Fals
 def why_order(services: Services, order_id: str, account: str = "") -> AccountChain:
     """The chain behind an order, in the account's journal or whichever has it. Raises DataError for an order that none knows."""
     if account:
-        name, store = _one_account(services, account)
+        name, store = account_journal(services, account)
         return AccountChain(account=name, chain=explain(JournalRecords(store), order_id))
     names = journal_accounts(services)
     if len(names) < 2:
-        return why_order(services, order_id, _one_account(services, "")[0])
+        return why_order(services, order_id, account_journal(services, "")[0])
     having = [name for name in names if _knows(services.trading().journal(name), order_id)]
     if len(having) != 1:
         what = f"the journals of {', '.join(having)} know" if having else "no journal knows"
@@ -186,7 +187,7 @@ def _knows(store: JournalStore, order_id: str) -> bool:
 
 def check_journal(services: Services, account: str = "") -> list[JournalCheck]:
     """Read everything. Raises DataError naming file and offset of the first damage."""
-    names = [_one_account(services, account)[0]] if account else journal_accounts(services)
+    names = [account_journal(services, account)[0]] if account else journal_accounts(services)
     found = []
     for name in names:
         store = services.trading().journal(name)

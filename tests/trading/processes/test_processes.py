@@ -58,6 +58,10 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
     assert len(chain["factors"]) == 16
     assert chain["target"]["note"] == "swing"
     assert chain["verdict"]["approved"] is True
+    run = report["runs"][0]
+    costs = cli.json("tca", "--account", run["account"])
+    assert (costs["days"], costs["total"]["orders"]) == (["2025-06-05"], run["gateway"]["orders"])
+    assert costs["total"]["filled"] == run["gateway"]["fills"]  # a lot each
 
 
 def test_the_kill_switch_drill_passes(cli: Cli) -> None:

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 
 from ghtrader.core.errors import ConfigError
 from ghtrader.trading.link.machine import (
-    _moved,
-    _read,
     LINK_TABLE,
     Arrived,
     Disconnected,
@@ -27,6 +25,8 @@ from ghtrader.trading.link.machine import (
     SafeHaltCleared,
     SafeHaltEntered,
     TimePassed,
+    _moved,
+    _read,
     first_link,
     signal_of,
     step_link,

@@ -131,7 +131,7 @@ class ReplayProcess:
         )
         self._replay.clock.move_to(self._replay.first_ns - NS_PER_S)
         values = dict(services.settings().snapshot())
-        limits = RiskLimits.from_values(values)
+        limits = RiskLimits.unbound() if request.screening else RiskLimits.from_values(values)
         self._shell = GatewayShell(
             GatewaySettings(
                 account=request.account,

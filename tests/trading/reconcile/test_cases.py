@@ -35,6 +35,13 @@ def account(*, based: bool = True, lots: int = 0, day: str = DAY) -> tuple[Order
     return book, ledger
 
 
+def once(book: OrderBook, ledger: PositionLedger, snapshot: VenueSnapshot, now_ns: int = LATER) -> Reconciliation:
+    """Reconcile one answer and do it."""
+    outcome = reconcile(book, ledger, snapshot, now_ns=now_ns)
+    apply_reconciliation(outcome, book, ledger, now_ns)
+    return outcome
+
+
 def settle(book: OrderBook, ledger: PositionLedger, snapshot: VenueSnapshot, now_ns: int = LATER) -> Reconciliation:
     """Reconcile, do it, and see that doing it again changes nothing."""
     outcome = reconcile(book, ledger, snapshot, now_ns=now_ns)
@@ -104,6 +111,9 @@ def test_an_order_that_the_venue_does_not_list_is_waited_for_then_lost() -> None
     book, ledger = account()
     young = settle(book, ledger, venue(), now_ns=2 + LOST_AFTER_NS - 1)
     assert (names(young), young.balanced, phase(book)) == (["order_young"], False, OrderPhase.SENT)
+    first = once(book, ledger, venue(), now_ns=2 + LOST_AFTER_NS)
+    assert (names(first), first.balanced, phase(book)) == (["order_unlisted"], False, OrderPhase.UNKNOWN)
+    assert book.in_flight(SYMBOL) == (3, 0)
     lost = settle(book, ledger, venue(), now_ns=2 + LOST_AFTER_NS)
     assert (names(lost), lost.balanced, phase(book)) == (["order_lost"], True, OrderPhase.LOST)
 
@@ -377,9 +387,9 @@ def test_the_age_of_an_order_counts_from_when_it_was_sent() -> None:
     book.add("a", intent(), trading_day=DAY, ts_ns=1)
     book.mark_sent("a", 50)
     assert names(reconcile(book, ledger, venue(), now_ns=149, lost_after_ns=100)) == ["order_young"]
-    assert names(reconcile(book, ledger, venue(), now_ns=150, lost_after_ns=100)) == ["order_lost"]
+    assert names(reconcile(book, ledger, venue(), now_ns=150, lost_after_ns=100)) == ["order_unlisted"]
     book.add("b", intent(), trading_day=DAY, ts_ns=60)
-    assert names(reconcile(book, ledger, venue(), now_ns=155, lost_after_ns=100)) == ["order_lost", "order_young"]
+    assert names(reconcile(book, ledger, venue(), now_ns=155, lost_after_ns=100)) == ["order_unlisted", "order_young"]
 
 
 def test_a_cancel_that_the_venue_has_not_heard_is_sent_again_until_it_has() -> None:
@@ -465,6 +475,8 @@ def test_the_first_comparison_takes_nothing_while_something_blocks() -> None:
     outcome = reconcile(book, ledger, snapshot, now_ns=3)
     apply_reconciliation(outcome, book, ledger, 3)
     assert (names(outcome), ledger.based, ledger.net(SYMBOL)) == (["order_young", "position_differs"], False, 0)
+    outcome = once(book, ledger, snapshot)
+    assert (names(outcome), ledger.based, ledger.net(SYMBOL)) == (["order_unlisted", "position_differs"], False, 0)
     outcome = settle(book, ledger, snapshot)
     assert (names(outcome), ledger.based, ledger.net(SYMBOL)) == (["order_lost", "position_first"], True, 4)
     # from now on the ledger must explain the venue

@@ -116,6 +116,12 @@ class OrderBook:
             return self._keep(record, msgspec.structs.replace(record, phase=OrderPhase.UNKNOWN, updated_ns=ts_ns))
         return self._own(client_order_id, OrderEvent.DOUBT, ts_ns)
 
+    def miss(self, client_order_id: str, ts_ns: int) -> Change:
+        """The venue, asked for its whole account, does not list it: UNKNOWN, until a second answer says the same."""
+        self.doubt(client_order_id, ts_ns)
+        record = self._known(client_order_id)
+        return self._keep(record, msgspec.structs.replace(record, unlisted=True))
+
     def doubt_all(self, ts_ns: int) -> tuple[OrderRecord, ...]:
         """The link is down: whatever is not final is unknown. Returns the orders that became so; NEW ones never left."""
         open_orders = [order for order in self.unsettled() if not order.phase.is_final and order.phase is not OrderPhase.NEW]

@@ -116,7 +116,8 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known of one order.
 
     filled: lots of its trades that were applied. left: what the venue says is still open, never more than lots - filled.
-    acked: the venue has had it in its book. adopted: the venue told us of it, it is not ours. paid: sum of price times lots of the trades.
+    acked: the venue has had it in its book. unlisted: an answer about the whole account was without it. adopted: the venue told us
+    of it, it is not ours. paid: sum of price times lots of the trades.
     """
 
     client_order_id: str
@@ -126,6 +127,7 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     filled: int = 0
     left: int = 0
     acked: bool = False
+    unlisted: bool = False
     cancel_asked: bool = False
     adopted: bool = False
     created_ns: int = 0

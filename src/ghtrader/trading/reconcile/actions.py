@@ -99,13 +99,10 @@ def _apply_to_order(action: Action, book: OrderBook, ts_ns: int) -> Change | Non
         return book.apply_update(action.order, ts_ns)
     if kind is ActionKind.OVERRULE and action.order is not None:
         return book.overrule(action.order, ts_ns)
-    if kind is ActionKind.DOUBT:
-        return book.doubt(identity, ts_ns)
     if kind is ActionKind.LOSE:
         return book.submit_failed(identity, never_sent=True, ts_ns=ts_ns)
-    if kind is ActionKind.EXPIRE:
-        return book.expire(identity, ts_ns)
-    return None
+    step = {ActionKind.DOUBT: book.doubt, ActionKind.MISS: book.miss, ActionKind.EXPIRE: book.expire}.get(kind)
+    return step(identity, ts_ns) if step is not None else None
 
 
 def apply_reconciliation(

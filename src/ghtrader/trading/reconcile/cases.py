@@ -21,6 +21,7 @@ class ActionKind(StrEnum):
     OVERRULE = "overrule"
     ADOPT = "adopt"
     LOSE = "lose"
+    MISS = "miss"
     DOUBT = "doubt"
     EXPIRE = "expire"
     CANCEL_AGAIN = "cancel_again"
@@ -47,6 +48,7 @@ class CaseName(StrEnum):
     ORDER_UNKNOWN = "order_unknown"
     ORDER_FORGOTTEN = "order_forgotten"
     ORDER_YOUNG = "order_young"
+    ORDER_UNLISTED = "order_unlisted"
     ORDER_LOST = "order_lost"
     ORDER_EXPIRED = "order_expired"
     CANCEL_UNHEARD = "cancel_unheard"
@@ -135,8 +137,13 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
         "it may still be on its way",
     ),
     (
-        CaseName.ORDER_LOST, ActionKind.LOSE, False,
+        CaseName.ORDER_UNLISTED, ActionKind.MISS, True,
         "the venue does not list an order that it never acknowledged, long after it was sent",
+        "one answer may be incomplete: it counts as in flight until a second says the same",
+    ),
+    (
+        CaseName.ORDER_LOST, ActionKind.LOSE, False,
+        "a second answer of the venue does not list it either",
         "it never arrived; an order is sent at most once, so its id is not used again",
     ),
     (

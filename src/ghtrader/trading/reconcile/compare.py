@@ -23,7 +23,7 @@ from ghtrader.trading.reconcile.venue import VenueSnapshot
 
 __all__ = ["LOST_AFTER_NS", "reconcile"]
 
-#: How long after it was sent an order that the venue does not list is taken for lost.
+#: How long after it was sent an order must be before an answer without it says anything.
 LOST_AFTER_NS = 10_000_000_000
 
 
@@ -180,7 +180,9 @@ class _Comparison:
         if record.acked:
             return CaseName.ORDER_FORGOTTEN
         age = self._now_ns - max(record.created_ns, record.sent_ns)
-        return CaseName.ORDER_YOUNG if age < self._lost_after_ns else CaseName.ORDER_LOST
+        if age < self._lost_after_ns:
+            return CaseName.ORDER_YOUNG
+        return CaseName.ORDER_LOST if record.unlisted else CaseName.ORDER_UNLISTED
 
     # --- positions ------------------------------------------------------------------------------------------------------
     def _judge_positions(self) -> None:

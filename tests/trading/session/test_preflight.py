@@ -71,9 +71,7 @@ NOW = 1_764_122_400_000_000_000  # 2025-11-26 10:00 in Shanghai
 
 
 @pytest.fixture
-def call(
-    services: AppServices, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def call(services: AppServices, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(SystemClock, "now_ns", lambda _: NOW)
 
     def run_it(*arguments: str, code: int = 0) -> Any:

@@ -68,6 +68,7 @@ def test_frames_arrive_in_order_and_whole(ends: Ends) -> None:
     server, client = ends
     for seq in range(1, 501):
         server.publish(tick(seq))
+
     def heard(timeout_s: float) -> list:
         server.receive(0.0)  # what the kernel did not take is sent on with the next call
         return client.receive(timeout_s)
@@ -79,7 +80,11 @@ def test_frames_arrive_in_order_and_whole(ends: Ends) -> None:
 
 def test_what_the_strategy_says_arrives_in_order_and_whole(ends: Ends) -> None:
     server, client = ends
-    sent = [*(target(seq) for seq in range(1, 301)), TickDone(1, "run-1", 1, 7, 1234), Heartbeat(1, "run-1", 1, 5, "strategy", "trading")]
+    sent = [
+        *(target(seq) for seq in range(1, 301)),
+        TickDone(1, "run-1", 1, 7, 1234),
+        Heartbeat(1, "run-1", 1, 5, "strategy", "trading"),
+    ]
     for message in sent:
         client.send(message)
 

@@ -24,7 +24,7 @@ simulate_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @simulate_app.command(
     epilog="Examples:  ghtrader simulate --seed 7  |  ghtrader simulate --seeds 500 --json  |  ghtrader simulate --list-plants  |  "
-    "ghtrader simulate --plant kill_not_fsynced --seeds 500"
+    "ghtrader simulate --plant kill_not_fsynced --seeds 500  |  ghtrader simulate --seeds 1000 --hours 1 --coverage 0.95"
 )
 def simulate(
     context: typer.Context,
@@ -32,6 +32,9 @@ def simulate(
     seeds: int | None = typer.Option(None, "--seeds", help="So many seeds, from --first-seed on."),
     first_seed: int = typer.Option(1, "--first-seed", help="The first of --seeds."),
     hours: float = typer.Option(0.5, "--hours", min=0.02, max=3.5, help="Market time of each seed, over two trading days."),
+    coverage: float = typer.Option(
+        0.0, "--coverage", min=0.0, max=1.0, help="Share of every table's rows that the seeds must go through together."
+    ),
     plant: str = typer.Option("", "--plant", help="Plant a bug and see it found; --list-plants names them."),
     list_plants: bool = typer.Option(False, "--list-plants", help="Names of the planted bugs."),
     workers: int = typer.Option(0, "--workers", help="Processes; default: one per core."),
@@ -39,7 +42,8 @@ def simulate(
 ) -> None:
     """Crashes, torn writes, lost and doubled messages, link drops, clock jumps, a full disk, operators: no invariant may break.
 
-    Exit code 8 when one does; the report names the seed, what was seen last, and the command that replays it.
+    Exit code 8 when one does; the report names the seed, what was seen last, and the command that replays it. The same code when the
+    seeds leave more of a table out than --coverage allows.
     """
     from ghtrader.pipelines import simulate as pipeline
 
@@ -60,7 +64,7 @@ def simulate(
             first, count, hours=hours, plant=plant, workers=workers or os.cpu_count() or 1, progress=progress
         )
     emit(report, as_json=as_json, render=lambda console: _show(console, report))
-    if report.violations:
+    if report.violations or any(item.share < coverage for item in report.tables.values()):
         raise typer.Exit(VIOLATED)
 
 

@@ -28,7 +28,8 @@ class GatewayRequest:
 
     replay: a folder of tick files, or None for live ticks. symbols: contracts, varieties or aliases; none: what the replay has, or
     what is wanted of the account already. fill_model: of the simulated venue. speed: ``max``, or how many times real time. wait_s:
-    for a strategy before a replay begins. screening: the venue keeps the rules that the screening backtester simplifies to.
+    for a strategy before a replay begins. screening: the venue keeps the rules that the screening backtester simplifies to, and no
+    risk limit binds.
 
     Live: mode: what is wanted of the account from now on ("": as it was). confirm_live: the second gate of live trading. for_s:
     seconds until the end; None: until a signal. market_time: the time is that of the ticks, for a market that is not the present

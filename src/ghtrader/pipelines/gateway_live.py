@@ -22,6 +22,7 @@ from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
 from ghtrader.ports.live_feed import FeedState, LiveFeed, LiveTick
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.core import recover
 from ghtrader.trading.gateway.days import DayWatch
 from ghtrader.trading.gateway.desk import BrokerDesk, OrderDesk, ThreadedDesk
 from ghtrader.trading.gateway.feed import ThreadedFeed
@@ -127,6 +128,8 @@ class LiveGateway:
             tell=self._tell,
             replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
+        if not request.mode and self._was_paper(journal):
+            self._kind = "paper"
         gates = Gates(live_enabled=self._services.live_enabled, broker=self._kind)
         self._shell = GatewayShell(
             settings_of(self._services, request.account, gates),
@@ -144,7 +147,7 @@ class LiveGateway:
             self._venue.restore(state.positions, state.trading_day)
         self._days = DayWatch(
             lambda: self.shell.state.desired.symbols,
-            lambda: self.shell.state.positions.symbols(),
+            self.shell.state.positions.symbols,
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,
@@ -152,6 +155,11 @@ class LiveGateway:
         self._want()
         self._check()
         self._look_at_day()
+
+    def _was_paper(self, journal: Journal) -> bool:
+        """Whether the account was last wanted in paper mode: its orders stay here then, whatever else it could reach."""
+        settings = settings_of(self._services, self._request.account, Gates())
+        return recover(settings, journal.read_since_snapshot()).desired.mode == Mode.PAPER
 
     def _hear_time(self, market: MarketClock, stop: StopWish) -> bool:
         """Wait for the first tick, which says what time it is; False when the end came first."""

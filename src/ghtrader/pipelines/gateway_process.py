@@ -105,13 +105,15 @@ def main_contract(services: Services, symbol: str, day: str) -> str:
     return current_schedule(services, variety).segment_of(TradingDay.parse(day)).contract
 
 
-def settings_of(services: Services, account: str, gates: Gates, **fixed: Any) -> GatewaySettings:
-    """What the configuration says of a gateway; ``fixed``: what this run does otherwise."""
+def settings_of(
+    services: Services, account: str, gates: Gates, *, limits: RiskLimits | None = None, **fixed: Any
+) -> GatewaySettings:
+    """What the configuration says of a gateway; ``limits`` and ``fixed``: what this run does otherwise."""
     values = dict(services.settings().snapshot())
     return GatewaySettings(
         account=account,
         gates=gates,
-        limits=RiskLimits.from_values(values),
+        limits=limits or RiskLimits.from_values(values),
         dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
         dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
         **fixed,
@@ -156,6 +158,7 @@ class ReplayProcess:
                 services,
                 request.account,
                 Gates(broker="paper"),
+                limits=RiskLimits.unbound() if request.screening else None,
                 silence_ns=FOREVER_NS,  # lockstep waits for the strategy, so it is never silent
                 publish_ns=60 * NS_PER_S,
             ),

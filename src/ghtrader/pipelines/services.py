@@ -9,7 +9,7 @@ from ghtrader.core.clock import Clock
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ghtrader.config_service.service import ConfigService
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ghtrader.ports.feature_store import FeatureStore
     from ghtrader.ports.journal import JournalStore
     from ghtrader.ports.kill_store import KillStore
-    from ghtrader.ports.live_feed import LiveFeed
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.live_feed import LiveFeed
     from ghtrader.ports.lock import Locks
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.predictor import Predictor
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
+    from ghtrader.sim.replay import ReplayDay
     from ghtrader.sim.venue_account import SettledDay
     from ghtrader.trading.commands.ways import Way
     from ghtrader.trading.gateway.lockstep import LockstepFeed
@@ -313,6 +314,9 @@ class Services(Protocol):
 
     def replay(self, request: GatewayRequest) -> Replay:
         """The replay that a gateway was asked for. Raises DataError when it holds nothing."""
+
+    def replay_days(self, folder: Path, symbols: Sequence[str]) -> Iterator[list[ReplayDay]]:
+        """Days of a folder of tick files as a replay goes through them, a trading day at a time."""
 
     def predictor(self, artefact: bytes) -> Predictor:
         """What predicts, of a stored artefact. Raises DataError for bytes that are none."""

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 import msgspec
 
 from ghtrader.core.progress import NO_PROGRESS, Progress
-from ghtrader.trading.simulation.coverage import counted_tables
+from ghtrader.trading.simulation.coverage import EXCLUDED, counted_tables
 from ghtrader.trading.simulation.plants import PLANTS, plant_named
 from ghtrader.trading.simulation.run import SeedResult, SimRun
 
@@ -21,12 +21,16 @@ CHUNK = 10
 
 
 class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a state machine's table that were gone through; missed: the others."""
+    """Rows of a table that were gone through; missed: the others. Rows that cannot be are not counted, excluded says why.
+
+    share: of the rows that can be.
+    """
 
     used: int
     rows: int
     share: float
     missed: list[str]
+    excluded: dict[str, str]
 
 
 class SimulationReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +155,7 @@ def _report(
         commands=sum(result.commands for result in results),
         restarts=sum(result.restarts for result in results),
         virtual_h=round(sum(result.virtual_s for result in results) / 3600, 2),
-        tables={name: _coverage(used[name], rows[name]) for name in rows},
+        tables={name: _coverage(name, used[name], rows[name]) for name in rows},
         replay=words,
     )
 
@@ -162,7 +166,11 @@ def _joined(results: list[SeedResult]) -> str:
     return content_hash([result.trace_hash for result in results])
 
 
-def _coverage(used: set[str], rows: set[str]) -> TableCoverage:
+def _coverage(name: str, used: set[str], rows: set[str]) -> TableCoverage:
     return TableCoverage(
-        used=len(used), rows=len(rows), share=round(len(used) / max(len(rows), 1), 4), missed=sorted(rows - used)
+        used=len(used),
+        rows=len(rows),
+        share=round(len(used) / max(len(rows), 1), 4),
+        missed=sorted(rows - used),
+        excluded=EXCLUDED.get(name, {}),
     )

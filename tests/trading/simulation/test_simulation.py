@@ -11,6 +11,7 @@ import pytest
 
 from ghtrader.core.errors import UsageError
 from ghtrader.pipelines.simulate import list_plants, simulate_seeds
+from ghtrader.trading.simulation.coverage import EXCLUDED, TABLES, counted_tables
 from ghtrader.trading.simulation.plants import PLANTS
 
 #: `make simulate` runs 500 of them.
@@ -24,8 +25,9 @@ def test_no_invariant_breaks_and_every_kind_of_fault_was_there() -> None:
     assert {"crash", "kill", "torn", "disk", "link", "feed", "clock", "update", "message", "order"} <= kinds
     assert report.orders > SEEDS * 20
     assert report.restarts > SEEDS
-    for name in ("life", "executor"):
-        assert report.tables[name].share >= 0.8, report.tables[name].missed
+    assert {"answer", "redis", "venue", "frame", "another", "strategy"} <= kinds
+    for name in ("life", "executor", "kill", "orders", "cases", "link", "warm path"):  # `make soak` asks for 95 %
+        assert report.tables[name].share >= 0.75, (name, report.tables[name].missed)
 
 
 @pytest.mark.parametrize("plant", sorted(PLANTS))
@@ -37,6 +39,18 @@ def test_a_planted_bug_is_seen(plant: str) -> None:
     if plant == "journal_after_send":  # the seed alone finds the same
         again = simulate_seeds(report.found_by, 1, hours=0.5, plant=plant)
         assert again.failing[0].violations == report.failing[-1].violations
+
+
+def test_rows_that_cannot_be_gone_through_are_named_rows_of_the_tables() -> None:
+    with counted_tables() as tables:
+        pass
+    assert {name for name, _, _ in TABLES} == set(tables)
+    for name, rows in EXCLUDED.items():
+        places = [(module, attribute) for table, module, attribute in TABLES if table == name]
+        known = {" ".join(map(str, key)) for key in getattr(*places[0])}
+        assert set(rows) <= known, name
+        assert not set(rows) & tables[name][1], name
+        assert len(rows) <= 3, name
 
 
 def test_a_plant_leaves_nothing_behind() -> None:

@@ -30,7 +30,7 @@ class ThreadedFeed:
         self,
         opens: OpensFeed,
         *,
-        hear: Callable[[Sequence[LiveTick]], None] = lambda ticks: None,
+        hear: Callable[[Sequence[LiveTick]], None] = lambda _: None,
         poll_s: float = 0.25,
         retry_s: float = 5.0,
     ) -> None:

@@ -100,7 +100,12 @@ class _Contract:
 
     def counts(self, side: Side) -> tuple[int, int]:
         """(today, history) lots of a side."""
-        return sum(batch.lots for batch in self.today[side]), sum(batch.lots for batch in self.history[side])
+        today = history = 0
+        for batch in self.today[side]:
+            today += batch.lots
+        for batch in self.history[side]:
+            history += batch.lots
+        return today, history
 
     def batches(self, side: Side) -> list[LotBatch]:
         """All lots of a side, the oldest first."""

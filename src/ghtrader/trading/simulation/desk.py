@@ -1,13 +1,22 @@
-"""The way between gateway and venue: delays, drops, duplicates, reordering, a link that breaks with orders on it."""
+"""The way between gateway and venue: delays, drops, duplicates, reordering, a link that breaks with orders on it.
+
+An order may crawl: for so long that the gateway must take it for lost. One that opens is then refused by the exchange when it
+comes; one that closes is taken as any other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
+from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desk import request_of
+from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.simulation.lies import Lies
 from ghtrader.trading.simulation.media import CrashPoints
 from ghtrader.trading.simulation.venue import SimVenue
 from ghtrader.trading.simulation.world import World
@@ -27,12 +36,12 @@ class SimLink:
         wake: Callable[[], None],
     ) -> None:
         self._world, self._venue, self._crash, self._judge, self._wake = world, venue, crash, judge, wake
+        self._lies = Lies(world)
         self.up = True
         self.cancels_asked: dict[str, int] = {}
         self.transit: dict[str, ApprovedOrder] = {}
         self._inbox: list[ev.Event] = []
         self._session = 0
-        self._forgot: frozenset[str] = frozenset()
         venue.says = self._hear
 
     # --- the gateway's side ---------------------------------------------------------------------------------------------
@@ -48,8 +57,11 @@ class SimLink:
                 )
             )
             return
-        self.transit[identity] = approved
-        self._world.after(self._world.delay(1, 150), lambda: self._arrive(approved))
+        if self._world.faults.hits("order crawls", 0.02):
+            self._crawl(approved)
+        else:
+            self.transit[identity] = approved
+            self._world.after(self._world.delay(1, 150), lambda: self._arrive(approved))
         if self._world.faults.hits("send outcome unknown", 0.01):
             self._tell_later(
                 lambda now: ev.SubmitFailed(
@@ -57,6 +69,19 @@ class SimLink:
                 )
             )
         self._crash("after submit")
+
+    def _crawl(self, approved: ApprovedOrder) -> None:
+        request, day = request_of(approved), self._venue.trading_day
+
+        def arrive() -> None:
+            if self._venue.trading_day != day:
+                return
+            if request.offset is Offset.OPEN:
+                self._venue.refuse_late(request)
+            else:
+                self._venue.insert(request)
+
+        self._world.after(self._world.delay(12_000, 50_000), arrive)
 
     def _arrive(self, approved: ApprovedOrder) -> None:
         if self.transit.pop(approved.client_order_id, None) is None:
@@ -82,21 +107,24 @@ class SimLink:
         self._crash("query")
         if not self.up:
             return
-        forgotten: frozenset[str] = frozenset()
-        known = [
-            name for name, order in self._venue.orders.items() if order.state is OrderState.WORKING and name not in self._forgot
-        ]
-        if known and self._world.faults.hits("venue forgets an order", 0.05):
-            forgotten = frozenset([self._world.chance.choice(known)])
-            self._forgot |= (
-                forgotten  # an answer may be incomplete; one that stays so cannot be told from an order that never came
-            )
+        seen = self._listed() if self._world.faults.hits("answer is old", 0.1) else None
 
         def answer(now: int) -> ev.Event:
-            return ev.VenueAnswered(now_ns=now, snapshot=self._venue.snapshot(forgotten))
+            return ev.VenueAnswered(now_ns=now, snapshot=self._lies.spoil(self._listed() if seen is None else seen))
 
         if not self._world.faults.hits("answer lost", 0.05):
-            self._tell_later(answer)
+            self._tell_later(answer, high_ms=120 if seen is None else 2500)
+
+    def _listed(self) -> VenueSnapshot:
+        """The account; the broker's client may list what it has sent and the venue has not acknowledged."""
+        truth = self._venue.snapshot()
+        if not self.transit or self._world.chance.random() < 0.6:
+            return truth
+        under_way = tuple(
+            BrokerOrder(request=request_of(approved), state=OrderState.SENT, left=approved.intent.lots)
+            for approved in self.transit.values()
+        )
+        return msgspec.structs.replace(truth, orders=(*truth.orders, *under_way))
 
     def events(self, timeout_s: float = 0.0) -> list[ev.Event]:
         """What has come."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ghtrader.core.messages import AccountView, Heartbeat, Target
 from ghtrader.core.orders import Offset
+from ghtrader.ports.bus import StreamFrame
 from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.kill.record import KillRecord, decode_kill
 from ghtrader.trading.risk.gate import ApprovedOrder
@@ -45,8 +47,12 @@ class Judge:
     retired: set[str] = field(default_factory=set)
     resets: set[tuple[str, str]] = field(default_factory=set)
     revision: int = 0
-    answered: dict[str, str] = field(default_factory=dict)
+    stored: int = 0
+    seen_session: str = ""
+    seen_seq: int = 0
+    views: set[str] = field(default_factory=set)
     kill: KillRecord | None = None
+    put_back: bytes | None = None
     venue: SimVenue | None = None
     link: SimLink | None = None
     sent: dict[str, ApprovedOrder] = field(default_factory=dict)
@@ -101,12 +107,16 @@ class Judge:
             self.fail("position limit", f"{symbol}: {net:+d}, buying {buys}, selling {sells}, limit {self.limit}")
 
     def _killed(self) -> bool:
-        return decode_kill(self.disk.kill, True, self.account).killed
+        stood = self.kill is not None and self.kill.killed
+        return stood or decode_kill(self.disk.kill, True, self.account).killed
 
     # --- kill -----------------------------------------------------------------------------------------------------------
     def look_at_kill(self) -> None:
-        """A kill that stood is never lost: only a reset that an operator gave clears it."""
+        """A kill that stood is never lost: only a reset that an operator gave clears it, and no old copy of the file."""
         content = self.disk.kill
+        if content is not None and content == self.put_back:
+            return
+        self.put_back = None
         record = decode_kill(content, content is not None, self.account) if content is not None else None
         before, self.kill = self.kill, record
         if before is None or not before.killed:
@@ -114,9 +124,29 @@ class Judge:
         if record is None or (not record.killed and (record.actor, record.reason) not in self.resets):
             self.fail("a kill is never lost", f"epoch {before.epoch} ({before.reason}) is gone")
 
-    def after_power_cut(self) -> None:
-        """What the disk has kept of a kill that had stood."""
-        self.look_at_kill()
+    # --- the strategy ---------------------------------------------------------------------------------------------------
+    def runner_began(self) -> None:
+        """A run of the strategy knows nothing."""
+        self.seen_session, self.seen_seq = "", 0
+        self.views.clear()
+
+    def runner_hears(self, frame: StreamFrame) -> None:
+        """What the strategy has heard of how the account stands; after a hole, and of another run of the gateway, it knows nothing."""
+        expected = self.seen_seq + (0 if isinstance(frame, Heartbeat) else 1)
+        missed = frame.seq > expected
+        if frame.session != self.seen_session or missed:
+            self.views.clear()
+        self.seen_session, self.seen_seq = (
+            frame.session,
+            max(frame.seq, self.seen_seq if frame.session == self.seen_session else 0),
+        )
+        if isinstance(frame, AccountView):
+            self.views.add(frame.symbol)
+
+    def target_leaves(self, target: Target) -> None:
+        """The runner wants a position."""
+        if target.symbol not in self.views:
+            self.fail("no target without an account", f"{target.session} {target.seq} of {target.symbol}")
 
     # --- what it says ---------------------------------------------------------------------------------------------------
     def published(self, document: StateDocument) -> None:
@@ -124,6 +154,12 @@ class Judge:
         if document.revision <= self.revision:
             self.fail("revisions rise", f"{document.revision} after {self.revision}")
         self.revision = max(self.revision, document.revision)
+
+    def state_shown(self, revision: int) -> None:
+        """The state that readers find on the Redis server was replaced."""
+        if revision <= self.stored:
+            self.fail("revisions rise", f"{revision} after {self.stored} on the Redis server")
+        self.stored = max(self.stored, revision)
 
     def reset_given(self, actor: str, reason: str) -> None:
         """An operator gave a reset that counts."""

@@ -1,13 +1,21 @@
-"""Disk of the simulation: journal segments and kill file with what a power cut spares, torn writes, a full disk, crash points."""
+"""Disk of the simulation: journal segments and kill file with what a power cut spares, torn writes, a full disk, crash points.
+
+The kill file may also be out of reach: it cannot be written or read for a while, is damaged, or an old copy of it is put back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ghtrader.core.errors import LockHeldError, StoreError
+from ghtrader.trading.kill.record import KillPhase, decode_kill
 from ghtrader.trading.simulation.world import Crash, World
 
 __all__ = ["CrashPoints", "SimDisk", "SimJournalStore", "SimKillStore"]
+
+
+#: How likely a gateway dies at a place, where it is likelier than elsewhere: an order has left, and the journal does not say so yet.
+DEADLY = {"after submit": 0.006}
 
 
 class CrashPoints:
@@ -23,14 +31,17 @@ class CrashPoints:
         if not self.armed:
             return
         faults = self._world.faults
-        if faults.hits(f"crash {where}", self.probability):
+        if faults.hits(f"crash {where}", DEADLY.get(where, self.probability)):
             power = self._world.chance.random() < 0.5
             self._world.note("crash", where, "power" if power else "kill")
             raise Crash(power)
 
 
 class SimDisk:
-    """What survives: segments with their durable length, the kill file (cached and durable)."""
+    """What survives: segments with their durable length, the kill file (cached and durable).
+
+    kill_stuck, kill_blind: the kill file cannot be written, or read. clear_copies: what it was whenever it said clear.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -38,8 +49,23 @@ class SimDisk:
         self.durable: dict[str, int] = {}
         self.kill: bytes | None = None
         self.kill_durable: bytes | None = None
-        self.full = False
+        self.full = self.kill_stuck = self.kill_blind = False
+        self.clear_copies: list[bytes] = []
         self.writer: object | None = None
+
+    def mend(self) -> None:
+        """There is room again, and everything can be read and written."""
+        self.full = self.kill_stuck = self.kill_blind = False
+
+    def damage_kill(self) -> None:
+        """A byte of the kill file is another one, or its end is gone."""
+        chance, content = self._world.chance, self.kill
+        place = chance.randint(0, max(0, len(content or b"") - 1))
+        cut = chance.random() < 0.5
+        if content:
+            self.kill = self.kill_durable = content[:place] + (
+                b"" if cut else bytes([content[place] ^ 0x11]) + content[place + 1 :]
+            )
 
     @property
     def unsynced(self) -> int:
@@ -145,11 +171,14 @@ class SimKillStore:
 
     def read(self) -> bytes | None:
         """What is there."""
+        if self._disk.kill_blind:
+            raise StoreError("the simulated kill file cannot be read")
         return self._disk.kill
 
     def write(self, content: bytes) -> None:
         """Replace, durable."""
         self._crash("before kill write")
+        self._fail_when_stuck()
         if self._disk.full and len(content) > len(self._disk.kill or b""):
             raise StoreError("no space left on the simulated disk")
         self._put(content)
@@ -158,12 +187,19 @@ class SimKillStore:
     def replace(self, expected: bytes | None, content: bytes) -> bool:
         """Replace if nobody else wrote."""
         self._crash("before kill replace")
+        self._fail_when_stuck()
         if self._disk.kill != expected:
             return False
         self._put(content)
         self._crash("after kill replace")
         return True
 
+    def _fail_when_stuck(self) -> None:
+        if self._disk.kill_stuck:
+            raise StoreError("the simulated kill file cannot be written")
+
     def _put(self, content: bytes) -> None:
         self._disk.kill = self._disk.kill_durable = content
+        if decode_kill(content, had_journal=True).phase is KillPhase.CLEAR:
+            self._disk.clear_copies.append(content)
         self._watch()

@@ -1,4 +1,8 @@
-"""The venue of the simulation: it takes orders, fills them by chance, and keeps the log by which everybody is judged."""
+"""The venue of the simulation: it takes orders, fills them by chance, and keeps the log by which everybody is judged.
+
+It also lies: what it says of an order may be wrong for a while (`VenueOrder.said`), or for one answer (`simulation.lies`). What it
+never does is to make a position that nobody could know of: an opening order that it calls ended does not trade any more.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ __all__ = ["SimVenue", "VenueOrder"]
 
 @dataclass
 class VenueOrder:
-    """An order as the venue has it."""
+    """An order as the venue has it. said: the state that it is called where that is another one than the true one."""
 
     request: OrderRequest
     number: int
@@ -24,10 +28,12 @@ class VenueOrder:
     state: OrderState = OrderState.WORKING
     fills: int = 0
     hazard: float = 0.15
+    said: OrderState | None = None
 
     def shown(self) -> BrokerOrder:
         """The broker's word."""
-        return BrokerOrder(request=self.request, state=self.state, left=self.left, exchange_order_id=f"{self.number:08d}")
+        state = self.said or self.state
+        return BrokerOrder(request=self.request, state=state, left=self.left, exchange_order_id=f"{self.number:08d}")
 
 
 @dataclass
@@ -68,15 +74,55 @@ class SimVenue:
         self.inserted[identity] = self.inserted.get(identity, 0) + 1
         if identity in self.orders:
             return
-        self._number += 1
-        order = self.orders[identity] = VenueOrder(request, self._number, request.lots)
-        order.hazard = self._world.chance.choice((0.15, 0.05, 0.0))
+        order = self._book(request)
+        faults, chance = self._world.faults, self._world.chance
+        order.hazard = chance.choice((0.15, 0.05, 0.0))
+        rejects = faults.hits("venue rejects", 0.03)
         if not self._is_open(request.symbol) or not self._can_close(request):
             order.state = OrderState.REJECTED
+        elif rejects:
+            self._reject(order)
         elif request.kind is not OrderKind.GFD:
-            self._trade(order, self._world.chance.choice((0, request.lots, request.lots, max(1, request.lots // 2))))
-            if order.left:
-                order.state = OrderState.CANCELLED
+            self._match_now(order, chance.choice((0, request.lots, request.lots, max(1, request.lots // 2))))
+        self.says(order.shown(), None)
+
+    def _book(self, request: OrderRequest) -> VenueOrder:
+        self._number += 1
+        order = self.orders[request.client_order_id] = VenueOrder(request, self._number, request.lots)
+        return order
+
+    def _reject(self, order: VenueOrder) -> None:
+        """Refuse an order: at once, after it was acknowledged, or (one that closes) in words only, while it trades."""
+        how = self._world.chance.random()
+        if how < 0.3:
+            self.says(order.shown(), None)
+        order.state = OrderState.REJECTED
+        if how > 0.6 and order.request.offset is not Offset.OPEN:
+            self.says(order.shown(), None)
+            order.state = OrderState.WORKING
+            self._match_now(order, self._world.chance.randint(1, order.left))
+
+    def _match_now(self, order: VenueOrder, lots: int) -> None:
+        """Trade in one piece or two, and end the order; one that is full may be called cancelled all the same."""
+        if lots > 1 and self._world.chance.random() < 0.5:
+            self._trade(order, 1)
+            lots -= 1
+        self._trade(order, lots)
+        if order.left:
+            order.state = OrderState.CANCELLED
+        elif self._world.faults.hits("full order called cancelled", 0.05):
+            order.said = OrderState.CANCELLED
+
+    def refuse_late(self, request: OrderRequest) -> None:
+        """An order that came so late that the exchange does not take it any more: it never trades, whatever is said of it first."""
+        if request.client_order_id in self.orders:
+            return
+        self._world.note("venue refuses late", request.client_order_id)
+        order = self._book(request)
+        how = self._world.chance.random()
+        if how < 0.3:
+            self.says(order.shown(), None)
+        order.state = OrderState.REJECTED if how > 0.6 else OrderState.CANCELLED
         self.says(order.shown(), None)
 
     def cancel(self, identity: str) -> None:
@@ -139,6 +185,10 @@ class SimVenue:
         self._world.note("venue fill", request.client_order_id, lots)
         self.says(order.shown(), fill)
 
+    def hold(self, symbol: str, lots: int) -> None:
+        """Lots of an earlier day, signed: what the account held before anybody traded here."""
+        self.held.setdefault(symbol, _Held()).history[Side.BUY if lots > 0 else Side.SELL] += abs(lots)
+
     def begin_day(self, trading_day: str) -> None:
         """The next trading day: what rests is gone, today's lots are history."""
         self.trading_day = trading_day
@@ -152,8 +202,15 @@ class SimVenue:
     # --- what stands ----------------------------------------------------------------------------------------------------
     def net(self, symbol: str) -> int:
         """Signed lots."""
-        held = self.held.get(symbol, _Held())
-        return sum(int(side) * (held.today[side] + held.history[side]) for side in Side)
+        held = self.held.get(symbol)
+        if held is None:
+            return 0
+        today, history = held.today, held.history
+        return today[Side.BUY] + history[Side.BUY] - today[Side.SELL] - history[Side.SELL]
+
+    def is_busy(self, symbol: str) -> bool:
+        """Whether lots are held, or orders rest."""
+        return self.net(symbol) != 0 or any(self.working(symbol))
 
     def working(self, symbol: str) -> tuple[int, int]:
         """(buy, sell) lots that rest."""
@@ -168,8 +225,8 @@ class SimVenue:
         balance = math.nan if unknown else self.balance
         return AccountFunds(balance=balance, available=balance, margin=0.0, commission=0.0, close_profit=0.0, position_profit=0.0)
 
-    def snapshot(self, forgotten: frozenset[str] = frozenset()) -> VenueSnapshot:
-        """The whole account, but for orders that the venue has forgotten for the moment."""
+    def snapshot(self) -> VenueSnapshot:
+        """The whole account, as it is."""
         positions = []
         for symbol, held in sorted(self.held.items()):
             position = BrokerPosition(
@@ -182,7 +239,7 @@ class SimVenue:
             if position.lots:
                 positions.append(position)
         return VenueSnapshot(
-            orders=tuple(order.shown() for name, order in self.orders.items() if name not in forgotten),
+            orders=tuple(order.shown() for order in self.orders.values()),
             fills=tuple(self.fills),
             positions=tuple(positions),
             funds=self.funds(),

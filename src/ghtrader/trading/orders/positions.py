@@ -134,6 +134,11 @@ class PositionLedger:
         """Multiplier and fees of a contract from now on; without them a lot is one unit and trading is free."""
         self._contract(symbol).terms = terms
 
+    def terms(self, symbol: str) -> ContractTerms:
+        """Multiplier and fees of a contract as they were set last; neutral ones for one that nobody spoke of."""
+        contract = self._contracts.get(symbol)
+        return ContractTerms() if contract is None else contract.terms
+
     def _contract(self, symbol: str) -> _Contract:
         return self._contracts.setdefault(symbol, _Contract())
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.schema_admin import SchemaAdmin
+    from ghtrader.ports.statement import StatementStore
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
@@ -151,6 +152,9 @@ class AccountMedia(Protocol):
 
     def kill(self, account: str) -> KillStore:
         """The account's kill file."""
+
+    def statements(self, account: str) -> StatementStore:
+        """The account's statements, one a settled trading day."""
 
     def locks(self) -> Locks:
         """The locks of the processes that trade."""

@@ -15,6 +15,8 @@ from ghtrader.trading.words import MarketView
 __all__ = ["MarketViews"]
 
 ACCEPTING = (int(Phase.CONTINUOUS), int(Phase.ORDER_ENTRY))
+#: A moment of continuous trading in a day that every calendar knows (2025-06-06 09:30 in Shanghai).
+WARM_NS = 1_749_173_400_000_000_000
 
 
 def _price(value: int) -> int | None:
@@ -31,6 +33,11 @@ class MarketViews:
         self._calendar = calendar
         self._instruments = instruments
         self._lives: dict[str, LiveCanonical] = {}
+
+    def warm_up(self) -> None:
+        """Have the kernels ready before the first tick that counts."""
+        other = MarketViews(self._calendar, self._instruments)
+        other.view("SHFE.rb2510", 0, WARM_NS, WARM_NS, np.ones(29))
 
     def view(
         self, symbol: str, seq: int, ts_ns: int, receive_ns: int, values: npt.NDArray[np.float64]

@@ -17,7 +17,9 @@ from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.services import PaperVenue, Services
+from ghtrader.pipelines.statement import settlements_before
 from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
 from ghtrader.ports.live_feed import FeedState, LiveFeed, LiveTick
@@ -38,6 +40,7 @@ __all__ = ["LiveGateway", "serve_live"]
 
 #: How long one wait for a message of the strategy is; ticks and the broker's words are taken in between.
 WAIT_S = 0.003
+RECHECK_NS = 5_000_000_000
 TIMERS_NS, SLOW_NS, BEAT_NS = 50_000_000, 100_000_000, 500_000_000
 
 
@@ -83,6 +86,9 @@ class LiveGateway:
         self._subscribed: tuple[str, ...] = ()
         self._day = ""
         self._red: tuple[str, ...] = ()
+        self._checked_for: tuple[str, tuple[str, ...]] | None = None
+        self._session_reds: tuple[str, ...] = ()
+        self._checked_ns = 0
         self._said: tuple[str, ...] = ()
         self._unusable: set[str] = set()
         self._past: list[DayResult] = []
@@ -90,6 +96,7 @@ class LiveGateway:
         self._began_ns = self._watch.monotonic_ns()
         self._rung = self._looked = self._beaten = 0
         media = services.trading()
+        self._statements = media.statements(request.account)
         self._server: StreamServer = media.gateway_stream(request.account)
         self._warm = media.warm_side(request.account)
 
@@ -151,6 +158,7 @@ class LiveGateway:
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,
+            settlements=lambda day: settlements_before(self._statements, self.shell.state.positions.trading_day, day),
         )
         self._want()
         self._check()
@@ -212,12 +220,32 @@ class LiveGateway:
 
     def _check(self) -> None:
         """What this process lacks for sending orders, as the checks before a session name it."""
-        red = [] if self._services.has_provider() else ["login"]
-        if self._kind == "live":
-            red.append("preflight")  # nothing has looked at settlement, funds and the filing yet
-        if tuple(red) != self._red or self.shell.state.red is None:
-            self._red = tuple(red)
-            self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=self._red))
+        login = () if self._services.has_provider() else ("login",)
+        red = (*login, *self._session_red())
+        if red != self._red or self.shell.state.red is None:
+            self._red = red
+            self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=red))
+
+    def _session_red(self) -> tuple[str, ...]:
+        """The checks before a session, for what the account's broker could do at most: anew for another day or other symbols, and every
+        few seconds while one is red."""
+        state, now = self.shell.state, self._watch.monotonic_ns()
+        asked_for = (state.trading_day, state.desired.symbols)
+        if asked_for == self._checked_for and not (self._session_reds and now - self._checked_ns >= RECHECK_NS):
+            return self._session_reds
+        self._checked_for, self._checked_ns = asked_for, now
+        funds = state.funds
+        request = PreflightRequest(
+            account=self._request.account,
+            mode={"paper": Mode.PAPER, "sim": Mode.SIM}.get(self._kind, Mode.LIVE_TRADE),
+            symbols=asked_for[1],
+            now_ns=None if self._market is None else self._clock.now_ns(),
+            check_model=False,
+            funds=(None, None) if funds is None else (funds.balance, funds.available),
+            tick_ns=max((market.ts_ns for market in state.markets.values()), default=0),
+        )
+        self._session_reds = run_preflight(self._services, request).red
+        return self._session_reds
 
     # --- turns ----------------------------------------------------------------------------------------------------------
     def turn(self) -> None:

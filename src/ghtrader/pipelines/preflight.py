@@ -37,6 +37,7 @@ class PreflightRequest:
     mode: None: what the account was last asked for, paper where it never was. now_ns: of a market that is replayed; None: the present.
     model: beginning of its artefact's hash, None: the newest, ``none``: the strategy has none. check_model: the gateway leaves that to
     the strategy. funds: what the caller knows of the account's money; ask_account: else log in and ask, where the account is declared.
+    tick_ns: stamp of the newest tick, 0 without one; None: what the account's state says.
     """
 
     account: str
@@ -47,6 +48,7 @@ class PreflightRequest:
     check_model: bool = True
     funds: Funds | None = None
     ask_account: bool = False
+    tick_ns: int | None = None
 
 
 class PreflightReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +206,8 @@ class _Looking:
         """The newest tick that a gateway of the account has published, 0 without one; none while a past market is replayed."""
         if self._request.now_ns is not None:
             return 0
+        if self._request.tick_ns is not None:
+            return self._request.tick_ns
         reader = self._services.trading().state_reader(self._request.account)
         try:
             document = reader.read().document

@@ -121,6 +121,7 @@ def test_live_trading_needs_both_gates_and_the_checks(world: World) -> None:
         run.until(lambda: any(name == "gateway_mode" for name, _ in run.told), "said")
         assert run.told[-1][1]["why"] == "GHTRADER_LIVE_ENABLED is not true"
         assert run.state.mode == Mode.LIVE_MONITOR
+        assert {"schedule", "filing"} <= set(run.state.red)  # the contract was delivered, nothing was filed
     finally:
         run.close()
 

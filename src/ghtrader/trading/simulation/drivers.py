@@ -35,7 +35,7 @@ from ghtrader.trading.strategy.shell import StrategyShell
 __all__ = ["Generator", "Runner", "SendMessage", "random_style"]
 
 SendMessage = Callable[[Target | Heartbeat], None]
-BEAT_NS = SECOND // 2
+BEAT_NS = SECOND
 #: Order book imbalance: one division, so that every machine computes the same.
 IMBALANCE = "F4"
 

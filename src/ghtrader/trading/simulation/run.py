@@ -239,6 +239,8 @@ class SimRun:
             self.redis.lose()
         if faults.hits("kill -9", 0.04) and self.gateway.shell is not None:
             self.gateway.die(power=False)
+        if faults.hits("power cut", 0.015) and self.gateway.shell is not None:
+            self.gateway.die(power=True)
         self.link.funds()
         return world.delay(2_000, 20_000)
 

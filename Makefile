@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OPENBLAS_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help demo test check lint types contracts coverage data-contract simulate bench bench-questdb bench-tq soak lock reference clean env env-test questdb questdb-stop test-questdb
+.PHONY: help demo test check lint types contracts coverage data-contract simulate bench bench-questdb bench-tq mutants soak lock reference clean env env-test questdb questdb-stop test-questdb
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -90,6 +90,9 @@ bench-tq: $(VENV)/.test ## history and live ticks beside the bare TqSdk client, 
 
 simulate: $(VENV)/.test ## 500 seeds of the deterministic simulation: the gateway under crashes and faults
 	$(BIN)/ghtrader simulate --seeds 500
+
+mutants: $(VENV)/.test ## 200 small changes of the trading cores, each put to the tests of its core: nine in ten are caught (minutes)
+	$(BIN)/python scripts/mutants.py
 
 soak: $(VENV)/.test ## the truth study over twenty seeds, and 1,000 longer seeds of the simulation, through 95 % of every table (long)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20

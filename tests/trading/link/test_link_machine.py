@@ -109,6 +109,14 @@ def test_long_enough_is_not_enough_without_messages() -> None:
     assert play(link, [Arrived(31, "a", 4)])[0].phase == LinkPhase.HEALTHY
 
 
+def test_a_suspicion_ends_by_its_own_count_not_by_that_of_a_halt() -> None:
+    limits = LinkLimits(suspect_ns=10, fail_ns=20, fail_after=3, clear_after=5, recover_after=2, recover_ns=0)
+    suspect, _ = play(healthy(7, 100), [Arrived(101, "a", 9)], limits)
+    link, _ = play(suspect, messages(10, 4, 102), limits)
+    assert (link.phase, link.whole) == (LinkPhase.SUSPECT, 4)
+    assert play(link, messages(14, 1, 107), limits)[0].phase == LinkPhase.HEALTHY
+
+
 def test_beats_are_messages_too() -> None:
     link, told = play(first_link(0), [Arrived(now, "a", 1, is_beat=True) for now in (0, 9, 18, 27, 36)])
     assert (link.phase, told) == (LinkPhase.HEALTHY, [SafeHaltCleared(36)])

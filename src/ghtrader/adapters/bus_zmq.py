@@ -140,12 +140,14 @@ class ZmqStreamClient:
             socket.setsockopt(zmq.RCVHWM, mark)
             socket.setsockopt(zmq.RECONNECT_IVL, 50)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        self._requests.setsockopt(zmq.IMMEDIATE, 1)  # nothing waits for a gateway that is away
+        self.unreadable = 0
         self._stream.setsockopt(zmq.SUBSCRIBE, b"")
         self._stream.connect(stream)
         self._requests.connect(requests)
 
     def send(self, message: FromStrategy) -> None:
-        """Send to the gateway; what does not fit any more while it is away is lost."""
+        """Send to the gateway; while it is away, or does not keep up, it is lost."""
         try:
             self._requests.send_multipart([STRATEGY, _encode(message)], zmq.DONTWAIT)
         except zmq.Again:
@@ -160,6 +162,8 @@ class ZmqStreamClient:
                     found.append(_frames.decode(self._stream.recv(zmq.DONTWAIT)))
                 except zmq.Again:
                     break
+                except (ValueError, msgspec.MsgspecError):
+                    self.unreadable += 1
         return found
 
     def close(self) -> None:

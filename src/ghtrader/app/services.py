@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from ghtrader.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
     from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_store import TickStore
     from ghtrader.questdb.store import QuestdbStore
+    from ghtrader.sim.replay import ReplayDay
     from ghtrader.tq.accounts import TradingAccount
     from ghtrader.tq.broker import TqBroker
     from ghtrader.tq.history import TqHistory
@@ -262,6 +264,16 @@ class AppServices:
             InstrumentTable.vendored(),
             screening=request.screening,
         )
+
+    def replay_days(self, folder: Path, symbols: Sequence[str]) -> Iterator[list[ReplayDay]]:
+        """Days of a folder of tick files."""
+        from ghtrader.adapters.replay import ReplayProvider
+        from ghtrader.data.instruments import InstrumentTable
+        from ghtrader.pipelines.ingest import calendar_of
+        from ghtrader.sim.replay import provided_days
+
+        calendar, instruments = calendar_of(self), InstrumentTable.vendored()
+        return provided_days(ReplayProvider(folder, calendar, instruments), calendar, instruments, symbols)
 
     def trading(self) -> LocalAccountMedia:
         """Journals, kill files and locks of the data folder."""

@@ -43,6 +43,9 @@ def run(
     fill_model: str = typer.Option("back", "--fill-model", help="Of the simulated exchange: back, pro_rata or front."),
     speed: str = typer.Option("max", "--speed", help="max, or how many times real time."),
     wait_s: float = typer.Option(120.0, "--wait-s", help="How long a replay waits for a strategy that is ready."),
+    screening: bool = typer.Option(
+        False, "--screening", help="In a replay: venue and limits as `ghtrader backtest` simplifies them."
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on the last line."),
 ) -> None:
     """Run until the replay ends, Ctrl-C or SIGTERM. One per account: a second one ends at once with exit code 3.
@@ -52,7 +55,13 @@ def run(
     from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 
     request = GatewayRequest(
-        account=account, replay=replay, symbols=tuple(symbols), fill_model=fill_model, speed=speed, wait_s=wait_s
+        account=account,
+        replay=replay,
+        symbols=tuple(symbols),
+        fill_model=fill_model,
+        speed=speed,
+        wait_s=wait_s,
+        screening=screening,
     )
 
     def tell(name: str, fields: dict[str, Any]) -> None:

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ghtrader.pipelines.paper import PaperReport
+    from ghtrader.pipelines.paper_screening import Comparison
 
 __all__ = ["paper_app"]
+
+#: Differences that a table shows of one run; --json has them all.
+SHOWN = 20
 
 paper_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -39,9 +43,17 @@ def paper(
     model: str | None = typer.Option(
         None, "--model", help="The model's artefact hash; default: the newest, else one is trained."
     ),
+    screening: bool = typer.Option(
+        False,
+        "--screening",
+        help="Venue and limits as the screening backtester simplifies them: then it must agree, order for order.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on the last line."),
 ) -> None:
-    """The real processes on stored ticks: nothing is dropped, every order is journaled, one run per fill model."""
+    """The real processes on stored ticks: nothing is dropped, every order is journaled, one run per fill model.
+
+    Each run of a built-in strategy is laid beside the screening backtester (`ghtrader backtest`): every order that differs, and why.
+    """
     from ghtrader.pipelines.gateway import FILL_MODELS
     from ghtrader.pipelines.paper import PaperRequest, run_paper
 
@@ -54,6 +66,7 @@ def paper(
         file=file,
         params=tuple(params),
         model=model,
+        screening=screening,
     )
     with progress_for(context.obj.clock) as progress:
         report = run_paper(context.obj, request, progress=progress)
@@ -78,9 +91,50 @@ def _show(console: Console, report: PaperReport) -> None:
     table(console, f"{report.symbol}, {report.policy}", columns, rows, numbers=7)
     for run in report.runs:
         show_days(console, run.gateway)
+    for run in report.runs:
+        if run.comparison is not None:
+            _show_comparison(console, run.fill_model, run.comparison)
     if report.model is not None and report.model.in_sample_days:
         days = ", ".join(report.model.in_sample_days)
         console.print(f"the model has seen {days}: a rehearsal of the processes, no evidence of profit", soft_wrap=True)
     console.print("\nnext:")
     for command in report.next_commands:
         console.print(f"  {command}", soft_wrap=True)
+
+
+def _show_comparison(console: Console, fill_model: str, found: Comparison) -> None:
+    """How a run differs from the screening backtester: by day, by reason, and the first differences."""
+    rows = [
+        (
+            day.trading_day,
+            day.screening_orders,
+            day.gateway_orders,
+            day.matched,
+            len(day.differences),
+            f"{day.screening_net_cny:,.2f}",
+            f"{day.gateway_net_cny:,.2f}",
+        )
+        for day in found.days
+    ]
+    title = f"beside the screening backtester, fills {fill_model}: {found.matched} of {found.orders} orders alike"
+    columns = ("day", "screened orders", "orders", "alike", "differences", "screened net", "net")
+    table(console, title, columns, rows, numbers=6)
+    if not found.differences:
+        console.print("no difference")
+        return
+    console.print(", ".join(f"{reason} {count}" for reason, count in found.reasons.items()), soft_wrap=True)
+    every = [difference for day in found.days for difference in day.differences]
+    shown = [
+        (
+            f"{item.trading_day} {item.number}",
+            item.at[11:23],
+            item.what,
+            item.screening,
+            item.gateway,
+            f"{item.reason} {item.follows}" if item.follows else item.reason,
+        )
+        for item in every[:SHOWN]
+    ]
+    table(console, "", ("no.", "UTC", "what", "screening", "gateway", "reason"), shown)
+    if len(every) > SHOWN:
+        console.print(f"{len(every) - SHOWN:,} more: --json")

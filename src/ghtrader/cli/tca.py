@@ -78,15 +78,15 @@ def _show(console: Console, report: TcaReport, limit: int) -> None:
     shown = shown[:limit] if limit else shown
     rows = [
         (
-            order.order_id, order.side, order.style, f"{order.filled}/{order.lots}", _number(order.arrival, 1),
-            _number(order.price, 1), _number(order.timing, 1), _number(order.impact, 1), _number(order.spread, 1),
-            _number(order.fees, 1), _number(order.missed, 1), _number(order.shortfall_cny, 2),
+            order.order_id, order.side, f"{order.filled}/{order.lots}", _number(order.arrival, 1), _number(order.timing, 1),
+            _number(order.impact, 1), _number(order.spread, 1), _number(order.fees, 1), _number(order.missed, 1),
+            _number(order.shortfall_cny, 1),
         )
         for order in shown
     ]  # fmt: skip
     heads = (
-        "order", "side", "style", "filled", "arrival", "price", "timing", "impact", "spread", "fees", "missed", "CNY",
+        "order", "side", "lots", "arrival", "timing", "impact", "spread", "fees", "missed", "CNY",
     )  # fmt: skip
     title = f"orders, ticks times lots ({len(rows):,} of {len(report.orders):,}, the dearest first)"
-    table(console, title, heads, rows, numbers=8)
+    table(console, title, heads, rows, numbers=7)
     console.print("measured against: " + ", ".join(report.ticks), soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ghtrader.cli import trade_statement
 from ghtrader.cli.render import emit, table
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="How a trading account stands, and commands to its gateway.",
-    epilog="Examples:  ghtrader trade status --account demo  |  ghtrader trade command cancel_all --account demo",
+    epilog="Examples:  ghtrader trade status --account demo  |  ghtrader trade command cancel_all --account demo  |  "
+    "ghtrader trade statement --account demo",
 )
+trade_statement.attach(app)
 
 
 @app.command(epilog="Examples:  ghtrader trade status --account demo --json  |  ghtrader trade status --account demo --watch")

@@ -27,7 +27,7 @@ class GatewayRequest:
 
     replay: a folder of tick files, or None for live ticks. symbols: contracts, varieties or aliases; none: what the replay has.
     fill_model: of the simulated venue. speed: ``max``, or how many times real time. wait_s: for a strategy before a replay begins.
-    screening: the venue keeps the rules that the screening backtester simplifies to.
+    screening: the venue keeps the rules that the screening backtester simplifies to, and no risk limit binds.
     """
 
     account: str

@@ -20,6 +20,7 @@ from ghtrader.data.instruments import InstrumentTable
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.services import Replay, Services
+from ghtrader.pipelines.statement import settlements_before
 from ghtrader.ports.bus import Request, StreamServer
 from ghtrader.ports.live_feed import LiveTick
 from ghtrader.trading.gateway import events as ev
@@ -130,7 +131,7 @@ class ReplayProcess:
         )
         self._replay.clock.move_to(self._replay.first_ns - NS_PER_S)
         values = dict(services.settings().snapshot())
-        limits = RiskLimits.from_values(values)
+        limits = RiskLimits.unbound() if request.screening else RiskLimits.from_values(values)
         self._shell = GatewayShell(
             GatewaySettings(
                 account=request.account,
@@ -160,7 +161,9 @@ class ReplayProcess:
             self._resolve,
             self._calendar,
             self._instruments,
+            settlements=self._settlements,
         )
+        self._statements, self._stated = media.statements(request.account), 0
         self._round_trip: list[int] = []
         self._waited_ns = 0
         self._speed = None if request.speed == "max" else float(request.speed)
@@ -187,7 +190,7 @@ class ReplayProcess:
             MarketViews(self._calendar, self._instruments),
             move_clock=self._replay.clock.move_to,
             decide=self._decide,
-            begin_day=self._days.look,
+            begin_day=self._begin_day,
             between=self._between,
         )
         gc.collect()
@@ -198,6 +201,7 @@ class ReplayProcess:
         finally:
             gc.enable()
             gc.unfreeze()
+        self._keep_statements()
         self._progress.finish(f"{ticks:,} ticks")
         self._outlets.flush()
         self._outlets.beat("replay_over")
@@ -221,6 +225,19 @@ class ReplayProcess:
                 params=wanted,
             )
             shell.handle(ev.CommandArrived(now_ns=now, command=command, source="self"))
+
+    def _begin_day(self, following_ns: int) -> ev.DayBegan | None:
+        self._keep_statements()
+        return self._days.look(following_ns)
+
+    def _keep_statements(self) -> None:
+        """The venue's word about every day that it has settled since."""
+        for done in self._replay.settled()[self._stated :]:
+            self._statements.put(msgspec.structs.replace(done.statement, account=self._request.account))
+            self._stated += 1
+
+    def _settlements(self, trading_day: str) -> dict[str, float]:
+        return settlements_before(self._statements, self._shell.state.positions.trading_day, trading_day)
 
     def _await_strategy(self) -> None:
         """Wait until a strategy listens and is ready. Raises HaltedError when none comes."""

@@ -23,6 +23,7 @@ from ghtrader.pipelines.gateway_process import GatewayReport
 from ghtrader.pipelines.judge_settings import JudgeSettings
 from ghtrader.pipelines.main_job import run_evaluation
 from ghtrader.pipelines.model_cards import StoredModel
+from ghtrader.pipelines.paper_screening import Comparison, Screening
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore
 from ghtrader.pipelines.strategy_models import newest_model
@@ -36,7 +37,10 @@ END_S = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRequest:
-    """Options of ``ghtrader paper``. fill_models: one run each; policy, file, params: of the strategy, as in ``strategy run``."""
+    """Options of ``ghtrader paper``. fill_models: one run each; policy, file, params: of the strategy, as in ``strategy run``.
+
+    screening: venue and limits as the screening backtester simplifies them, so that both do the same, order for order.
+    """
 
     replay: Path
     symbol: str | None = None
@@ -46,6 +50,7 @@ class PaperRequest:
     file: Path | None = None
     params: tuple[str, ...] = ()
     model: str | None = None
+    screening: bool = False
 
 
 class PaperModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +65,10 @@ class PaperModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One fill model: both processes and what the gateway's run came to; strategy: its own report at the end."""
+    """One fill model: both processes and what the gateway's run came to; strategy: its own report at the end.
+
+    comparison: with the screening backtester; None for a strategy of one's own, which it does not know.
+    """
 
     fill_model: str
     account: str
@@ -68,6 +76,7 @@ class PaperRun(msgspec.Struct, frozen=True, kw_only=True):
     strategy_pid: int
     gateway: GatewayReport
     strategy: dict[str, Any]
+    comparison: Comparison | None = None
 
 
 class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +102,11 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
     if request.file is None:
         model = _model(services, request, symbol, paths, identity, progress)
     stamp = dt.datetime.fromtimestamp(services.clock.now_ns() // NS_PER_S, tz=dt.UTC).strftime("%Y%m%dT%H%M%S")
-    runs = [_run(services, request, symbol, model, f"paper-{stamp}-{name}", name) for name in request.fill_models]
+    screening = None if model is None else Screening(services, request.replay, symbol, model[0], request.policy)
+    runs: list[PaperRun] = []
+    for name in request.fill_models:
+        run = _run(services, request, symbol, model, f"paper-{stamp}-{name}", name)
+        runs.append(run if screening is None else _compared(run, screening, same_venue=request.screening))
     days = [day.trading_day for day in runs[0].gateway.days]
     if model is not None:
         last = max(model[0].card.card.train_days)
@@ -118,6 +131,12 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
             *([f"ghtrader journal why {orders[0]} --json"] if orders else []),
         ],
     )
+
+
+def _compared(run: PaperRun, screening: Screening, *, same_venue: bool) -> PaperRun:
+    settled = {day.trading_day: day.net_cny for day in run.gateway.days}
+    found = screening.compare(run.account, run.fill_model, settled, same_venue=same_venue)
+    return msgspec.structs.replace(run, comparison=found)
 
 
 def _files_of(request: PaperRequest) -> tuple[str, list[Path], str]:
@@ -175,7 +194,7 @@ def _run(
     gateway = services.start(
         [
             "gateway", "run", "--account", account, "--replay", str(request.replay), "--symbol", symbol,
-            "--fill-model", fill_model, "--speed", request.speed, "--json",
+            "--fill-model", fill_model, "--speed", request.speed, "--json", *(["--screening"] if request.screening else []),
         ]
     )  # fmt: skip
     try:

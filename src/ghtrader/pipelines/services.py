@@ -9,7 +9,7 @@ from ghtrader.core.clock import Clock
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ghtrader.config_service.service import ConfigService
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.schema_admin import SchemaAdmin
+    from ghtrader.ports.statement import StatementStore
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
+    from ghtrader.sim.replay import ReplayDay
     from ghtrader.sim.venue_account import SettledDay
     from ghtrader.trading.commands.ways import Way
     from ghtrader.trading.gateway.lockstep import LockstepFeed
@@ -150,6 +152,9 @@ class AccountMedia(Protocol):
 
     def kill(self, account: str) -> KillStore:
         """The account's kill file."""
+
+    def statements(self, account: str) -> StatementStore:
+        """The account's statements, one a settled trading day."""
 
     def locks(self) -> Locks:
         """The locks of the processes that trade."""
@@ -284,6 +289,9 @@ class Services(Protocol):
 
     def replay(self, request: GatewayRequest) -> Replay:
         """The replay that a gateway was asked for. Raises DataError when it holds nothing."""
+
+    def replay_days(self, folder: Path, symbols: Sequence[str]) -> Iterator[list[ReplayDay]]:
+        """Days of a folder of tick files as a replay goes through them, a trading day at a time."""
 
     def predictor(self, artefact: bytes) -> Predictor:
         """What predicts, of a stored artefact. Raises DataError for bytes that are none."""

@@ -19,10 +19,11 @@ from ghtrader.pipelines.journal import account_journal
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.tick_file import load_tick_file
 from ghtrader.ports.tick_store import DayKey
+from ghtrader.trading.journal.days import days_of, records_of_day
 from ghtrader.trading.journal.reading import JournalRecords
 from ghtrader.trading.journal.records import Record
 from ghtrader.trading.tca.costs import Cost, TargetCost, target_cost
-from ghtrader.trading.tca.days import TradedDay, days_of, records_of_day, traded_days
+from ghtrader.trading.tca.days import TradedDay, positions_at_start, traded_days
 from ghtrader.trading.tca.quotes import DayQuotes
 from ghtrader.trading.tca.reading import targets_of
 from ghtrader.trading.tca.summary import CostSummary, summarise, summarise_by
@@ -111,8 +112,8 @@ def trading_costs(services: Services, account: str = "", *, day: str = "", ticks
         if wanted not in days:
             hint = f"it has {', '.join(days[-5:])}" if days else f"ghtrader journal tail --account {name}"
             raise DataError(f"the journal of {name} has no trading day {wanted}", hint=hint, account=name, day=wanted)
-        records, positions = records_of_day(records, wanted)
-        days = [wanted]
+        own = records_of_day(store, wanted)
+        records, positions, days = own, positions_at_start(own), [wanted]
     traded = traded_days(JournalRecords(store), only=set(days))
     if ticks is not None:
         traded = [msgspec.structs.replace(item, folder=str(ticks)) for item in traded]

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ghtrader.core.errors import UsageError
 from ghtrader.core.orders import FillModel, Side
 from ghtrader.data.day_ticks import DayTicks
+from ghtrader.sim import policy_kernel as kernel
 from ghtrader.sim.costs import SimCosts
 from ghtrader.sim.orders import Trades, trades_of
-from ghtrader.sim.policy_kernel import run_day
 from ghtrader.sim.positions import DayPnl, PositionBook
 
-__all__ = ["PolicyDay", "PolicyResult", "PolicySpec", "RoundTrip", "estimate_settlement", "run_policy"]
+__all__ = ["PolicyDay", "PolicyOrder", "PolicyResult", "PolicySpec", "RoundTrip", "estimate_settlement", "run_policy"]
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -66,9 +66,30 @@ class RoundTrip(msgspec.Struct, frozen=True):
     passive_entry: bool
 
 
+class PolicyOrder(msgspec.Struct, frozen=True):
+    """An order of a policy: decided and ended when (-1: the day ended first), signed by side, price in ticks, and what became of it.
+
+    end: ``filled``, ``short`` (cancelled, or the rest of what takes), ``refused`` or ``day_end``. fills: (stamp, price in ticks, lots).
+    """
+
+    trading_day: str
+    decided_ns: int
+    side: int
+    opens: bool
+    price: int
+    lots: int
+    takes: bool
+    ended_ns: int
+    end: str
+    fills: tuple[tuple[int, int, int], ...] = ()
+
+
 @dataclass
 class PolicyResult:
-    """Everything one policy did under one fill model. Daily PnL in CNY; ``estimated``: settlement was estimated."""
+    """Everything one policy did under one fill model. Daily PnL in CNY; ``estimated``: settlement was estimated.
+
+    sent: every order, only where they were asked for.
+    """
 
     policy: str
     model: FillModel
@@ -81,6 +102,7 @@ class PolicyResult:
     unfilled: int = 0
     rejects: int = 0
     estimated: bool = False
+    sent: list[PolicyOrder] = field(default_factory=list)
 
     @property
     def pnl_cny(self) -> float:
@@ -102,23 +124,31 @@ def estimate_settlement(ticks: DayTicks) -> float:
 
 
 def run_policy(
-    days: Sequence[PolicyDay], spec: PolicySpec, model: FillModel, trades: Sequence[Trades] | None = None
+    days: Sequence[PolicyDay],
+    spec: PolicySpec,
+    model: FillModel,
+    trades: Sequence[Trades] | None = None,
+    *,
+    with_orders: bool = False,
 ) -> PolicyResult:
     """Run a policy day by day under one fill model. ``trades``: :func:`trades_of` of each day when at hand."""
     result = PolicyResult(spec.name, model)
     for number, day in enumerate(days):
         known = trades_of(day.ticks) if trades is None else trades[number]
-        _run_day(day, spec, model, known, result)
+        _run_day(day, spec, model, known, result, with_orders=with_orders)
     return result
 
 
-def _run_day(day: PolicyDay, spec: PolicySpec, model: FillModel, trades: Trades, result: PolicyResult) -> None:
+def _run_day(
+    day: PolicyDay, spec: PolicySpec, model: FillModel, trades: Trades, result: PolicyResult, *, with_orders: bool
+) -> None:
     ticks = day.ticks
     capacity = max(64, 4 * spec.lots * len(ticks) // 10)
     row, side, opens = np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.bool_)
     price, lots, passive = np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.bool_)
     counts = np.zeros(4, np.int64)
-    fills = run_day(
+    log = np.empty((len(ticks) if with_orders else 0, kernel.LOG_COLUMNS), np.int64)
+    fills = kernel.run_day(
         ticks.ts_ns,
         ticks.break_before,
         ticks.gap_before,
@@ -148,6 +178,7 @@ def _run_day(day: PolicyDay, spec: PolicySpec, model: FillModel, trades: Trades,
         lots,
         passive,
         counts,
+        log,
     )
     result.fills += fills
     result.passive_fills += int(passive[:fills].sum())
@@ -155,11 +186,43 @@ def _run_day(day: PolicyDay, spec: PolicySpec, model: FillModel, trades: Trades,
     result.cancels += int(counts[1])
     result.unfilled += int(counts[2])
     result.rejects += int(counts[3])
+    if with_orders:
+        told = (ticks.ts_ns[row[:fills]], price[:fills], lots[:fills])
+        result.sent += _orders(day, log[: int(counts[0])], list(zip(*(column.tolist() for column in told), strict=True)))
     _book_fills(
         day,
         result,
         [(int(row[i]), int(side[i]), bool(opens[i]), int(price[i]), int(lots[i]), bool(passive[i])) for i in range(fills)],
     )
+
+
+def _orders(day: PolicyDay, log: I64, fills: list[tuple[int, int, int]]) -> list[PolicyOrder]:
+    """Orders of a day's log with their fills: one order works at a time, so that the lots filled say whose they are."""
+    found: list[PolicyOrder] = []
+    stamps, place = day.ticks.ts_ns, 0
+    for decided, ended, side, opens, price, lots, takes, filled, how in log.tolist():
+        first, left = place, filled if ended >= 0 else 0
+        while left:
+            left -= fills[place][2]
+            place += 1
+        if ended < 0:  # the last one: whatever follows is its
+            place = len(fills)
+        end = "day_end" if ended < 0 else "refused" if how == kernel.REFUSED else "short" if how else "filled"
+        found.append(
+            PolicyOrder(
+                trading_day=day.ticks.trading_day.iso,
+                decided_ns=int(stamps[decided]),
+                side=side,
+                opens=bool(opens),
+                price=price,
+                lots=lots,
+                takes=bool(takes),
+                ended_ns=int(stamps[ended]) if ended >= 0 else -1,
+                end=end,
+                fills=tuple(fills[first:place]),
+            )
+        )
+    return found
 
 
 def _book_fills(day: PolicyDay, result: PolicyResult, fills: list[tuple[int, int, bool, int, int, bool]]) -> None:

@@ -15,12 +15,26 @@ import numpy as np
 
 from ghtrader.sim.queue_kernel import LIVE, UNSEEN, advance_queue, displayed, queue_after_gap, queue_at, take, whole_lots
 
-__all__ = ["run_day"]
+__all__ = ["ENDED_SHORT", "LOG_COLUMNS", "REFUSED", "run_day"]
 
 NO_PRICE = -(1 << 40)
 FAR = 1 << 30
 FLAT, ENTER, HOLD, LEAVE = 0, 1, 2, 3
 NONE, SENT, RESTING = 0, 1, 2
+#: Columns of the log: rows of decision and end, side, whether it opens, price, lots, whether it takes, lots filled, how it ended.
+DECIDED, ENDED, SIDE, OPENS, PRICE, LOTS, TAKES, FILLED, END = 0, 1, 2, 3, 4, 5, 6, 7, 8
+LOG_COLUMNS = 9
+#: How a logged order ended: something else is filled whole, or still open at the end of the day where its row is -1.
+ENDED_SHORT, REFUSED = 1, 2
+
+
+@nb.njit(cache=True)
+def _log(log: Any, number: int, row: int, side: int, opens: bool, price: int, lots: int, takes: bool) -> None:
+    """Write down an order that was just decided, where there is room."""
+    if number < len(log):
+        log[number, DECIDED], log[number, ENDED], log[number, SIDE], log[number, OPENS] = row, -1, side, opens
+        log[number, PRICE], log[number, LOTS], log[number, TAKES] = price, lots, takes
+        log[number, FILLED], log[number, END] = 0, 0
 
 
 @nb.njit(cache=True)
@@ -28,12 +42,12 @@ def run_day(
     ts: Any, breaks: Any, gaps: Any, live: Any, bid_px: Any, bid_sz: Any, ask_px: Any, ask_sz: Any,
     low: Any, high: Any, sold: Any, bought: Any, part_end: Any, score: Any,
     threshold: float, passive: bool, lots: int, latency: int, hold: int, patience: int, flat_before: int, model: int,
-    f_row: Any, f_side: Any, f_open: Any, f_price: Any, f_lots: Any, f_passive: Any, counts: Any,
+    f_row: Any, f_side: Any, f_open: Any, f_price: Any, f_lots: Any, f_passive: Any, counts: Any, log: Any,
 ) -> int:  # fmt: skip
     """Run one day; returns the number of fills.
 
     score: float64 (n,), NaN where nothing may be decided. counts: int64 (4,): orders, cancels, unfilled entries, rejects.
-    f_side: side of the fill (1 buys); f_open: it opens a position.
+    f_side: side of the fill (1 buys); f_open: it opens a position. log: int64 (m, LOG_COLUMNS), the first m orders; m may be 0.
     """
     used = np.zeros(5, np.int64)
     paid, got = np.zeros(5, np.int64), np.zeros(5, np.int64)
@@ -42,7 +56,7 @@ def run_day(
     order, o_side, o_price, o_lots, o_filled, o_taker = NONE, 0, 0, 0, 0, False
     o_touch, o_arrives, o_cancel = NO_PRICE, 0, 0
     queue, reach, before, lost = 0.0, 0.0, 0.0, False
-    fills = 0
+    fills, ended, refused = 0, 0, counts[3]
     capacity = len(f_row)
     for row in range(len(ts)):
         usable = live[row] == LIVE and not breaks[row]
@@ -104,6 +118,11 @@ def run_day(
                     queue = queue_at(own_px, own_sz, o_side, o_price, model)
         # --- state after the order's end
         if order == NONE:
+            if ended < counts[0]:
+                if ended < len(log):
+                    how = REFUSED if counts[3] > refused else ENDED_SHORT if o_filled < o_lots else 0
+                    log[ended, ENDED], log[ended, FILLED], log[ended, END] = row, o_filled, how
+                ended, refused = ended + 1, counts[3]
             if state == ENTER:
                 if position == 0:
                     counts[2] += 1
@@ -123,6 +142,7 @@ def run_day(
                 o_touch = ask_px[row, 0] if direction == 1 else bid_px[row, 0]
                 o_price = o_touch if not passive else bid_px[row, 0] if direction == 1 else ask_px[row, 0]
                 o_lots, o_filled, o_arrives, o_cancel = lots, 0, now + latency, now + patience
+                _log(log, counts[0], row, o_side, True, o_price, o_lots, o_taker)
                 counts[0] += 1
         elif state == ENTER and closing and order == RESTING:
             o_cancel = min(o_cancel, now)
@@ -135,6 +155,7 @@ def run_day(
                 o_touch = ask_px[row, 0] if o_side == 1 else bid_px[row, 0]
                 o_price = o_touch if o_taker else bid_px[row, 0] if o_side == 1 else ask_px[row, 0]
                 o_lots, o_filled, o_arrives, o_cancel = abs(position), 0, now + latency, now + patience
+                _log(log, counts[0], row, o_side, False, o_price, o_lots, o_taker)
                 counts[0] += 1
         elif state == LEAVE and closing and order == RESTING:
             o_cancel = min(o_cancel, now)

@@ -26,6 +26,7 @@ from ghtrader.ports.broker import (
     tells_today_apart,
 )
 from ghtrader.ports.order_checks import QuoteFacts, check_order
+from ghtrader.ports.statement import AccountStatement, StatementPosition, StatementTrade
 from ghtrader.sim.costs import SimCosts
 from ghtrader.sim.positions import DayPnl, PositionBook
 from ghtrader.sim.replay import ReplayDay
@@ -83,6 +84,7 @@ class SettledDay:
     settlement_ticks: dict[str, float]
     estimated: tuple[str, ...]
     balance_cny: float
+    statement: AccountStatement
 
     @property
     def net_cny(self) -> float:
@@ -125,6 +127,7 @@ class VenueAccount:
         self._orders: dict[str, _Order] = {}
         self._working: dict[str, _Order] = {}
         self._fills: list[BrokerFill] = []
+        self._fees: list[float] = []
         self._changed: dict[str, None] = {}
         self._numbers = 0
         self.trading_day: TradingDay | None = None
@@ -152,7 +155,7 @@ class VenueAccount:
             names = ", ".join(sorted(day.iso for day in found))
             raise UsageError(f"a day cannot be opened: open is {self.trading_day}, asked for {names}, last settled {earlier}")
         (self.trading_day,) = found
-        self._orders, self._working, self._fills, self._changed = {}, {}, [], {}
+        self._orders, self._working, self._fills, self._fees, self._changed = {}, {}, [], [], {}
 
     def _contract(self, symbol: str, spec: InstrumentSpec, tape: MarketTape, settlement_ticks: float | None) -> _ContractDay:
         costs = SimCosts.from_spec(spec)
@@ -178,11 +181,57 @@ class VenueAccount:
                 price = self._marks.get(symbol, 0.0) if math.isnan(price) else price
             prices[symbol], pnl[symbol] = price, contract.book.settle(price)
             self._marks[symbol] = price
+        before = self._static_cny
         self._static_cny += sum(item.net_cny for item in pnl.values())
-        done = SettledDay(day, pnl, prices, tuple(estimated), self._static_cny)
+        statement = self._statement(day, pnl, before, tuple(estimated))
+        done = SettledDay(day, pnl, prices, tuple(estimated), self._static_cny, statement)
         self.settled.append(done)
         self.trading_day = None
         return done
+
+    def _statement(
+        self, day: TradingDay, pnl: dict[str, DayPnl], before_cny: float, estimated: tuple[str, ...]
+    ) -> AccountStatement:
+        """What the account is told of a settled day."""
+        held = self.positions()
+        prices = {symbol: _price(self._marks[symbol], self._specs[symbol]) for symbol in {*pnl, *(item.symbol for item in held)}}
+        positions = tuple(
+            StatementPosition(
+                symbol=item.symbol,
+                long_lots=item.long_today + item.long_history,
+                short_lots=item.short_today + item.short_history,
+                settlement=prices[item.symbol],
+                margin_cny=sum(self._books[item.symbol].cost_cny(side) for side in Side) * self._specs[item.symbol].margin_rate,
+            )
+            for item in held
+        )
+        margin = sum(item.margin_cny or 0.0 for item in positions)
+        return AccountStatement(
+            trading_day=day.iso,
+            source="simulated exchange",
+            pre_balance_cny=before_cny,
+            close_profit_cny=sum(item.realised_cny for item in pnl.values()),
+            position_profit_cny=sum(item.holding_cny for item in pnl.values()),
+            commission_cny=sum(item.fees_cny for item in pnl.values()),
+            balance_cny=self._static_cny,
+            margin_cny=margin,
+            available_cny=self._static_cny - margin,
+            positions=positions,
+            settlements=dict(sorted(prices.items())),
+            estimated=estimated,
+            trades=tuple(
+                StatementTrade(
+                    trade_id=fill.trade_id,
+                    symbol=fill.symbol,
+                    side=fill.side,
+                    offset=fill.offset,
+                    lots=fill.lots,
+                    price=fill.price,
+                    commission_cny=fee,
+                )
+                for fill, fee in zip(self._fills, self._fees, strict=True)
+            ),
+        )
 
     def _open_day(self) -> TradingDay:
         if self.trading_day is None:
@@ -228,11 +277,13 @@ class VenueAccount:
 
     def _fill(self, symbol: str, order: _Order, event: VenueEvent) -> None:
         contract, request = self._contracts[symbol], order.request
+        price, fee = float(event.price), 0.0
         if request.offset == Offset.OPEN:
-            contract.book.fill_open(request.side, float(event.price), event.lots)
+            fee = contract.book.fill_open(request.side, price, event.lots)
         else:
             for offset, lots in _take(order.parts, event.lots):
-                contract.book.fill_close(Side(-request.side), offset, float(event.price), lots)
+                fee += contract.book.fill_close(Side(-request.side), offset, price, lots)
+        self._fees.append(fee)
         order.left -= event.lots
         order.trades += 1
         order.state = OrderState.WORKING if order.left else OrderState.FILLED
@@ -375,7 +426,7 @@ class VenueAccount:
         return margin + costs.fee_cny(Offset.OPEN, float(order.price), lots)
 
 
-def _price(ticks: int | None, spec: InstrumentSpec) -> float:
+def _price(ticks: float | None, spec: InstrumentSpec) -> float:
     return math.nan if ticks is None else round(ticks * spec.price_tick, 10)
 
 

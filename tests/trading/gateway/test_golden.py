@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.conftest import SAMPLES
 from tests.trading.gateway.rig import Outlets
 
@@ -36,6 +37,8 @@ from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.journal.journal import Journal
 from ghtrader.trading.risk.limits import RiskLimits
+from ghtrader.trading.screening.deeds import days_of
+from ghtrader.trading.screening.differences import Difference, compare_day
 from ghtrader.trading.strategy.api import StrategyContext, TickView
 from ghtrader.trading.strategy.builtin import ScorePolicy
 from ghtrader.trading.tca.costs import target_cost
@@ -68,14 +71,18 @@ def score_of(number: int) -> np.ndarray:
 class Golden:
     """Gateway and strategy on a lockstep replay."""
 
-    def __init__(self, days: list[ReplayDay], spec: PolicySpec, model: FillModel) -> None:
+    def __init__(
+        self, days: list[ReplayDay], spec: PolicySpec, model: FillModel, rules: Arrival = Arrival.SCREENING, **limits: int
+    ) -> None:
         self.days = days
-        self.replay = LockstepReplay([[day] for day in days], model, Arrival.SCREENING)
+        self.replay = LockstepReplay([[day] for day in days], model, rules)
         self.clock, self.outlets = self.replay.clock, Outlets()
         self.clock.move_to(self.replay.feed.next_ns - 1)
         desk = BrokerDesk(self.replay.broker, self.clock, lambda: str(self.replay.account.trading_day or ""))
         self.journal = Journal(MemoryJournalStore(MemoryDisk()), "demo")
-        settings = GatewaySettings(account="demo", gates=Gates(broker="paper"), limits=FREE, silence_ns=10**18)
+        settings = GatewaySettings(
+            account="demo", gates=Gates(broker="paper"), limits=structs.replace(FREE, **limits), silence_ns=10**18
+        )
         self.shell = GatewayShell(settings, self.journal, MemoryKillStore(), desk, self.outlets, self.clock)
         params = {"mode": "paper", "symbols": [RB]}
         now = self.clock.now_ns()
@@ -124,7 +131,19 @@ def screened(days: list[ReplayDay], spec: PolicySpec, model: FillModel) -> Polic
         PolicyDay(day.ticks, end, score_of(number), 0.5, SimCosts.from_spec(day.spec))
         for number, (day, end) in enumerate(zip(days, ends, strict=True))
     ]
-    return run_policy(given, spec, model)
+    return run_policy(given, spec, model, with_orders=True)
+
+
+def differences(golden: Golden, expected: PolicyResult, *, same_venue: bool) -> tuple[int, list[Difference]]:
+    done = days_of(golden.journal.read(), RB, lambda symbol, day: INSTRUMENTS.spec(symbol, TradingDay.parse(day)))
+    assert [day.trading_day for day in done] == list(expected.days)
+    matched, found = 0, []
+    for day in done:
+        orders = [order for order in expected.sent if order.trading_day == day.trading_day]
+        compared = compare_day(orders, day, same_venue=same_venue, screening_net_cny=0.0, gateway_net_cny=0.0)
+        matched += compared.matched
+        found += compared.differences
+    return matched, found
 
 
 @pytest.mark.parametrize(("name", "model"), [("taker", FillModel.BACK), ("passive", FillModel.PRO_RATA)])
@@ -137,6 +156,10 @@ def test_the_gateway_trades_what_was_screened(days: list[ReplayDay], name: str, 
     settled = golden.replay.account.settled
     assert {day.trading_day.iso: day.pnl[RB] for day in settled} == expected.days
 
+    assert len(expected.sent) == expected.orders
+    assert sum(len(order.fills) for order in expected.sent) == expected.fills
+    assert differences(golden, expected, same_venue=True) == (expected.orders, [])
+
     quotes = DayQuotes([day.ticks for day in days])
     entries = targets_of(golden.journal.read(), quotes, lambda symbol, day: INSTRUMENTS.spec(symbol, TradingDay.parse(day)))
     costs = [target_cost(entry) for entry in entries]
@@ -148,3 +171,16 @@ def test_the_gateway_trades_what_was_screened(days: list[ReplayDay], name: str, 
     gained = sum(-int(cost.side) * cost.arrival * cost.filled for cost in costs)
     realised = sum(day.pnl[RB].realised_cny for day in settled) / 10
     assert sum(cost.cost.traded for cost in costs) == pytest.approx(gained - realised)
+
+
+def test_what_the_gateway_does_otherwise_is_listed_with_its_reason(days: list[ReplayDay]) -> None:
+    spec = PolicySpec(name="passive", lots=2, hold_ns=5_000_000_000)
+    expected = screened(days[:1], spec, FillModel.PRO_RATA)
+    golden = Golden(days[:1], spec, FillModel.PRO_RATA, Arrival.EXCHANGE, max_consecutive_losses=3)
+    golden.run()
+    matched, found = differences(golden, expected, same_venue=False)
+    reasons = {item.reason for item in found}
+    assert {"risk: consecutive_losses", "venue rules"} <= reasons <= {"risk: consecutive_losses", "venue rules", "follows"}
+    assert 0 < matched < expected.orders
+    roots = {item.number for item in found if not item.follows}
+    assert all(item.follows in roots for item in found if item.reason == "follows")

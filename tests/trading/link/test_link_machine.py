@@ -25,6 +25,8 @@ from ghtrader.trading.link.machine import (
     SafeHaltCleared,
     SafeHaltEntered,
     TimePassed,
+    _moved,
+    _read,
     first_link,
     signal_of,
     step_link,
@@ -297,7 +299,9 @@ def check_trace(moved: Iterable[tuple[str, int]], limits: LinkLimits = LIMITS) -
     link, halted, cleared, seen = first_link(0), True, [], set()
     for event in events_of(moved):
         signal, before = signal_of(link, event, limits), link.phase
+        longer = _moved(_read(link, event, limits)[0], signal, event.now_ns) if signal is not None else None
         link, told = step_link(link, event, limits)
+        assert longer in {None, (link, told)}  # the short way of a healthy link gives what the long one does
         if signal is None:
             assert (link.phase, told) == (before, ())
             continue

@@ -62,6 +62,9 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
     costs = cli.json("tca", "--account", run["account"])
     assert (costs["days"], costs["total"]["orders"]) == (["2025-06-05"], run["gateway"]["orders"])
     assert costs["total"]["filled"] == run["gateway"]["fills"]  # a lot each
+    settled = cli.json("trade", "statement", "--account", run["account"])
+    assert [(day["trading_day"], day["state"]) for day in settled["days"]] == [("2025-06-05", "balanced")]
+    assert settled["days"][0]["check"]["trades"] == run["gateway"]["fills"]
 
 
 def test_the_kill_switch_drill_passes(cli: Cli) -> None:

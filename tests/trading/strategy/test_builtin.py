@@ -18,7 +18,7 @@ from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import trades_of
 from ghtrader.sim.policy import PolicySpec
-from ghtrader.sim.policy_kernel import run_day
+from ghtrader.sim.policy_kernel import LOG_COLUMNS, run_day
 from ghtrader.sim.venue import Arrival, DayVenue
 from ghtrader.trading.strategy.api import StrategyContext, TickView
 from ghtrader.trading.strategy.builtin import PolicyState, ScorePolicy
@@ -34,7 +34,7 @@ def screened(ticks: DayTicks, ends: np.ndarray, score: np.ndarray, spec: PolicyS
         ticks.ts_ns, ticks.break_before, ticks.gap_before, trades.live, ticks.bid_px, ticks.bid_sz, ticks.ask_px, ticks.ask_sz,
         trades.low, trades.high, trades.sold, trades.bought, ends, score,
         0.5, spec.name == "passive", spec.lots, spec.latency_ns, spec.hold_ns, spec.patience_ns, flat, int(model),
-        *out, counts,
+        *out, counts, np.empty((0, LOG_COLUMNS), np.int64),
     )  # fmt: skip
     orders, cancels, _, rejects = counts.tolist()
     return list(zip(*(column[:fills].tolist() for column in out), strict=True)), orders, cancels, rejects

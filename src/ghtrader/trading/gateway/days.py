@@ -21,6 +21,8 @@ Resolver = Callable[[str, str], str]
 class DayWatch:
     """Sees trading days begin. symbols: what is traded (contracts or aliases), asked for anew each day; held: contracts with lots.
 
+    settlements: prices by contract of the day before the one it is given (ISO), as far as they are known.
+
     Raises CalendarError for a moment beyond the calendar.
     """
 
@@ -31,8 +33,9 @@ class DayWatch:
         resolve: Resolver,
         calendar: Calendar,
         instruments: InstrumentTable,
+        settlements: Callable[[str], dict[str, float]] | None = None,
     ) -> None:
-        self._symbols, self._held, self._resolve = symbols, held, resolve
+        self._symbols, self._held, self._resolve, self._settlements = symbols, held, resolve, settlements
         self._calendar, self._instruments = calendar, instruments
         self._bracket = (0, 0)
         self._seen: tuple[str, ...] = ()
@@ -54,4 +57,11 @@ class DayWatch:
         days: dict[str, ContractDay] = {}
         for contract in sorted({*contracts.values(), *self._held()}):
             days[contract] = contract_day(contract, day.iso, self._calendar, self._instruments)
-        return ev.DayBegan(now_ns=now_ns, trading_day=day.iso, contracts=contracts, days=days, missing=tuple(missing))
+        return ev.DayBegan(
+            now_ns=now_ns,
+            trading_day=day.iso,
+            contracts=contracts,
+            days=days,
+            missing=tuple(missing),
+            settlements={} if self._settlements is None else self._settlements(day.iso),
+        )

@@ -70,8 +70,11 @@ def _day(state: GatewayState, record: Record) -> Folded:
     day = str(body["trading_day"])
     for symbol, terms in body["terms"].items():
         state.positions.set_terms(symbol, _as(terms, ContractTerms))
+    settlements = body.get("settlements") or {}
+    if day == state.positions.trading_day:
+        state.positions.carry_at(settlements)
     if day > state.positions.trading_day:
-        state.positions.begin_day(day, body.get("settlements") or {})
+        state.positions.begin_day(day, settlements)
         state.book.begin_day(day)
         state.order_seqs = {name: seq for name, seq in state.order_seqs.items() if state.book.get(name) is not None}
     state.risk, told = observe_day(state.risk, day)

@@ -193,8 +193,38 @@ def step_link(link: Link, event: LinkEvent, limits: LinkLimits) -> tuple[Link, t
     >>> link.phase.value, effects[0].signal.value
     ('degraded', 'silent')
     """
+    if isinstance(event, Arrived) and _goes_on(link, event):
+        return _gone_on(link, event), ()
     link, signal = _read(link, event, limits)
     return (link, ()) if signal is None else _moved(link, signal, event.now_ns)
+
+
+def _goes_on(link: Link, event: Arrived) -> bool:
+    """Whether the next message reaches a healthy link: nearly every event, and so the one that must cost nothing."""
+    place, now = link.place, event.now_ns
+    return (
+        link.phase is LinkPhase.HEALTHY
+        and event.seq == place.seq + 1
+        and event.session == place.session != place.over
+        and not event.is_beat
+        and now >= link.heard_ns
+        and now >= link.halted_ns
+        and now >= link.recovering_ns
+    )
+
+
+def _gone_on(link: Link, event: Arrived) -> Link:
+    """What `_read` and `_moved` make of it, in one step."""
+    place = link.place
+    return Link(
+        phase=link.phase,
+        place=StreamPlace(session=place.session, seq=event.seq, over=place.over, lost=place.lost),
+        heard_ns=event.now_ns,
+        halted_ns=link.halted_ns,
+        recovering_ns=link.recovering_ns,
+        whole=link.whole + 1,
+        signal=link.signal,
+    )
 
 
 def signal_of(link: Link, event: LinkEvent, limits: LinkLimits) -> LinkSignal | None:

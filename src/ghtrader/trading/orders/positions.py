@@ -134,6 +134,11 @@ class PositionLedger:
         """Multiplier and fees of a contract from now on; without them a lot is one unit and trading is free."""
         self._contract(symbol).terms = terms
 
+    def terms(self, symbol: str) -> ContractTerms:
+        """Multiplier and fees of a contract as they are known."""
+        contract = self._contracts.get(symbol)
+        return ContractTerms() if contract is None else contract.terms
+
     def _contract(self, symbol: str) -> _Contract:
         return self._contracts.setdefault(symbol, _Contract())
 
@@ -215,6 +220,16 @@ class PositionLedger:
             contract.realised_cny, contract.fees_cny, contract.estimated = 0.0, 0.0, False
         self.trading_day = trading_day
         return {symbol: day for symbol, day in money.items() if day != DayMoney()}
+
+    def carry_at(self, settlements: Mapping[str, float]) -> None:
+        """History lots are carried at these prices, where nothing of the contract was closed yet: their settlement was told late."""
+        for symbol, mark in sorted(settlements.items()):
+            contract = self._contracts.get(symbol)
+            if contract is None or contract.realised_cny or contract.estimated:
+                continue
+            for side in Side:
+                lots = sum(batch.lots for batch in contract.history[side])
+                contract.history[side] = [LotBatch(lots, mark)] if lots else []
 
     def take_over(self, held: BrokerPosition) -> None:
         """Believe the venue: its lots by side and kind, at the prices that are known, oldest first; the others have no price.

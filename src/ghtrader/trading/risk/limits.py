@@ -62,6 +62,21 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ConfigError(f"the risk limit {name} is a share: at most 1", hint="ghtrader config list", key=name)
 
     @classmethod
+    def unbound(cls) -> Self:
+        """Limits that bind nothing: what the screening backtester knows of risk. For replays only.
+
+        >>> RiskLimits.unbound().max_order_lots
+        1000000000
+        """
+        most, cny = 10**9, 1e15
+        return cls(
+            max_position_lots=most, max_order_lots=most, orders_per_s=most, cancels_per_s=most, max_notional_cny=cny,
+            price_band_ticks=most, stale_feed_ns=most * SECOND_NS, max_daily_loss_cny=cny, max_drawdown_cny=cny,
+            max_symbol_loss_cny=cny, max_consecutive_losses=most, reject_streak=most, min_available_share=0.0,
+            limit_proximity_ticks=0, end_guard_ns=0, delivery_month_opening=True, max_cancels=most, max_messages=most,
+        )  # fmt: skip
+
+    @classmethod
     def from_values(cls, values: dict[str, ConfigValue]) -> Self:
         """From the values of the keys ``trading.risk.*`` (seconds become ns); keys that are missing keep their default.
 

@@ -10,6 +10,7 @@ import numpy as np
 from ghtrader.core.messages import AccountView, TickFrame
 from ghtrader.core.phases import Phase
 from ghtrader.data.day_ticks import NO_PRICE
+from ghtrader.data.live_canonical import DayFacts
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.datasets.factors.session import FeatureSession
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext, TickView
@@ -58,6 +59,7 @@ class ContractRunner:
         self._times = times
         self._raw = np.empty(len(COLUMNS))
         self._day = ""
+        self._facts: DayFacts | None = None
         self.view = TickView()
         self.view.symbol = self.symbol
         self.view.factor_names = binding.plan.chosen.ids
@@ -114,12 +116,18 @@ class ContractRunner:
         two_sided = view.bid is not None and view.ask is not None and bid < ask
         view.can_trade = view.continuous and two_sided and not locked and not row.break_before.item(0)
         view.part_end_ns = facts.ends[row.part.item(0)]
-        view.price_tick, view.tick_value_cny = facts.spec.price_tick, facts.tick_value_cny
-        if facts.day.iso != self._day:
-            self._day = view.trading_day = facts.day.iso
-            self.refusal = self.binding.refusal(facts.day)
-            self.strategy.on_day(self._day)
+        if facts is not self._facts:
+            self._begin_day(facts)
         return view.continuous and two_sided
+
+    def _begin_day(self, facts: DayFacts) -> None:
+        view, iso = self.view, facts.day.iso
+        view.price_tick, view.tick_value_cny = facts.spec.price_tick, facts.tick_value_cny
+        if iso != self._day:
+            self._day = view.trading_day = iso
+            self.refusal = self.binding.refusal(facts.day)
+            self.strategy.on_day(iso)
+        self._facts = facts
 
     def _predict(self, predicts: bool) -> None:
         view = self.view

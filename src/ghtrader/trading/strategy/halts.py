@@ -55,7 +55,7 @@ class Halts:
 
     def clear(self, reason: HaltReason, symbol: str = "") -> bool:
         """Take a reason back; whether it stood."""
-        return self._standing.pop((reason, symbol), None) is not None
+        return bool(self._standing) and self._standing.pop((reason, symbol), None) is not None
 
     def drop(self, symbol: str) -> None:
         """A contract is given up."""

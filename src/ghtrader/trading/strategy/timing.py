@@ -53,11 +53,14 @@ class Histogram:
 
     def record(self, ns: int) -> None:
         """Count a duration, ns; what is negative counts as 0."""
-        ns = max(ns, 0)
-        shift = max(ns.bit_length() - SPLIT_BITS - 1, 0)
+        if ns < SPLIT:  # also what is negative
+            shift, ns = 0, max(ns, 0)
+        else:
+            shift = ns.bit_length() - SPLIT_BITS - 1
         self._buckets[(shift << SPLIT_BITS) + (ns >> shift)] += 1
         self.count += 1
-        self.max_ns = max(self.max_ns, ns)
+        if ns > self.max_ns:  # noqa: PLR1730 - a call of max costs more than all the rest
+            self.max_ns = ns
 
     def quantile_ns(self, share: float) -> int:
         """The duration that this share of the counted ones does not exceed, rounded up to its bucket's end; 0 without any."""

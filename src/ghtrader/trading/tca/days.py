@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 
 import msgspec
 
@@ -10,7 +10,7 @@ from ghtrader.core.messages import Target
 from ghtrader.trading.journal.records import Record, RecordKind, plain
 from ghtrader.trading.orders.positions import PositionLedger
 
-__all__ = ["TradedDay", "days_of", "records_of_day", "traded_days"]
+__all__ = ["TradedDay", "positions_at_start", "traded_days"]
 
 
 class TradedDay(msgspec.Struct, frozen=True, order=True):
@@ -19,11 +19,6 @@ class TradedDay(msgspec.Struct, frozen=True, order=True):
     trading_day: str
     symbol: str
     folder: str = ""
-
-
-def days_of(records: Iterable[Record]) -> list[str]:
-    """Trading days that a journal lived through, in order."""
-    return list(dict.fromkeys(str(record.body["trading_day"]) for record in records if record.kind == RecordKind.DAY))
 
 
 def _symbol_of(record: Record) -> str:
@@ -51,23 +46,10 @@ def traded_days(records: Iterable[Record], *, only: Set[str]) -> list[TradedDay]
     return sorted(found)
 
 
-def records_of_day(records: Iterable[Record], day: str) -> tuple[list[Record], dict[str, int]]:
-    """Records from the beginning of a trading day to that of the next one, and the signed lots by contract that it began with.
-
-    What a target of the day before does later stands for itself here.
-    """
-    found = list(_between(records, day))
-    begins = next((record for record in found if record.kind == RecordKind.STATE), None)
+def positions_at_start(records: Iterable[Record]) -> dict[str, int]:
+    """Signed lots by contract with which a day's records begin."""
+    begins = next((record for record in records if record.kind == RecordKind.STATE), None)
     if begins is None:
-        return found, {}
+        return {}
     ledger = PositionLedger.from_document(plain(begins.body["positions"]))
-    return found, {symbol: ledger.net(symbol) for symbol in ledger.symbols()}
-
-
-def _between(records: Iterable[Record], day: str) -> Iterator[Record]:
-    inside = False
-    for record in records:
-        if record.kind == RecordKind.DAY:
-            inside = str(record.body["trading_day"]) == day
-        if inside:
-            yield record
+    return {symbol: ledger.net(symbol) for symbol in ledger.symbols()}

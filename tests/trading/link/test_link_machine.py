@@ -96,6 +96,7 @@ def test_what_is_halted() -> None:
 def test_a_new_link_is_halted_until_enough_came_for_long_enough() -> None:
     link = first_link(5)
     assert (link.phase, link.heard_ns, link.halted_ns, link.recovering_ns) == (LinkPhase.DEGRADED, 5, 5, 5)
+    assert (link.signal, Link()) == (LinkSignal.SILENT, first_link(0))
     link, told = play(link, [Arrived(10, "a", 3)])
     assert (link.phase, link.whole, link.recovering_ns, told) == (LinkPhase.RECOVERING, 1, 10, [])
     link, told = play(link, messages(4, 4, 15, 5))  # four more until 30: enough of them, not long enough

@@ -249,6 +249,14 @@ def test_nothing_is_made_up_while_trades_of_today_are_awaited() -> None:
     assert (book.in_flight(SYMBOL), ledger.position(SYMBOL)) == ((0, 0), held(long_today=2))
 
 
+def test_the_orders_of_every_contract_end_once() -> None:
+    other = "SHFE.hc2510"
+    book, ledger = yesterday(intent(), intent(symbol=other))
+    outcome = settle(book, ledger, venue())
+    assert [(item.symbol, item.client_order_id) for item in outcome.differences] == [(other, "b"), (SYMBOL, "a")]
+    assert outcome.balanced
+
+
 def test_an_order_of_yesterday_that_the_venue_still_lists_is_not_over() -> None:
     book, ledger = yesterday(intent(lots=3))
     outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
@@ -284,8 +292,12 @@ def test_an_adopted_order_gets_an_id_that_every_restart_makes_again() -> None:
 def test_an_order_without_lots_is_nothing() -> None:
     book, ledger = OrderBook(), PositionLedger(DAY)
     ledger.based = True
-    outcome = settle(book, ledger, venue(orders=[update("z", OrderState.WORKING, 0, of=intent(lots=0))]))
+    empty = update("z", OrderState.WORKING, 0, of=intent(lots=0))
+    outcome = settle(book, ledger, venue(orders=[empty]))
     assert (outcome.balanced, outcome.actions, len(book)) == (True, (), 0)
+    book, ledger = account()
+    working = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    assert names(settle(book, ledger, venue(orders=[empty, working]))) == ["order_behind"], "those after it count"
 
 
 def test_trades_that_nobody_has_an_order_for_get_one() -> None:

@@ -23,7 +23,7 @@ from ghtrader.core.messages import (
     TickFrame,
     Verb,
 )
-from ghtrader.ports.bus import Request, StreamClient, StreamServer
+from ghtrader.ports.bus import FromStrategy, Request, StreamClient, StreamFrame, StreamServer
 
 __all__ = ["Ask", "BusContract", "Ends", "gathered", "target", "tick"]
 
@@ -61,7 +61,7 @@ class BusContract:
         server, client = ends
         view = AccountView(MESSAGE_VERSION, "gateway-1", 501, 9, "SHFE.rb2510", 2, 1, 3, "paper", accepts=True)
         beat = Heartbeat(MESSAGE_VERSION, "gateway-1", 501, 5, "gateway", "paper")
-        sent = [*map(tick, range(1, 501)), view, beat]
+        sent: list[StreamFrame] = [*map(tick, range(1, 501)), view, beat]
         for frame in sent:
             server.publish(frame)
         assert repr(gathered(client.receive, 502)) == repr(sent)  # repr: NaN is not equal to itself
@@ -71,7 +71,7 @@ class BusContract:
         """Each once."""
         server, client = ends
         beat = Heartbeat(MESSAGE_VERSION, "run-1", 1, 5, "strategy", "trading")
-        sent = [target(1), TickDone(MESSAGE_VERSION, "run-1", 1, 7, 1234), beat]
+        sent: list[FromStrategy] = [target(1), TickDone(MESSAGE_VERSION, "run-1", 1, 7, 1234), beat]
         for message in sent:
             client.send(message)
         assert gathered(server.receive, 3) == sent

@@ -80,7 +80,7 @@ data-contract: $(VENV)/.test ## the data contract: built-in day, shipped days as
 
 bench: $(VENV)/.test ## speed and memory beside peers, one core
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
-	for name in sim factors labels rowhash store validate import strategy; do $(BIN)/ghtrader bench $$name || exit 1; done
+	for name in sim factors labels rowhash store validate import strategy gateway links dedupe; do $(BIN)/ghtrader bench $$name || exit 1; done
 
 bench-questdb: $(VENV)/.test ## writes, reads and questions beside a bare client, on a server of its own
 	@bash scripts/bench_questdb.sh $(DATA)/bench-questdb

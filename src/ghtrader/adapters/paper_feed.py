@@ -47,6 +47,7 @@ class PaperFeed:
         self._live = {symbol: LiveCanonical(symbol, calendar, instruments) for symbol in symbols}
         self._ids: dict[str, int] = {}
         self._holes: set[str] = set()
+        self._joined: set[str] = set()
 
     def poll(self, timeout_s: float) -> list[LiveTick]:
         """Ticks that arrived; the venue has gone through them."""
@@ -74,6 +75,9 @@ class PaperFeed:
         if account.trading_day is None:
             account.open_live_day(day, [self._instruments.spec(name, day) for name in self._symbols])
         if day == account.trading_day:
+            if symbol not in self._joined:  # subscribed while the day was open
+                account.join_live_day([self._instruments.spec(name, day) for name in self._symbols])
+                self._joined |= set(self._symbols)
             account.on_live_tick(symbol, live.row, gap=symbol in self._holes)
             self._holes.discard(symbol)
 

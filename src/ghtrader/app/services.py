@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ghtrader import __version__
 from ghtrader.core.clock import Clock, SystemClock
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ghtrader.app.account_media import LocalAccountMedia
     from ghtrader.app.stores import LocalStore
-    from ghtrader.app.trading import FolderReplay
+    from ghtrader.app.trading import FolderReplay, PaperVenue
     from ghtrader.config_service.service import ConfigService
     from ghtrader.data.day_cache import DayReader
     from ghtrader.data.promotion import Promotions
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ghtrader.tq.accounts import TradingAccount
     from ghtrader.tq.broker import TqBroker
     from ghtrader.tq.history import TqHistory
+    from ghtrader.tq.live import TqLiveFeed
     from ghtrader.tq.session import Credentials
 
 
@@ -48,6 +50,9 @@ STORE_VARIABLE = "GHTRADER_STORE"
 STORES = ("local", "questdb")
 #: A Ray cluster to build on (host:port); a server address, so never a configuration key.
 RAY_VARIABLE = "GHTRADER_RAY_ADDRESS"
+#: The first of the two gates of live trading; never a configuration key.
+LIVE_VARIABLE = "GHTRADER_LIVE_ENABLED"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class AppServices:
@@ -209,6 +214,39 @@ class AppServices:
         return TqBroker(
             accounts[name], self._credentials, folder, InstrumentTable.vendored(), self.clock, for_research=for_research
         )
+
+    @property
+    def live_enabled(self) -> bool:
+        """Whether GHTRADER_LIVE_ENABLED is true."""
+        return self._environment.get(LIVE_VARIABLE, "").strip().lower() == "true"
+
+    def broker_kind(self, name: str) -> str:
+        """``live`` for a broker's account; ``sim`` for the client's and the provider's simulators and for the local exchange."""
+        account = self.accounts().get(name)
+        if account is None:
+            return "paper"
+        hosts = [urlsplit(self._environment.get(variable, "")).hostname for variable in ("TQ_AUTH_URL", "TQ_TD_URL")]
+        return "sim" if account.kind != "broker" or all(host in LOOPBACK for host in hosts) else "live"
+
+    def live_feed(self, symbols: tuple[str, ...], begin: dict[str, int], in_session: Callable[[], bool]) -> TqLiveFeed:
+        """A session of live ticks with the day's price limits."""
+        from ghtrader.tq.live import TqLiveFeed
+
+        if self._credentials is None:
+            raise ConfigError("there is no login of the data provider", hint="export TQSDK_USER=... TQSDK_PASSWORD=...")
+        folder = self.paths.data / "tqsdk"
+        return TqLiveFeed(self._credentials, folder, symbols, self.clock, in_session=in_session, begin=begin, limits=True)
+
+    def paper_venue(self, fill_model: str, clock: Clock, balance_cny: float | None) -> PaperVenue:
+        """The simulated exchange on live ticks."""
+        from ghtrader.app.trading import PaperVenue
+        from ghtrader.data.instruments import InstrumentTable
+        from ghtrader.pipelines.ingest import calendar_of
+        from ghtrader.sim.venue_account import INITIAL_BALANCE_CNY
+
+        latency_ns = int(float(str(self.settings().get("sim.latency_ms"))) * 1e6)
+        balance = INITIAL_BALANCE_CNY if balance_cny is None else balance_cny
+        return PaperVenue(fill_model, latency_ns, clock, calendar_of(self), InstrumentTable.vendored(), balance)
 
     def day_workers(self, count: int) -> DayWorkers:
         """Worker processes with services of their own."""

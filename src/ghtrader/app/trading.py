@@ -1,4 +1,4 @@
-"""A replay as the gateway's process uses it: days of a folder, the simulated exchange that fills orders from them, one clock."""
+"""The simulated exchange as the gateway's process uses it: on the days of a folder, or on the market as it is."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from ghtrader.adapters.paper_feed import PaperFeed
 from ghtrader.adapters.replay import ReplayProvider
 from ghtrader.adapters.replay_feed import ReplayFeed
 from ghtrader.adapters.sim_broker import SimBroker
+from ghtrader.core.clock import Clock
 from ghtrader.core.errors import DataError
-from ghtrader.core.orders import FillModel
+from ghtrader.core.orders import FillModel, Side
+from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.ports.live_feed import LiveFeed
 from ghtrader.sim.replay import ReplayClock, ReplayDay, provided_days
 from ghtrader.sim.venue import Arrival
 from ghtrader.sim.venue_account import SettledDay, VenueAccount
+from ghtrader.trading.orders.positions import PositionLedger
 
-__all__ = ["FolderReplay"]
+__all__ = ["FolderReplay", "PaperVenue"]
 
 
 class FolderReplay:
@@ -63,3 +68,25 @@ class FolderReplay:
         """Ticks since the last call, for progress."""
         given, self._given = self._given, self.feed.status.ticks
         return self._given - given
+
+
+class PaperVenue:
+    """`pipelines.services.PaperVenue`: the simulated exchange on a live feed."""
+
+    def __init__(
+        self, fill_model: str, latency_ns: int, clock: Clock, calendar: Calendar, instruments: InstrumentTable, balance_cny: float
+    ) -> None:
+        self._calendar, self._instruments = calendar, instruments
+        self._account = VenueAccount(FillModel[fill_model.upper()], latency_ns=latency_ns, balance_cny=balance_cny)
+        self.broker = SimBroker(self._account, clock)
+
+    def restore(self, positions: PositionLedger, trading_day: str) -> None:
+        """Hold what an earlier run held: a venue in this process has died with it."""
+        for symbol in positions.symbols():
+            spec = self._instruments.spec(symbol, TradingDay.parse(trading_day))
+            prices = positions.average_price(symbol, Side.BUY), positions.average_price(symbol, Side.SELL)
+            self._account.restore(spec, positions.position(symbol), prices)
+
+    def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> PaperFeed:
+        """The feed whose ticks the venue goes through first."""
+        return PaperFeed(feed, self._account, symbols, self._calendar, self._instruments)

@@ -22,7 +22,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(epilog="Examples:  ghtrader bench sim  |  ghtrader bench rowhash --rows 2000000 --json")
 def bench(
     context: typer.Context,
-    name: str = typer.Argument(..., help="sim, factors, labels, rowhash, store, validate, import or strategy."),
+    name: str = typer.Argument(
+        ..., help="sim, factors, labels, rowhash, store, validate, import, strategy, gateway, links or dedupe."
+    ),
     rows: int | None = typer.Option(None, "--rows", min=1000, help="Rows of one timed call."),
     repeats: int = typer.Option(5, "--repeats", min=1, help="Timed calls; the median counts."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on the last line."),

@@ -33,16 +33,25 @@ def _group() -> None:
 
 @app.command(
     epilog="Examples:  ghtrader gateway run --account demo --replay samples  |  "
-    "ghtrader gateway run --account demo --replay samples --fill-model front --speed 60 --json"
+    "ghtrader gateway run --account demo --mode paper --symbol SHFE.rb2510  |  ghtrader gateway run --account kq --mode sim --json"
 )
 def run(
     context: typer.Context,
     account: str = typer.Option("demo", "--account", help="The account; demo is built in and trades on the simulated exchange."),
     replay: Path | None = typer.Option(None, "--replay", help="A folder of tick files: trade them on the simulated exchange."),
-    symbols: list[str] = typer.Option([], "--symbol", help="Contracts of the replay; default: all of them."),
+    symbols: list[str] = typer.Option(
+        [], "--symbol", help="Contracts (live: or aliases); default: all of the replay, or what the account trades already."
+    ),
+    mode: str = typer.Option("", "--mode", help="Live: idle, paper, sim, live_monitor or live_trade; default: as it was."),
+    confirm_live: str = typer.Option("", "--confirm-live", help="I_UNDERSTAND: live_trade, with GHTRADER_LIVE_ENABLED=true."),
+    for_s: float | None = typer.Option(None, "--for", min=0.0, help="Live: seconds until the end; default: until a signal."),
+    market_time: bool = typer.Option(
+        False, "--market-time", help="Live: go by the ticks' time, for a market that is not the present one (serve-exchange)."
+    ),
+    record: bool = typer.Option(True, "--record/--no-record", help="Live: store the ticks."),
     fill_model: str = typer.Option("back", "--fill-model", help="Of the simulated exchange: back, pro_rata or front."),
     speed: str = typer.Option("max", "--speed", help="max, or how many times real time."),
-    wait_s: float = typer.Option(120.0, "--wait-s", help="How long a replay waits for a strategy that is ready."),
+    wait_s: float = typer.Option(120.0, "--wait-s", help="How long a replay waits for a strategy, a market time for a tick."),
     screening: bool = typer.Option(
         False, "--screening", help="In a replay: venue and limits as `ghtrader backtest` simplifies them."
     ),
@@ -50,7 +59,8 @@ def run(
 ) -> None:
     """Run until the replay ends, Ctrl-C or SIGTERM. One per account: a second one ends at once with exit code 3.
 
-    A strategy runs beside it: ghtrader strategy run --account demo.
+    A strategy runs beside it: ghtrader strategy run --account demo. Live, the account is one of ghtrader account list, or any name
+    with --mode paper; what a mode lacks makes it live_monitor, and the line gateway_mode says what that is.
     """
     from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 
@@ -62,11 +72,17 @@ def run(
         speed=speed,
         wait_s=wait_s,
         screening=screening,
+        mode=mode,
+        confirm_live=confirm_live,
+        for_s=for_s,
+        market_time=market_time,
+        record=record,
     )
+    errors = sys.stderr  # the client of the data provider silences the stream while it opens a session
 
     def tell(name: str, fields: dict[str, Any]) -> None:
         words = "  ".join(f"{key}={value}" for key, value in fields.items())
-        sys.stderr.write(f"{name}  {words}\n")
+        errors.write(f"{name}  {words}\n")
 
     with progress_for(context.obj.clock) as progress:
         report = run_gateway(context.obj, request, tell, progress=progress)
@@ -75,7 +91,7 @@ def run(
 
 def _show(console: Console, report: GatewayReport) -> None:
     rows = [
-        ("account", f"{report.account} ({report.mode}, fills {report.fill_model})"),
+        ("account", f"{report.account} ({report.mode}{f', fills {report.fill_model}' if report.fill_model else ''})"),
         ("ticks", f"{report.ticks:,} at {report.ticks_per_s:,.0f}/s"),
         ("targets, orders, fills", f"{report.targets:,}, {report.orders:,}, {report.fills:,}"),
         ("net", f"{report.net_cny:,.2f} CNY"),

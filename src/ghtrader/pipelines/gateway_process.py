@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from ghtrader.core.clock import NS_PER_S, Clock, Deadline
-from ghtrader.core.errors import HaltedError, UsageError
+from ghtrader.core.errors import HaltedError
 from ghtrader.core.instruments import is_continuous, product_of
 from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, TickDone, Verb
 from ghtrader.core.progress import Progress
@@ -36,7 +36,7 @@ from ghtrader.trading.journal.journal import Journal
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.words import Mode
 
-__all__ = ["DayResult", "GatewayReport", "StageLatency", "serve"]
+__all__ = ["DayResult", "GatewayReport", "StageLatency", "main_contract", "serve", "settings_of", "stage_latency"]
 
 ANSWER_S = 120.0
 FOREVER_NS = 1 << 62
@@ -88,17 +88,41 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
     order_ids: list[str]
 
 
-def _latency(values: Any) -> StageLatency:
+def stage_latency(values: Any) -> StageLatency:
+    """Percentiles of nanoseconds."""
     if not values:
         return StageLatency(count=0, p50_us=0.0, p99_us=0.0, p999_us=0.0)
     p50, p99, p999 = (round(float(value), 2) for value in np.percentile(np.asarray(values) / 1000.0, [50, 99, 99.9]))
     return StageLatency(count=len(values), p50_us=p50, p99_us=p99, p999_us=p999)
 
 
+def main_contract(services: Services, symbol: str, day: str) -> str:
+    """The contract that a symbol stands for on a trading day (ISO); raises DataError when no schedule says."""
+    if not is_continuous(symbol):
+        return symbol
+    from ghtrader.pipelines.main_series import current_schedule
+
+    variety = product_of(symbol).split(".")[1]
+    return current_schedule(services, variety).segment_of(TradingDay.parse(day)).contract
+
+
+def settings_of(
+    services: Services, account: str, gates: Gates, *, limits: RiskLimits | None = None, **fixed: Any
+) -> GatewaySettings:
+    """What the configuration says of a gateway; ``limits`` and ``fixed``: what this run does otherwise."""
+    values = dict(services.settings().snapshot())
+    return GatewaySettings(
+        account=account,
+        gates=gates,
+        limits=limits or RiskLimits.from_values(values),
+        dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
+        dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
+        **fixed,
+    )
+
+
 def serve(services: Services, request: GatewayRequest, tell: Tell, *, progress: Progress) -> GatewayReport:
     """Run a gateway on a replay. The caller holds the account's lock."""
-    if request.replay is None:
-        raise UsageError("live ticks need an account with a login", hint="--replay samples")
     process = ReplayProcess(services, request, tell, progress)
     try:
         return process.run()
@@ -130,15 +154,12 @@ class ReplayProcess:
             replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
         self._replay.clock.move_to(self._replay.first_ns - NS_PER_S)
-        values = dict(services.settings().snapshot())
-        limits = RiskLimits.unbound() if request.screening else RiskLimits.from_values(values)
         self._shell = GatewayShell(
-            GatewaySettings(
-                account=request.account,
-                gates=Gates(broker="paper"),
-                limits=limits,
-                dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
-                dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
+            settings_of(
+                services,
+                request.account,
+                Gates(broker="paper"),
+                limits=RiskLimits.unbound() if request.screening else None,
                 silence_ns=FOREVER_NS,  # lockstep waits for the strategy, so it is never silent
                 publish_ns=60 * NS_PER_S,
             ),
@@ -158,7 +179,7 @@ class ReplayProcess:
         self._days = DayWatch(
             lambda: state.desired.symbols or self._symbols,
             state.positions.symbols,
-            self._resolve,
+            lambda symbol, day: main_contract(services, symbol, day),
             self._calendar,
             self._instruments,
             settlements=self._settlements,
@@ -169,21 +190,13 @@ class ReplayProcess:
         self._speed = None if request.speed == "max" else float(request.speed)
         self._last_tick: tuple[int, int] | None = None
 
-    def _resolve(self, symbol: str, day: str) -> str:
-        if not is_continuous(symbol):
-            return symbol
-        from ghtrader.pipelines.main_series import current_schedule
-
-        variety = product_of(symbol).split(".")[1]
-        return current_schedule(self._services, variety).segment_of(TradingDay.parse(day)).contract
-
     # --- the run --------------------------------------------------------------------------------------------------------
     def run(self) -> GatewayReport:
         """To the end of the replay."""
         self._want()
         self._await_strategy()
         began = self._watch.monotonic_ns()
-        self._progress.start("paper", self._replay.ticks)
+        self._progress.start(f"paper, fills {self._request.fill_model}", self._replay.ticks)
         lockstep = Lockstep(
             self._shell,
             self._replay.feed,
@@ -297,15 +310,15 @@ class ReplayProcess:
         self._last_tick = (ts_ns, self._watch.monotonic_ns())
 
     def _ask_warm(self) -> None:
-        """Commands of the slower ways, a few times a second of real time."""
+        """Commands of the slower ways and the kill file, a few times a second of real time (the file also before every order)."""
         now = self._watch.monotonic_ns()
         if now - self._asked_ns >= WARM_NS:
             self._asked_ns = now
+            self._shell.look_at_kill()
             for message in self._warm.receive():
                 self._command(message)
 
     def _between(self) -> None:
-        self._shell.look_at_kill()
         self._ask_warm()
         self._progress.advance(self._replay.fresh_ticks())
 
@@ -339,11 +352,11 @@ class ReplayProcess:
             net_cny=round(sum(day.net_cny for day in days), 2),
             killed=state.killed,
             latency={
-                "gateway_step": _latency(times.step),
-                "journal_append": _latency(times.append),
-                "journal_sync": _latency(times.sync),
-                "target_to_order": _latency(times.order_out),
-                "tick_round_trip": _latency(self._round_trip),
+                "gateway_step": stage_latency(times.step),
+                "journal_append": stage_latency(times.append),
+                "journal_sync": stage_latency(times.sync),
+                "target_to_order": stage_latency(times.order_out),
+                "tick_round_trip": stage_latency(self._round_trip),
             },
             counters=counters,
             seconds=round(seconds, 2),

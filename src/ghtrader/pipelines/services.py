@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.journal import JournalStore
     from ghtrader.ports.kill_store import KillStore
     from ghtrader.ports.ledger_store import LedgerStore
+    from ghtrader.ports.live_feed import LiveFeed
     from ghtrader.ports.lock import Locks
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.predictor import Predictor
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
     from ghtrader.trading.commands.ways import Way
     from ghtrader.trading.gateway.lockstep import LockstepFeed
     from ghtrader.trading.gateway.warm_side import WarmSide
+    from ghtrader.trading.orders.positions import PositionLedger
     from ghtrader.trading.views import StateReader
 
 
-__all__ = ["AccountMedia", "DeclaredAccount", "Paths", "ServerStore", "Services", "Settings", "Store"]
+__all__ = ["AccountMedia", "DeclaredAccount", "PaperVenue", "Paths", "ServerStore", "Services", "Settings", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,20 @@ class Replay(Protocol):
         """Ticks since the last call."""
 
 
+class PaperVenue(Protocol):
+    """The simulated exchange on a live feed; belongs to one thread."""
+
+    @property
+    def broker(self) -> Broker:
+        """The exchange as its one account sees it."""
+
+    def restore(self, positions: PositionLedger, trading_day: str) -> None:
+        """Hold what an earlier run held (its specs as of a day, ISO), before the first tick: the venue has died with that run."""
+
+    def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> LiveFeed:
+        """The feed whose ticks of these contracts the venue goes through before the caller sees them."""
+
+
 class Services(Protocol):
     """Lazy factories; each is made once per process. Nothing heavy is imported until it is asked for."""
 
@@ -277,6 +293,19 @@ class Services(Protocol):
 
     def broker(self, name: str, *, for_research: bool = False) -> Broker:
         """A session of a trading account; raises ConfigError for one that is not declared."""
+
+    @property
+    def live_enabled(self) -> bool:
+        """Whether the environment opens the first of the two gates of live trading (GHTRADER_LIVE_ENABLED)."""
+
+    def broker_kind(self, name: str) -> str:
+        """What an account's orders reach: ``live`` a broker, ``sim`` a simulator of others or the local exchange; else ``paper``."""
+
+    def live_feed(self, symbols: tuple[str, ...], begin: dict[str, int], in_session: Callable[[], bool]) -> LiveFeed:
+        """A session of live ticks; raises ConfigError without a login. begin: ids to begin at; in_session: whether ticks are due."""
+
+    def paper_venue(self, fill_model: str, clock: Clock, balance_cny: float | None) -> PaperVenue:
+        """The simulated exchange on live ticks, for an account with this balance (a new one's without)."""
 
     def day_workers(self, count: int) -> DayWorkers:
         """Worker processes that fetch and store days."""

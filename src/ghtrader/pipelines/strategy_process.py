@@ -6,8 +6,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +17,7 @@ from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.factors.session import warm_up
 from ghtrader.pipelines.backtest import policies_of
 from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.stopping import StopWish
 from ghtrader.pipelines.strategy import StrategyRequest, parse_params
 from ghtrader.pipelines.strategy_models import bare_binding, resolve_symbol, strategy_model
 from ghtrader.trading.link.machine import LinkLimits
@@ -51,27 +51,6 @@ class StrategyStatus(msgspec.Struct, frozen=True, kw_only=True):
     written_ns: int
     source: str
     report: StrategyReport
-
-
-class _Stop:
-    """SIGTERM and SIGINT ask for the end; a message that is being answered is answered first."""
-
-    def __init__(self) -> None:
-        self.received = 0
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self.received = number
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle both inside the block."""
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _Missing:
@@ -120,7 +99,7 @@ def _link_limits(services: Services) -> LinkLimits:
 
 def serve(services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> StrategyStatus:
     """Run the strategy until a signal; see `pipelines.strategy.run_strategy`. The caller holds the account's lock."""
-    stop = _Stop()
+    stop = StopWish()
     with stop.installed():
         process = _Process(services, request, tell)
         try:

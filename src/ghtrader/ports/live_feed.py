@@ -96,7 +96,10 @@ class RecyclePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveTick(msgspec.Struct, frozen=True):
-    """One tick: stamps in ns UTC, values in the order of `ghtrader.data.schema.MARKET_COLUMNS` (absent price NaN, size 0)."""
+    """One tick: stamps in ns UTC, values in the order of `ghtrader.data.schema.MARKET_COLUMNS` (absent price NaN, size 0).
+
+    A feed that knows the day's price limits gives them behind: upper, lower.
+    """
 
     symbol: str
     identity: int

@@ -74,6 +74,12 @@ class PositionBook:
         cost = sum(int(side) * self.cost_cny(side) for side in Side)
         return lots * mark_ticks * self.costs.tick_value_cny - cost
 
+    def restore(self, side: Side, today: int, history: int, price_ticks: float) -> None:
+        """Hold these lots at a price, as somebody else remembers them; what was held on the side is forgotten."""
+        held = self._sides[side] = _Lots()
+        held.today = [(today, price_ticks)] if today else []
+        held.history = [(history, price_ticks)] if history else []
+
     def free(self, side: Side, offset: Offset) -> int:
         """Lots that a new close order of this instruction may still ask for."""
         today, history = self.lots(side)

@@ -148,6 +148,25 @@ class VenueAccount:
             spec.symbol: self._contract(spec.symbol, spec, MarketTape(spec.tick_value_cny), None) for spec in specs
         }
 
+    def join_live_day(self, specs: Sequence[InstrumentSpec]) -> None:
+        """Trade these contracts too on the open live day."""
+        for spec in specs:
+            if spec.symbol not in self._contracts:
+                self._contracts[spec.symbol] = self._contract(spec.symbol, spec, MarketTape(spec.tick_value_cny), None)
+
+    def restore(self, spec: InstrumentSpec, held: BrokerPosition, prices: tuple[float, float]) -> None:
+        """Hold what an earlier run of a paper account held, long and short at these average prices in CNY; before the first day.
+
+        Raises UsageError when a day is open.
+        """
+        if self.trading_day is not None:
+            raise UsageError("positions can be restored before the first day only", hint="make another account")
+        book = self._books.setdefault(spec.symbol, PositionBook(SimCosts.from_spec(spec)))
+        self._specs[spec.symbol] = spec
+        long_price, short_price = (price / spec.price_tick for price in prices)
+        book.restore(Side.BUY, held.long_today, held.long_history, long_price)
+        book.restore(Side.SELL, held.short_today, held.short_history, short_price)
+
     def _open(self, days: Sequence[TradingDay]) -> None:
         found = set(days)
         earlier = self.settled[-1].trading_day if self.settled else None

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+import threading
 import types
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -29,6 +30,8 @@ SCRUBBED = (
     "TQ_START_DT",
     "TQ_END_DT",
 )
+#: Threads that open sessions at once import it once: meanwhile HOME is not what it was.
+_importing = threading.Lock()
 HINT = "pip install 'ghtrader[tq]'"
 
 
@@ -47,9 +50,11 @@ def load_tqsdk(folder: Path) -> Any:
     The client takes its folders from HOME when it is imported, asks a changelog server on the first session, and gives
     its debug log to the root logger: each is contained here.
     """
-    loaded = sys.modules.get("tqsdk")
-    if loaded is not None:
-        return loaded
+    with _importing:
+        return sys.modules["tqsdk"] if "tqsdk.data_series" in sys.modules else _import(folder)
+
+
+def _import(folder: Path) -> Any:
     scrub(os.environ)
     folder.mkdir(parents=True, exist_ok=True)
     sys.modules.setdefault("tqsdk.changelog_notification", types.ModuleType("tqsdk.changelog_notification"))

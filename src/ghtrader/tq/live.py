@@ -47,6 +47,7 @@ class TqLiveFeed:
 
     silence_s: seconds without a tick in which the feed listened; a caller that was busy elsewhere proves nothing.
     begin: ids of the first tick to give by symbol, for a feed that goes on where another ended; default: the newest at the start.
+    limits: subscribe quotes too, and give the day's upper and lower price limit behind the market columns (NaN where nobody says).
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class TqLiveFeed:
         opening_s: float = OPENING_S,
         recycling: RecyclePolicy | None = None,
         begin: dict[str, int] | None = None,
+        limits: bool = False,
     ) -> None:
+        self._limits = limits
         self._session = TqSession(credentials, folder, opening_s=opening_s)
         self._symbols = symbols
         self._clock = clock
@@ -146,6 +149,8 @@ class TqLiveFeed:
         try:
             for symbol in self._symbols:
                 api.get_tick_serial(symbol, data_length=SERIAL_ROWS)
+            if self._limits:
+                api.get_quote_list(list(self._symbols))
         except GhtraderError:
             raise
         except Exception as error:
@@ -206,16 +211,22 @@ class TqLiveFeed:
         if symbol in self._holes:
             following = self._filled(symbol, following, data)
         now, found = self._clock.now_ns(), []
+        limits = self._limits_of(symbol) if self._limits and following <= last else ()
         while following <= last:
             row = data.get(str(following))
             if row is None or not row.get("datetime", 0):
                 self._ask(symbol, following, last, data)
                 break
             values = tuple(_value(name, row.get(name)) for name in MARKET_COLUMNS)
-            found.append(LiveTick(symbol, following, int(row["datetime"]), now, values))
+            found.append(LiveTick(symbol, following, int(row["datetime"]), now, (*values, *limits)))
             following += 1
         self._next[symbol] = following
         return found
+
+    def _limits_of(self, symbol: str) -> tuple[float, float]:
+        """Upper and lower limit of the newest quote."""
+        quote = self._session.api._data.get("quotes", {}).get(symbol, {})
+        return _value("upper_limit", quote.get("upper_limit")), _value("lower_limit", quote.get("lower_limit"))
 
     def _ask(self, symbol: str, first: int, last: int, data: Any, attempt: int = 1) -> None:
         """Ask for a hole, unless that is under way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import stat
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,8 +191,36 @@ class TqSession:
             raise as_provider_error(error, what="the provider's link failed") from error
 
 
+class _Silence:
+    """Both streams go nowhere while anybody is inside: sessions of several threads are opened at once, and the streams are one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept = contextlib.ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._kept.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                self._kept.enter_context(contextlib.redirect_stderr(io.StringIO()))
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._kept.close()
+
+
+_silence = _Silence()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without what the client prints (disclaimers, banners): both streams belong to the command."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    """Without what the client prints (disclaimers, banners): both streams belong to the command. Any thread, any number of them."""
+    _silence.enter()
+    try:
         yield
+    finally:
+        _silence.leave()

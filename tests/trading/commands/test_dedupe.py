@@ -177,7 +177,7 @@ def test_it_is_a_list_of_the_newest(made: list[tuple[str, str, int]], max_ids: i
 def test_memory_is_flat_over_a_day_and_the_window_is_kept() -> None:
     """A day of virtual time, 40 times the window; each command once more a little later, and once beyond the window.
 
-    `benchmarks/links.py` does this with ten million commands.
+    `ghtrader bench dedupe` does this with ten million commands.
     """
     held, rng = DedupeWindow(max_ids=200, ttl_ns=HOUR_NS), random.Random(3)
     count, sizes, repeats, step = 8_000, [], 0, 24 * HOUR_NS // 8_000

@@ -35,6 +35,9 @@ from ghtrader.datasets.factors.catalogue import factor_set
 from ghtrader.datasets.factors.engine import FactorStream, compute, part_ends, part_starts
 from ghtrader.datasets.labels.direction import direction_labels
 from ghtrader.pipelines.bench.factor_peers import by_numpy, by_pandas, by_polars, counting_rows
+from ghtrader.pipelines.bench.gateway_orders import gateway_call, gateway_figures
+from ghtrader.pipelines.bench.links import dedupe_call, dedupe_figures, links_call, links_figures
+from ghtrader.pipelines.bench.media import BenchMedia
 from ghtrader.pipelines.bench.strategy_ticks import strategy_call, strategy_figures
 from ghtrader.ports.tick_store import DayKey, TickStore
 from ghtrader.research.truth import day_ticks
@@ -326,9 +329,30 @@ def _validate_polars(rows: int, store_factory: Callable[[Path], TickStore]) -> C
     return call
 
 
-def contestants(store_factory: Callable[[Path], TickStore]) -> dict[str, dict[str, Entry]]:
-    """Every benchmark with its contestants, ours first. ``store_factory`` makes a tick store in a folder."""
+def _runtime(media: BenchMedia) -> dict[str, dict[str, Entry]]:
+    """Benchmarks of the trading runtime: no peers."""
+    gateway = "target to order: risk, executor, journal; the calls without fdatasync, extra: with it too, hot and 50 a second"
     return {
+        "gateway": {
+            "ghtrader": Entry(partial(gateway_call, media=media), gateway, partial(gateway_figures, media=media)),
+        },
+        "links": {
+            "ghtrader": Entry(
+                partial(links_call, media=media),
+                "a tick to another process and its answer back, one after the other; on every core",
+                partial(links_figures, media=media),
+            ),
+        },
+        "dedupe": {
+            "ghtrader": Entry(dedupe_call, "a virtual day of commands, a fifth asked again; extra: ten million", dedupe_figures),
+        },
+    }
+
+
+def contestants(media: BenchMedia) -> dict[str, dict[str, Entry]]:
+    """Every benchmark with its contestants, ours first."""
+    store_factory = media.store
+    return _runtime(media) | {
         "sim": {
             "ghtrader": Entry(_sim, "one order every 20 snapshots, joins the touch, waits 10 s; pro_rata queue"),
             "hftbacktest": Entry(_sim_hft, "the same orders on its events; conversion not timed"),

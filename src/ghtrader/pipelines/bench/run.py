@@ -24,12 +24,18 @@ BENCHES: dict[str, tuple[list[str], int, str, float, float]] = {
     "store": (["ghtrader", "polars", "pandas"], 55_784, "rows of one stored day, all columns, warm", 50_000 / 0.015, 0.0),
     "validate": (["ghtrader", "polars"], 55_784, "rows of one loaded day", 41_000 / 0.025, 0.0),
     "strategy": (["ghtrader"], 20_000, "ticks from frame to target, one by one", 5_000.0, 0.0),
+    "gateway": (["ghtrader"], 2_000, "targets to orders, without fdatasync", 2_000.0, 0.0),
+    "links": (["ghtrader"], 5_000, "round trips between two processes", 2_000.0, 0.0),
+    "dedupe": (["ghtrader"], 200_000, "commands through the window of known ones", 20_000.0, 0.0),
     "import": (["ghtrader", "polars", "pandas"], 200_000, "rows of tick files into the store", 3e5, 0.0),
 }
 #: bench -> figure among our extras -> (bound, whether it is the least or the most), shown and required beside the target.
 MORE: dict[str, dict[str, tuple[float, bool]]] = {
     "factors": {"full_rows_per_s": (1.5e6, True), "tick_p50_us": (6.0, False)},
     "strategy": {"compute_p99_us": (150.0, False)},
+    "gateway": {"hot_step_p99_us": (100.0, False)},
+    "links": {"hot_p50_us": (250.0, False)},
+    "dedupe": {"growth_mib": (2.0, False), "repeats_taken_as_new": (0.0, False), "old_taken_as_repeats": (0.0, False)},
 }
 PACKAGES = ("ghtrader", "numpy", "numba", "polars", "pandas", "hftbacktest")
 

@@ -10,9 +10,10 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from ghtrader.core.clock import Clock
+from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
 from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
@@ -66,7 +67,7 @@ class OrderDesk(Protocol):
 
 
 class BrokerDesk:
-    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots."""
+    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did."""
 
     def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str]) -> None:
         self._broker = broker
@@ -77,6 +78,7 @@ class BrokerDesk:
         self._events: list[Event] = []
         self._funds_at = 0
         self._funds: object = None
+        self.failed = False
 
     def submit(self, approved: ApprovedOrder) -> None:
         """Send an order."""
@@ -137,7 +139,7 @@ class BrokerDesk:
         try:
             changed = self._broker.poll(0.0 if self._events else timeout_s)
         except GhtraderError as error:
-            changed = []
+            changed, self.failed = [], True
             self._link(up=False, message=error.message)
         else:
             self._link(up=self._broker.is_up, message="")
@@ -170,10 +172,21 @@ class BrokerDesk:
         self._broker.close()
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """Something the owner asked for, when (monotonic ns), and the order it sends, where it does."""
+
+    do: Callable[[BrokerDesk], None]
+    asked_ns: int
+    order_id: str = ""
+
+
 class ThreadedDesk:
     """A broker in a thread of its own; ``opens`` makes it there, because clients belong to the thread that made them.
 
-    A broker that cannot be opened is a link that is down, and is opened again every ``retry_s`` seconds.
+    A broker that cannot be opened is a link that is down, and is opened again every ``retry_s`` seconds; so is one whose poll
+    failed. An order that has waited for the broker longer than ``patience_s``, or for one that is not open, is not sent any more.
+    What was asked before `close` is still done.
     """
 
     def __init__(
@@ -184,12 +197,13 @@ class ThreadedDesk:
         *,
         poll_s: float = 0.005,
         retry_s: float = 5.0,
+        patience_s: float = 1.0,
     ) -> None:
         self._opens = opens
         self._clock = clock
         self._trading_day = trading_day
-        self._poll_s, self._retry_s = poll_s, retry_s
-        self._asked: queue.SimpleQueue[Callable[[BrokerDesk], None]] = queue.SimpleQueue()
+        self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
+        self._asked: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
@@ -199,14 +213,42 @@ class ThreadedDesk:
         desk: BrokerDesk | None = None
         while not self._stop.is_set():
             if desk is None:
+                self._decline()
                 desk = self._open()
                 continue
-            while not self._asked.empty():
-                self._asked.get()(desk)
+            self._serve(desk)
             for event in desk.events(self._poll_s):
                 self._found.put(event)
+            if desk.failed:
+                with contextlib.suppress(GhtraderError):
+                    desk.close()
+                desk = None
+                self._stop.wait(self._retry_s)
         if desk is not None:
+            self._serve(desk)
+            desk.events(0.0)
             desk.close()
+
+    def _serve(self, desk: BrokerDesk) -> None:
+        while not self._asked.empty():
+            wish = self._asked.get()
+            if wish.order_id and self._clock.monotonic_ns() - wish.asked_ns > self._patience_ns:
+                self._refuse(wish, "the broker was busy for too long")
+            else:
+                wish.do(desk)
+
+    def _decline(self) -> None:
+        """Nothing of what is asked while there is no session may be done later: the account is asked for when there is one."""
+        while not self._asked.empty():
+            wish = self._asked.get()
+            if wish.order_id:
+                self._refuse(wish, "there is no session with the broker")
+
+    def _refuse(self, wish: _Wish, message: str) -> None:
+        now = self._clock.now_ns()
+        self._found.put(
+            SubmitFailed(now_ns=now, client_order_id=wish.order_id, never_sent=True, reason="broker_busy", message=message)
+        )
 
     def _open(self) -> BrokerDesk | None:
         try:
@@ -216,17 +258,20 @@ class ThreadedDesk:
             self._stop.wait(self._retry_s)
             return None
 
+    def _ask(self, do: Callable[[BrokerDesk], None], order_id: str = "") -> None:
+        self._asked.put(_Wish(do, self._clock.monotonic_ns(), order_id))
+
     def submit(self, approved: ApprovedOrder) -> None:
         """Send an order."""
-        self._asked.put(lambda desk: desk.submit(approved))
+        self._ask(lambda desk: desk.submit(approved), approved.client_order_id)
 
     def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel."""
-        self._asked.put(lambda desk: desk.cancel(client_order_id))
+        self._ask(lambda desk: desk.cancel(client_order_id))
 
     def query(self) -> None:
         """Ask for the whole account."""
-        self._asked.put(BrokerDesk.query)
+        self._ask(BrokerDesk.query)
 
     def events(self, timeout_s: float = 0.0) -> list[Event]:
         """What happened since the last call."""

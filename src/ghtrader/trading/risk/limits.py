@@ -68,9 +68,9 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         >>> RiskLimits.unbound().max_order_lots
         1000000000
         """
-        most, cny = 10**9, 1e15
+        most, rate, cny = 10**9, 100, 1e15  # stamps within a second are kept, so that a rate has to be a small number
         return cls(
-            max_position_lots=most, max_order_lots=most, orders_per_s=most, cancels_per_s=most, max_notional_cny=cny,
+            max_position_lots=most, max_order_lots=most, orders_per_s=rate, cancels_per_s=rate, max_notional_cny=cny,
             price_band_ticks=most, stale_feed_ns=most * SECOND_NS, max_daily_loss_cny=cny, max_drawdown_cny=cny,
             max_symbol_loss_cny=cny, max_consecutive_losses=most, reject_streak=most, min_available_share=0.0,
             limit_proximity_ticks=0, end_guard_ns=0, delivery_month_opening=True, max_cancels=most, max_messages=most,

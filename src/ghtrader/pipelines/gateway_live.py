@@ -1,0 +1,381 @@
+"""The process of a gateway on live ticks: one thread owns its state, the feed and the broker have theirs, and nobody waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import numpy as np
+
+from ghtrader.core.clock import NS_PER_S, Clock, Deadline
+from ghtrader.core.errors import DataError, GhtraderError, HaltedError, UsageError
+from ghtrader.core.instruments import is_continuous
+from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, Verb
+from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.live_kernel import COLUMNS
+from ghtrader.pipelines.gateway import GatewayRequest, Tell
+from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
+from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.services import PaperVenue, Services
+from ghtrader.pipelines.stopping import StopWish
+from ghtrader.ports.bus import Request, StreamServer
+from ghtrader.ports.live_feed import FeedState, LiveFeed, LiveTick
+from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.core import recover
+from ghtrader.trading.gateway.days import DayWatch
+from ghtrader.trading.gateway.desk import BrokerDesk, OrderDesk, ThreadedDesk
+from ghtrader.trading.gateway.feed import ThreadedFeed
+from ghtrader.trading.gateway.market import MarketViews
+from ghtrader.trading.gateway.market_clock import MarketClock
+from ghtrader.trading.gateway.modes import Gates, effective_mode
+from ghtrader.trading.gateway.outlets import StreamOutlets
+from ghtrader.trading.gateway.shell import GatewayShell
+from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.words import Mode
+
+__all__ = ["LiveGateway", "serve_live"]
+
+#: How long one wait for a message of the strategy is; ticks and the broker's words are taken in between.
+WAIT_S = 0.003
+TIMERS_NS, SLOW_NS, BEAT_NS = 50_000_000, 100_000_000, 500_000_000
+
+
+def serve_live(services: Services, request: GatewayRequest, tell: Tell) -> GatewayReport:
+    """Run a gateway on live ticks until its time is over, SIGTERM or SIGINT. The caller holds the account's lock.
+
+    Raises UsageError for a market time that the account must not have, StoreError when the journal cannot be written.
+    """
+    stop = StopWish()
+    with stop.installed():
+        gateway = LiveGateway(services, request, tell)
+        try:
+            gateway.start(stop)
+            end = None if request.for_s is None else Deadline(request.for_s)
+            while not stop.received and (end is None or not end.passed):
+                gateway.turn()
+            report = gateway.report()
+        finally:
+            gateway.close()
+    if stop.received == signal.SIGINT and request.for_s is None:
+        raise KeyboardInterrupt
+    return report
+
+
+class LiveGateway:
+    """One run: core, shell, feed, broker, stream. Everything but feed and broker belongs to the caller's thread."""
+
+    def __init__(self, services: Services, request: GatewayRequest, tell: Tell) -> None:
+        self._services, self._request, self._tell = services, request, tell
+        self._watch: Clock = services.clock
+        self._market = MarketClock(self._watch) if request.market_time else None
+        self._clock: Clock = self._market or self._watch
+        self._calendar, self._instruments = calendar_of(services), InstrumentTable.vendored()
+        self._views = MarketViews(self._calendar, self._instruments)
+        self._kind = self._broker_kind()
+        if request.market_time and self._kind == "live":
+            raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
+        self._threads = ThreadedFeed(self._open_feed)
+        self._feed: LiveFeed = self._threads
+        self._venue: PaperVenue | None = None
+        self._shell: GatewayShell | None = None
+        self._early: list[LiveTick] = []
+        self._subscribed: tuple[str, ...] = ()
+        self._day = ""
+        self._red: tuple[str, ...] = ()
+        self._said: tuple[str, ...] = ()
+        self._unusable: set[str] = set()
+        self._past: list[DayResult] = []
+        self._ticks = 0
+        self._began_ns = self._watch.monotonic_ns()
+        self._rung = self._looked = self._beaten = 0
+        media = services.trading()
+        self._server: StreamServer = media.gateway_stream(request.account)
+        self._warm = media.warm_side(request.account)
+
+    def _broker_kind(self) -> str:
+        kind = self._services.broker_kind(self._request.account)
+        return "paper" if self._request.mode == Mode.PAPER else kind
+
+    def _open_feed(self, symbols: tuple[str, ...], begin: dict[str, int]) -> LiveFeed:
+        return self._services.live_feed(symbols, begin, self._in_session)
+
+    def _in_session(self) -> bool:
+        """Asked by the feed's thread: facts of days are replaced, never changed."""
+        now = self._clock.now_ns()
+        return self._shell is not None and any(day.is_continuous(now) for day in self._shell.state.days.values())
+
+    @property
+    def shell(self) -> GatewayShell:
+        """The shell, once the gateway has started."""
+        assert self._shell is not None
+        return self._shell
+
+    # --- start ----------------------------------------------------------------------------------------------------------
+    def start(self, stop: StopWish) -> None:
+        """Recover, open the account, want what was asked for. A market time waits for the first tick."""
+        self._views.warm_up()
+        if self._market is not None and not self._hear_time(self._market, stop):
+            return
+        request, media = self._request, self._services.trading()
+        journal = Journal(media.journal(request.account), request.account)
+        session = f"{request.account}-{self._watch.now_ns()}-{os.getpid()}"
+        self._outlets = StreamOutlets(
+            self._server,
+            session,
+            self._watch,
+            publish=self._warm.publish,
+            tell=self._tell,
+            replies=dict.fromkeys(self._warm.ways, self._warm.reply),
+        )
+        if not request.mode and self._was_paper(journal):
+            self._kind = "paper"
+        gates = Gates(live_enabled=self._services.live_enabled, broker=self._kind)
+        self._shell = GatewayShell(
+            settings_of(self._services, request.account, gates),
+            journal,
+            media.kill(request.account),
+            self._open_desk(),
+            self._outlets,
+            self._clock,
+            about={"pid": os.getpid(), "version": self._services.tool_version, "broker": self._kind},
+            stopwatch=self._watch,
+        )
+        state = self._shell.state
+        self._day = state.trading_day
+        if self._venue is not None and state.positions.symbols():
+            self._venue.restore(state.positions, state.trading_day)
+        self._days = DayWatch(
+            lambda: self.shell.state.desired.symbols,
+            self.shell.state.positions.symbols,
+            lambda symbol, day: main_contract(self._services, symbol, day),
+            self._calendar,
+            self._instruments,
+        )
+        self._want()
+        self._check()
+        self._look_at_day()
+
+    def _was_paper(self, journal: Journal) -> bool:
+        """Whether the account was last wanted in paper mode: its orders stay here then, whatever else it could reach."""
+        settings = settings_of(self._services, self._request.account, Gates())
+        return recover(settings, journal.read_since_snapshot()).desired.mode == Mode.PAPER
+
+    def _hear_time(self, market: MarketClock, stop: StopWish) -> bool:
+        """Wait for the first tick, which says what time it is; False when the end came first."""
+        symbols = self._request.symbols
+        if any(is_continuous(symbol) for symbol in symbols):
+            raise UsageError("the time of the market goes by contracts, not by aliases", hint="--symbol SHFE.rb2510")
+        self._threads.subscribe(symbols)
+        deadline = Deadline(self._request.wait_s)
+        while not stop.received and not self._early:
+            self._early = self._threads.poll(0.1)
+            if deadline.passed:
+                status = self._threads.status
+                raise HaltedError(
+                    f"no tick of {', '.join(symbols)} in {self._request.wait_s:g} s: {status.message or status.state}",
+                    hint="ghtrader serve-exchange --ticks samples --print-env",
+                    reason="no_ticks",
+                )
+        if self._early:
+            market.tick(self._early[-1].ts_ns)
+        return bool(self._early)
+
+    def _open_desk(self) -> OrderDesk:
+        account = self._request.account
+        if self._kind != "paper":
+            return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day)
+        self._venue = self._services.paper_venue(self._request.fill_model, self._clock, None)
+        return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
+
+    def _want(self) -> None:
+        """What the command line asks of the account, through the one command path, so that it is audited."""
+        request, desired = self._request, self.shell.state.desired
+        wanted: dict[str, ParamValue] = {}
+        if request.mode and request.mode != desired.mode:
+            wanted["mode"] = request.mode
+        if request.symbols and request.symbols != desired.symbols:
+            wanted["symbols"] = list(request.symbols)
+        if request.confirm_live and request.confirm_live != desired.confirm_live:
+            wanted["confirm_live"] = request.confirm_live
+        if wanted:
+            command = Command(
+                command_id=f"run-{self._watch.now_ns()}-{os.getpid()}",
+                account=request.account,
+                verb=Verb.SET_DESIRED,
+                actor="gateway run",
+                ts_ns=self._clock.now_ns(),
+                reason="asked for on the command line",
+                params=wanted,
+            )
+            self.shell.handle(ev.CommandArrived(now_ns=self._clock.now_ns(), command=command, source="self"))
+
+    def _check(self) -> None:
+        """What this process lacks for sending orders, as the checks before a session name it."""
+        red = [] if self._services.has_provider() else ["login"]
+        if self._kind == "live":
+            red.append("preflight")  # nothing has looked at settlement, funds and the filing yet
+        if tuple(red) != self._red or self.shell.state.red is None:
+            self._red = tuple(red)
+            self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=self._red))
+
+    # --- turns ----------------------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        """Whatever is there: words of the strategy, commands, ticks, the broker's words, timers."""
+        if self._shell is None:
+            return
+        for message in self._server.receive(0.0 if self._early else WAIT_S):
+            self._hear(message)
+        self._take_ticks()
+        shell, now = self.shell, self._watch.monotonic_ns()
+        shell.pump()
+        wake = shell.state.executors.wake_ns()
+        if now - self._rung >= TIMERS_NS or (wake and wake <= self._clock.now_ns()):
+            self._rung = now
+            shell.tick_clock()
+        if now - self._looked >= SLOW_NS:
+            self._looked = now
+            self._look_around()
+        if now - self._beaten >= BEAT_NS:
+            self._beaten = now
+            self._outlets.beat("live")
+
+    def _hear(self, message: object) -> None:
+        now = self._clock.now_ns()
+        if isinstance(message, Target):
+            self.shell.handle(ev.TargetArrived(now_ns=now, target=message))
+        elif isinstance(message, Heartbeat):
+            self.shell.handle(ev.StrategyBeat(now_ns=now, beat=message))
+        elif isinstance(message, Request):
+            self.shell.handle(ev.CommandArrived(now_ns=now, command=message.command, source=message.source))
+
+    def _take_ticks(self) -> None:
+        ticks, self._early = self._early or self._feed.poll(0.0), []
+        for tick in ticks:
+            if self._market is not None:
+                self._market.tick(tick.ts_ns)
+                self._look_at_day()
+            self._take(tick)
+
+    def _take(self, tick: LiveTick) -> None:
+        """To the strategy first: it computes while the gateway's own part is done."""
+        self._ticks += 1
+        number = self._outlets.tick(tick)
+        values = np.full(len(COLUMNS), np.nan)
+        values[: len(tick.values)] = tick.values
+        now = self._clock.now_ns()
+        try:
+            view, _ = self._views.view(tick.symbol, number, tick.ts_ns, now, values)
+        except DataError as error:
+            if tick.symbol not in self._unusable:
+                self._unusable.add(tick.symbol)
+                self._tell("tick_unusable", {"symbol": tick.symbol, "message": error.message})
+            return
+        if view is not None:
+            self.shell.handle(ev.TickArrived(now_ns=now, market=view))
+            self.shell.pump()
+
+    def _look_around(self) -> None:
+        self.shell.look_at_kill()
+        for message in self._warm.receive():
+            self._hear(message)
+        self._look_at_day()
+        self._look_at_feed()
+        self._check()
+        state = self.shell.state
+        mode, why = effective_mode(state.desired, state.settings.gates, state.red)
+        if (mode, why) != self._said:
+            self._said = (mode, why)
+            self._tell("gateway_mode", {"wanted": str(state.desired.mode), "mode": str(mode), "why": why})
+
+    def _look_at_day(self) -> None:
+        """The day of now, and with it what is subscribed."""
+        state = self.shell.state
+        began = self._days.look(self._clock.now_ns())
+        if began is not None:
+            if state.trading_day and began.trading_day != state.trading_day:
+                self._past.append(self._result())
+            self._day = began.trading_day
+            self.shell.handle(began)
+        wanted = () if state.desired.mode == Mode.IDLE else self._outlets.subscribed
+        if wanted != self._subscribed:
+            self._subscribed = wanted
+            self._threads.subscribe(wanted)
+            if self._venue is not None and wanted:
+                self._feed = self._venue.feed(self._threads, wanted)
+
+    def _look_at_feed(self) -> None:
+        status, state = self._feed.status, self.shell.state
+        up = status.state == FeedState.LIVE
+        if up != state.feed_up or (not up and status.message and status.message != state.feed_message):
+            now = self._clock.now_ns()
+            message = status.message or str(status.state)
+            self._warm.socket_changed(is_up=up, message=message, now_ns=now)
+            self.shell.handle(ev.FeedLinkChanged(now_ns=now, up=up, message=message))
+            self._tell("feed", {"state": str(status.state), "message": message})
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+    def _result(self) -> DayResult:
+        """The running trading day at the last prices."""
+        state = self.shell.state
+        realised = holding = fees = 0.0
+        for symbol in state.traded():
+            market, day = state.markets.get(symbol), state.days.get(symbol)
+            mark = None if market is None or market.last is None or day is None else market.last * day.price_tick
+            money = state.positions.day_money(symbol, mark)
+            realised, holding, fees = realised + money.realised_cny, holding + money.holding_cny, fees + money.fees_cny
+        return DayResult(
+            trading_day=state.trading_day,
+            realised_cny=round(realised, 2),
+            holding_cny=round(holding, 2),
+            fees_cny=round(fees, 2),
+            net_cny=round(realised + holding - fees, 2),
+            balance_cny=round(state.funds.balance, 2) if state.funds is not None else 0.0,
+            estimated=True,
+        )
+
+    def report(self) -> GatewayReport:
+        """What the run came to; days are marked to the last price."""
+        if self._shell is None:
+            raise HaltedError("the end came before the first tick", hint="ghtrader gateway run", reason="no_ticks")
+        state, times = self._shell.state, self._shell.times
+        counters = dict(state.counters)
+        days = [*self._past, *([self._result()] if state.trading_day else [])]
+        seconds = (self._watch.monotonic_ns() - self._began_ns) / NS_PER_S
+        return GatewayReport(
+            account=self._request.account,
+            pid=os.getpid(),
+            mode=str(state.mode),
+            fill_model=self._request.fill_model if self._kind == "paper" else "",
+            ticks=self._ticks,
+            targets=counters.get("targets", 0),
+            orders=counters.get("orders", 0),
+            cancels=counters.get("cancels", 0),
+            fills=counters.get("fills", 0),
+            days=days,
+            net_cny=round(sum(day.net_cny for day in days), 2),
+            killed=state.killed,
+            latency={
+                "gateway_step": stage_latency(times.step),
+                "journal_append": stage_latency(times.append),
+                "journal_sync": stage_latency(times.sync),
+                "target_to_order": stage_latency(times.order_out),
+                "tick_round_trip": stage_latency([]),
+            },
+            counters=counters,
+            seconds=round(seconds, 2),
+            ticks_per_s=round(self._ticks / max(seconds, 1e-9), 1),
+            journal_records=state.seq,
+            order_ids=[order.client_order_id for order in state.book.orders()],
+        )
+
+    def close(self) -> None:
+        """Publish the last state, seal the journal, hang up; orders stay at the venue."""
+        self._threads.close()
+        if self._shell is not None:
+            self._outlets.flush()
+            self._outlets.beat("gateway_over")
+            with contextlib.suppress(GhtraderError):
+                self._shell.close()
+        self._warm.close()
+        self._server.close()

@@ -1,0 +1,171 @@
+"""The gateway on live ticks, its feed and its broker in threads of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from tests.trading.live.world import RB, Running, World, sample_ticks
+
+from ghtrader.core.errors import UsageError
+from ghtrader.core.messages import Command, Verb
+from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
+from ghtrader.ports.live_feed import FeedState
+from ghtrader.ports.lock import gateway_key
+from ghtrader.trading.gateway.feed import ThreadedFeed
+from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.words import Mode
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def running(world: World, **request: object) -> Running:
+    world.queued.put(sample_ticks(1)[0])
+    return Running(world, **request)
+
+
+def test_a_target_of_the_strategy_becomes_one_order_at_the_venue_and_the_next_run_knows_it(world: World) -> None:
+    run = running(world)
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
+        assert run.state.mode == Mode.SIM
+        assert run.state.trading_day == "2025-06-05"
+        for tick in sample_ticks(3, 401):
+            world.queued.put(tick)
+        run.until(lambda: run.state.counters.get("ticks", 0) >= 4, "ticks")
+        run.target(2)
+        run.until(lambda: run.state.positions.net(RB) == 2, "filled", run.beat)
+        report = run.gateway.report()
+    finally:
+        run.close()
+    assert len(world.venue.received) == 1
+    assert (report.mode, report.orders, report.fills, report.ticks) == ("sim", 1, 1, 4)
+    assert report.days[-1].trading_day == "2025-06-05"
+    world.queued.put(sample_ticks(1, 405)[0])
+    again = Running(world, mode="")
+    try:
+        again.until(lambda: again.state.life == Life.READY, "reconciled")
+        assert again.state.desired.mode == Mode.SIM
+        assert again.state.positions.net(RB) == 2
+        assert again.state.differences == ()
+    finally:
+        again.close()
+    assert len(world.venue.received) == 1
+
+
+def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_restart(world: World) -> None:
+    run = running(world, account="mine", mode="paper")
+    world.queued.put(sample_ticks(1, 401)[0])  # the first one only said what time it is
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
+        run.target(1)
+        ticks = iter(sample_ticks(200, 402))
+        run.until(lambda: run.state.positions.net(RB) == 1, "filled", lambda: world.queued.put(next(ticks)))
+        assert run.state.mode == Mode.PAPER
+    finally:
+        run.close()
+    assert not world.venue.received
+    world.queued.put(sample_ticks(1, 700)[0])
+    again = Running(world, account="mine", mode="")
+    try:
+        more = iter(sample_ticks(50, 701))
+        again.until(lambda: again.state.life == Life.READY, "reconciled", lambda: world.queued.put(next(more)))
+        assert again.state.positions.net(RB) == 1
+    finally:
+        again.close()
+
+
+def test_what_a_mode_lacks_makes_it_live_monitor_and_is_said(world: World) -> None:
+    world.has_login = False
+    run = running(world)
+    try:
+        run.until(lambda: any(name == "gateway_mode" for name, _ in run.told), "said")
+        assert run.state.mode == Mode.LIVE_MONITOR
+        assert ("gateway_mode", {"wanted": "sim", "mode": "live_monitor", "why": "preflight is red: login"}) in run.told
+        world.has_login = True
+        run.until(lambda: run.state.mode == Mode.SIM, "mended")
+        command = Command(
+            command_id="idle",
+            account="kq",
+            verb=Verb.SET_DESIRED,
+            actor="test",
+            ts_ns=run.state.marked_ns,
+            params={"mode": "idle"},
+        )
+        client = dict(world.trading().command_ways("kq"))["socket"]()
+        answers: list[str] = []
+        thread = threading.Thread(target=lambda: answers.append(client.request(command, 20.0).outcome))
+        thread.start()
+        run.until(lambda: bool(answers), "answered")
+        thread.join()
+        client.close()
+        run.until(lambda: world.feeds[-1].closed, "an idle account has no ticks")
+    finally:
+        run.close()
+    world.kind = "live"
+    with pytest.raises(UsageError, match="present time"):
+        Running(world)
+
+
+def test_live_trading_needs_both_gates_and_the_checks(world: World) -> None:
+    world.kind = "live"
+    run = Running(world, market_time=False, mode="live_trade", confirm_live="I_UNDERSTAND")
+    try:
+        assert not world.live_enabled
+        run.until(lambda: any(name == "gateway_mode" for name, _ in run.told), "said")
+        assert run.told[-1][1]["why"] == "GHTRADER_LIVE_ENABLED is not true"
+        assert run.state.mode == Mode.LIVE_MONITOR
+    finally:
+        run.close()
+
+
+def test_sigterm_ends_a_run_in_order(world: World) -> None:
+    world.queued.put(sample_ticks(1)[0])
+    request = GatewayRequest(account="kq", symbols=(RB,), mode="sim", market_time=True, record=False)
+    told: list[str] = []
+
+    def tell(name: str, fields: object) -> None:
+        told.append(name)
+        if name == "gateway_mode":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    report = run_gateway(world, request, tell)
+    assert report.ticks == 1
+    assert world.feeds[-1].closed
+    world.trading().locks().acquire(gateway_key("kq")).release()  # free again
+
+
+def test_a_feed_that_is_subscribed_anew_goes_on_where_it_was() -> None:
+    import queue
+
+    from tests.trading.live.world import QueueFeed
+
+    opened: list[QueueFeed] = []
+    ticks: queue.SimpleQueue[object] = queue.SimpleQueue()
+    heard: list[int] = []
+
+    def opens(symbols: tuple[str, ...], begin: dict[str, int]) -> QueueFeed:
+        opened.append(QueueFeed(ticks, symbols, begin))  # type: ignore[arg-type]
+        return opened[-1]
+
+    feed = ThreadedFeed(opens, hear=lambda found: heard.extend(tick.identity for tick in found))
+    try:
+        feed.subscribe((RB,))
+        ticks.put(sample_ticks(1)[0])
+        assert [tick.identity for tick in feed.poll(10.0)] == [400]
+        feed.subscribe((RB, "SHFE.rb2601"))
+        ticks.put(sample_ticks(1, 401)[0])
+        assert [tick.identity for tick in feed.poll(10.0)] == [401]
+    finally:
+        feed.close()
+    assert heard == [400, 401]
+    assert opened[-1].symbols == (RB, "SHFE.rb2601")
+    assert opened[-1].begin == {RB: 401} or opened[0].given == 2
+    assert opened[-1].closed
+    assert feed.status.state in {FeedState.LIVE, FeedState.CONNECTING}

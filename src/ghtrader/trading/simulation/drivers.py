@@ -146,6 +146,8 @@ class Runner:
         return self._world.delay(450, 900)
 
     # --- `ports.bus.StreamClient` -----------------------------------------------------------------------------------------
+    unreadable = 0
+
     def hear(self, frame: StreamFrame) -> None:
         """A message of the gateway is there."""
         self._inbox.append(frame)

@@ -1,15 +1,23 @@
-"""`ports.bus` over ZeroMQ between processes of one machine: sockets are files in a folder that only this user may enter."""
+"""`ports.bus` between processes of one machine: sockets are files in a folder that only this user may enter.
+
+Commands and the state go over ZeroMQ. The stream of ticks and its answers go over a packet socket (`adapters.packet_socket`),
+which wakes the other process once where ZeroMQ's own threads need three wake-ups: a replay in lockstep waits for it at every tick.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import select
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import zmq
 
+from ghtrader.adapters.packet_socket import PacketClient, PacketServer
+from ghtrader.core.clock import Deadline, SystemClock
 from ghtrader.core.errors import HaltedError, StoreError
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer
 from ghtrader.ports.bus import FromStrategy, Request, StreamFrame
@@ -17,11 +25,13 @@ from ghtrader.ports.warm_path import Outcome, WarmReason
 
 __all__ = ["ZmqCommandClient", "ZmqStateSink", "ZmqStateSource", "ZmqStreamClient", "ZmqStreamServer", "socket_folder"]
 
-#: Messages that a slow reader may be behind before it loses some.
-STREAM_HWM, REQUEST_HWM = 100_000, 100_000
+#: Requests that may wait before some are lost.
+REQUEST_HWM = 100_000
 #: Longest path of a socket file that every system takes.
 LONGEST_PATH = 100
-STRATEGY, COMMAND = b"s", b"c"
+COMMAND = b"c"
+#: Longest sleep of a client that waits for a server.
+AWAY_S = 0.02
 
 _encode = msgspec.msgpack.Encoder().encode
 _frames = msgspec.msgpack.Decoder(StreamFrame)
@@ -48,73 +58,72 @@ def socket_folder(folder: Path) -> Path:
     return place
 
 
-def _endpoints(folder: Path) -> tuple[str, str]:
-    place = socket_folder(folder)
-    return f"ipc://{place / 'stream.ipc'}", f"ipc://{place / 'requests.ipc'}"
+def _stream_path(folder: Path) -> Path:
+    return socket_folder(folder) / "stream.sock"
+
+
+def _requests_endpoint(folder: Path) -> str:
+    return f"ipc://{socket_folder(folder) / 'requests.ipc'}"
 
 
 class ZmqStreamServer:
     """`ports.bus.StreamServer`. Raises StoreError when the sockets cannot be made."""
 
     def __init__(self, folder: Path) -> None:
-        stream, requests = _endpoints(folder)
         self._context = zmq.Context()
-        self._stream = self._context.socket(zmq.XPUB)
         self._requests = self._context.socket(zmq.ROUTER)
-        for socket, mark in ((self._stream, STREAM_HWM), (self._requests, REQUEST_HWM)):
-            socket.setsockopt(zmq.LINGER, 100)
-            socket.setsockopt(zmq.SNDHWM, mark)
-            socket.setsockopt(zmq.RCVHWM, mark)
-        self._stream.setsockopt(zmq.XPUB_VERBOSER, 1)
+        self._requests.setsockopt(zmq.LINGER, 100)
+        self._requests.setsockopt(zmq.SNDHWM, REQUEST_HWM)
+        self._requests.setsockopt(zmq.RCVHWM, REQUEST_HWM)
         try:
-            self._stream.bind(stream)
-            self._requests.bind(requests)
-        except zmq.ZMQError as error:
-            self.close()
+            self._requests.bind(_requests_endpoint(folder))
+            self._stream = PacketServer(_stream_path(folder))
+        except (zmq.ZMQError, OSError) as error:
+            self._context.destroy(linger=100)
             raise StoreError(f"the sockets in {folder} cannot be made: {error}", path=str(folder)) from error
-        self._poller = zmq.Poller()
-        self._poller.register(self._stream, zmq.POLLIN)
-        self._poller.register(self._requests, zmq.POLLIN)
-        self._listeners = 0
         self.unreadable = 0
 
     def publish(self, frame: StreamFrame) -> None:
         """Send to whoever listens."""
-        self._stream.send(_encode(frame), zmq.DONTWAIT)
+        self._stream.send(_encode(frame))
 
     @property
     def listeners(self) -> int:
         """How many strategies listen now."""
-        self._hear_listeners()
-        return self._listeners
-
-    def _hear_listeners(self) -> None:
-        while self._stream.poll(0):
-            self._listeners += 1 if self._stream.recv()[:1] == b"\x01" else -1
+        return self._stream.listeners
 
     def receive(self, timeout_s: float = 0.0) -> list[FromStrategy | Request]:
         """Messages and commands that are there."""
         found: list[FromStrategy | Request] = []
-        ready = dict(self._poller.poll(int(timeout_s * 1000)))
-        if self._stream in ready:
-            self._hear_listeners()
-        if self._requests in ready:
-            while self._requests.poll(0):
-                self._take(self._requests.recv_multipart(zmq.DONTWAIT), found)
+        entries: list[tuple[Any, int]] = [(self._requests, zmq.POLLIN)]
+        entries += [(place, zmq.POLLIN | zmq.POLLOUT if sends else zmq.POLLIN) for place, sends in self._stream.waits_on]
+        ready = zmq.zmq_poll(entries, int(timeout_s * 1000))
+        places = [place for place, _ in ready]
+        if any(place is not self._requests for place in places):
+            self._take_messages(found)
+        if self._requests in places:
+            self._take_requests(found)
         return found
 
-    def _take(self, parts: list[bytes], found: list[FromStrategy | Request]) -> None:
-        try:
-            sender, kind, payload = parts
-            if kind == STRATEGY:
+    def _take_messages(self, found: list[FromStrategy | Request]) -> None:
+        for payload in self._stream.read():
+            try:
                 message = _messages.decode(payload)
-                if message.version != MESSAGE_VERSION:
-                    raise ValueError(message.version)
+            except msgspec.MsgspecError:
+                self.unreadable += 1
+                continue
+            if message.version == MESSAGE_VERSION:
                 found.append(message)
             else:
+                self.unreadable += 1
+
+    def _take_requests(self, found: list[FromStrategy | Request]) -> None:
+        while self._requests.poll(0):
+            try:
+                sender, _, payload = self._requests.recv_multipart(zmq.DONTWAIT)
                 found.append(Request(command=_commands.decode(payload), source=f"socket:{sender.hex()}"))
-        except (ValueError, msgspec.MsgspecError):
-            self.unreadable += 1
+            except (ValueError, msgspec.MsgspecError):
+                self.unreadable += 1
 
     def answer(self, source: str, answer: CommandAnswer) -> None:
         """Answer a request; somebody who has hung up gets none."""
@@ -123,6 +132,7 @@ class ZmqStreamServer:
 
     def close(self) -> None:
         """Hang up."""
+        self._stream.close()
         self._context.destroy(linger=100)
 
 
@@ -130,52 +140,37 @@ class ZmqStreamClient:
     """`ports.bus.StreamClient`."""
 
     def __init__(self, folder: Path) -> None:
-        stream, requests = _endpoints(folder)
-        self._context = zmq.Context()
-        self._stream = self._context.socket(zmq.SUB)
-        self._requests = self._context.socket(zmq.DEALER)
-        for socket, mark in ((self._stream, STREAM_HWM), (self._requests, REQUEST_HWM)):
-            socket.setsockopt(zmq.LINGER, 100)
-            socket.setsockopt(zmq.SNDHWM, mark)
-            socket.setsockopt(zmq.RCVHWM, mark)
-            socket.setsockopt(zmq.RECONNECT_IVL, 50)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        self._stream.setsockopt(zmq.SUBSCRIBE, b"")
-        self._stream.connect(stream)
-        self._requests.connect(requests)
+        self._stream = PacketClient(_stream_path(folder), SystemClock())
 
     def send(self, message: FromStrategy) -> None:
         """Send to the gateway; what does not fit any more while it is away is lost."""
-        try:
-            self._requests.send_multipart([STRATEGY, _encode(message)], zmq.DONTWAIT)
-        except zmq.Again:
-            return
+        self._stream.send(_encode(message))
 
     def receive(self, timeout_s: float = 0.0) -> list[StreamFrame]:
         """Messages that are there."""
-        found: list[StreamFrame] = []
-        if self._stream.poll(int(timeout_s * 1000)):
-            while True:
-                try:
-                    found.append(_frames.decode(self._stream.recv(zmq.DONTWAIT)))
-                except zmq.Again:
-                    break
-        return found
+        deadline = Deadline(timeout_s)
+        while (found := self._stream.waits_on) is None:
+            if deadline.passed:
+                return []
+            deadline.pause(AWAY_S)
+        place, sends = found
+        if not any(select.select([place], [place] if sends else [], [], deadline.left_s)):
+            return []
+        return [_frames.decode(message) for message in self._stream.read()]
 
     def close(self) -> None:
         """Hang up."""
-        self._context.destroy(linger=100)
+        self._stream.close()
 
 
 class ZmqCommandClient:
     """`ports.bus.CommandClient`."""
 
     def __init__(self, folder: Path) -> None:
-        _, requests = _endpoints(folder)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(requests)
+        self._socket.connect(_requests_endpoint(folder))
 
     def request(self, command: Command, timeout_s: float) -> CommandAnswer:
         """Send a command and wait for its own answer."""

@@ -196,7 +196,7 @@ class ReplayProcess:
         self._want()
         self._await_strategy()
         began = self._watch.monotonic_ns()
-        self._progress.start("paper", self._replay.ticks)
+        self._progress.start(f"paper, fills {self._request.fill_model}", self._replay.ticks)
         lockstep = Lockstep(
             self._shell,
             self._replay.feed,
@@ -310,15 +310,15 @@ class ReplayProcess:
         self._last_tick = (ts_ns, self._watch.monotonic_ns())
 
     def _ask_warm(self) -> None:
-        """Commands of the slower ways, a few times a second of real time."""
+        """Commands of the slower ways and the kill file, a few times a second of real time (the file also before every order)."""
         now = self._watch.monotonic_ns()
         if now - self._asked_ns >= WARM_NS:
             self._asked_ns = now
+            self._shell.look_at_kill()
             for message in self._warm.receive():
                 self._command(message)
 
     def _between(self) -> None:
-        self._shell.look_at_kill()
         self._ask_warm()
         self._progress.advance(self._replay.fresh_ticks())
 

@@ -1,7 +1,8 @@
 """What goes between a gateway and its strategy, and how commands come in. Frames are those of `ghtrader.core.messages`.
 
 The gateway publishes a stream; every message of its session is numbered by one in `seq` (a beat carries the last number), so that
-a reader notices what was lost. Sending never waits: a reader that is too slow loses messages and knows it. In lockstep the gateway
+a reader notices what was lost. Sending never waits: what the other end has not room for goes on with the next
+call of either method, and a reader that is too slow loses messages and knows it. In lockstep the gateway
 waits for a `TickDone` after each tick, so nothing can be lost. Both ends belong to one thread each.
 """
 

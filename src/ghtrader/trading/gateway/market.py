@@ -52,22 +52,22 @@ class MarketViews:
 
             return None, REASON_CODES[code]
         row, facts = live.row, live.row_facts
-        phase = int(row.phase[0])
+        phase, part = row.phase.item(0), row.part.item(0)
         return MarketView(
             symbol=symbol,
             seq=seq,
-            ts_ns=int(row.ts_ns[0]),
+            ts_ns=row.ts_ns.item(0),
             receive_ns=receive_ns,
-            bid=_price(int(row.bid_px[0, 0])),
-            ask=_price(int(row.ask_px[0, 0])),
-            bid_lots=int(row.bid_sz[0, 0]),
-            ask_lots=int(row.ask_sz[0, 0]),
-            last=_price(int(row.last_px[0])),
-            upper=_price(int(row.limits[0, 0])),
-            lower=_price(int(row.limits[0, 1])),
+            bid=_price(row.bid_px.item(0)),
+            ask=_price(row.ask_px.item(0)),
+            bid_lots=row.bid_sz.item(0),
+            ask_lots=row.ask_sz.item(0),
+            last=_price(row.last_px.item(0)),
+            upper=_price(row.limits.item(0)),
+            lower=_price(row.limits.item(1)),
             continuous=phase == Phase.CONTINUOUS,
             accepts_orders=phase in ACCEPTING,
-            part_end_ns=facts.ends[int(row.part[0])] if int(row.part[0]) >= 0 else ts_ns,
+            part_end_ns=facts.ends[part] if part >= 0 else ts_ns,
             trading_day=facts.day.iso,
             price_tick=facts.spec.price_tick,
         ), ""

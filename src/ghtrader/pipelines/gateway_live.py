@@ -74,7 +74,7 @@ class LiveGateway:
         if request.market_time and self._kind == "live":
             raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
         self._recorder = Recorder(services, request.account, tell) if request.record else None
-        self._threads = ThreadedFeed(self._open_feed, **({"hear": self._recorder.take} if self._recorder else {}))
+        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._recorder.take)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None

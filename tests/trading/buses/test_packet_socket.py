@@ -61,6 +61,7 @@ def test_what_is_sent_before_there_is_a_server_waits_for_it(tmp_path: Path) -> N
     assert (client.waits_on, client.read()) == (None, [])
     server = PacketServer(tmp_path / "s")
     assert client.waits_on is not None
+    assert server.listeners == 1
     assert server.read() == [b"early"]
     client.close()
     client.close()
@@ -78,6 +79,7 @@ def test_a_client_goes_over_to_the_server_that_comes_after(tmp_path: Path) -> No
     assert client.read() == [b"last words"]
     second = PacketServer(tmp_path / "s")
     client.send(b"hello")
+    assert second.listeners == 1
     assert second.read() == [b"hello"]
     client.close()
     second.close()

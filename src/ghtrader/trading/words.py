@@ -38,8 +38,8 @@ class Origin(StrEnum):
 class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """An order that somebody wants; only the risk gate turns it into one that a broker accepts.
 
-    price_ticks: limit in ticks. cause: sequence number of the journal record that led to it. reduces: it can only make a position
-    smaller (the gate checks that).
+    price_ticks: limit in ticks. cause: sequence number of the journal record that led to it. direct: an operator's own order, which
+    brings no target about.
     """
 
     symbol: str
@@ -51,6 +51,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     cause: int = 0
     note: str = ""
+    direct: bool = False
 
 
 class MarketView(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from ghtrader.trading.execution import Timer
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.commands_flow import SWEEP
@@ -10,7 +13,7 @@ from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.status import publish
 from ghtrader.trading.gateway.targets_flow import on_strategy_lost, set_target
 from ghtrader.trading.gateway.turn import Turn
-from ghtrader.trading.gateway.venue_flow import ask_venue
+from ghtrader.trading.gateway.venue_flow import ask_venue, doubt
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Retry
 from ghtrader.trading.kill.table import KillStage
@@ -42,11 +45,12 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     """Time passed."""
     del event
     state, now = turn.state, turn.now_ns
+    _keep_time(turn)
     if state.kill.stage == KillStage.LATCHING and now - state.retried_ns >= MARK_NS:
         state.retried_ns = now
         turn.kill_event(Retry())
-    for identity, reason in sorted(state.pending.cancels.items()):
-        ask_cancel(turn, identity, reason)
+    for identity, (reason, cause) in sorted(state.pending.cancels.items()):
+        ask_cancel(turn, identity, reason, cause)
     for symbol in state.executors.due(now):
         drive(turn, symbol, Timer())
     _listen(turn)
@@ -55,6 +59,19 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
         state.marked_ns = now
         _mark(turn)
     publish(turn)
+
+
+def _keep_time(turn: Turn) -> None:
+    """When the clock was set back, stamps of the time before move with it: nothing waits until it has caught up."""
+    state, now = turn.state, turn.now_ns
+    if now < state.clock_ns:
+        turn.record(RecordKind.NOTE, 0, what="clock_set_back", by_ns=state.clock_ns - now)
+        turn.tell("clock_set_back", seconds=(state.clock_ns - now) / 1e9)
+        for name in ("retried_ns", "marked_ns", "published_ns", "flattened_ns"):
+            setattr(state, name, min(getattr(state, name), now))
+        state.pending.queried_ns = min(state.pending.queried_ns, now)
+        state.strategy = replace(state.strategy, heard_ns=min(state.strategy.heard_ns, now))
+    state.clock_ns = now
 
 
 def _listen(turn: Turn) -> None:
@@ -69,6 +86,9 @@ def _ask_again(turn: Turn) -> None:
     if state.life == Life.OFFLINE:
         return
     if pending.query_open and waited < state.settings.requery_ns * 2:
+        return
+    if pending.query_open and state.life == Life.READY:
+        doubt(turn, "the venue does not answer")
         return
     pending.query_open = False
     if state.life == Life.UNBALANCED and waited >= state.settings.requery_ns:
@@ -88,17 +108,34 @@ def _mark(turn: Turn) -> None:
         if market is None or market.last is None or day is None:
             continue
         money = state.positions.day_money(symbol, market.last * day.price_tick)
-        worst = state.risk.worst_pnl_cny.get(symbol, 0.0)
-        if money.net_cny < worst:
+        worst, unknown = state.risk.worst_pnl_cny.get(symbol, 0.0), symbol in state.risk.pnl_unknown
+        if unknown == math.isfinite(money.net_cny) or money.net_cny < worst:
             results[symbol] = money.net_cny
     if results:
         turn.record(RecordKind.EQUITY, 0, pnl_cny=results)
+    _go_on_flattening(turn)
     for symbol, cause in sorted(state.retired.items()):
         for order in state.book.working(symbol):
             if order.intent.origin not in {Origin.ROLL, Origin.KILL} and not order.cancel_asked:
                 ask_cancel(turn, order.client_order_id, "roll", cause)
         if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
             _leave(turn, symbol, cause)
+
+
+def _go_on_flattening(turn: Turn) -> None:
+    """What a flatten left (a sweep that ended short, a direct order that filled) is closed too, until targets are taken again."""
+    state = turn.state
+    if not state.desired.paused or turn.now_ns - state.flattened_ns < state.settings.requery_ns:
+        return
+    for symbol in state.positions.symbols():
+        held, day = state.targets.get(symbol), state.days.get(symbol)
+        if held is None or (held.lots, held.origin, held.execution) != (0, Origin.COMMAND, SWEEP):
+            continue
+        is_idle = not state.book.working(symbol) and state.executors.get(symbol) is None
+        is_open = day is not None and day.is_continuous(turn.now_ns) and state.life == Life.READY and not state.killed
+        if state.positions.net(symbol) and is_idle and is_open:
+            state.flattened_ns = turn.now_ns
+            set_target(turn, symbol, 0, SWEEP, Origin.COMMAND, held.cause, "flatten goes on")
 
 
 def _leave(turn: Turn, symbol: str, cause: int) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
+from ghtrader.core.errors import UnknownInstrumentError
+from ghtrader.core.instruments import parse_symbol
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.modes import Desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
-from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, target_refusal
+from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Reset, Trigger
@@ -105,7 +107,7 @@ def _style(turn: Turn, command: Command) -> ExecutionStyle | None:
             duration_ns=int(float(str(params.get("duration_s", 0.0))) * 1e9),
             slices=int(str(params.get("slices", 1))),
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -136,6 +138,7 @@ def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     if blocking:
         return blocking[0], "positions cannot be closed now; cancel_all works at any time"
     turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
+    stop_direct_orders(turn, seq)
     count = flatten(turn, Origin.COMMAND, SWEEP, seq, "flatten")
     return "", f"{count} contracts are being closed; targets are taken again after reload"
 
@@ -208,10 +211,22 @@ def _set_desired(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return "bad_params", str(error)
     if desired.executor and desired.executor not in set(Style):
         return "bad_params", f"executor is one of {', '.join(Style)}"
+    strange = [symbol for symbol in desired.symbols if not _is_tradable(symbol)]
+    if strange:
+        return "bad_params", f"neither a contract nor a main contract (KQ.m@SHFE.rb): {', '.join(map(repr, strange))}"
     if desired.mode != state.desired.mode and not desired.mode.sends_orders:
         cancel_everything(turn, "cancel_all", seq)
     turn.record(RecordKind.MODE, seq, desired=desired, why=command.reason)
     return "", f"wanted: {desired.mode}; now: {state.mode}"
+
+
+def _is_tradable(symbol: str) -> bool:
+    """Whether a symbol is a contract or an alias of one; anything else would end the gateway when its day begins."""
+    try:
+        parsed = parse_symbol(symbol)
+    except UnknownInstrumentError:
+        return False
+    return parsed.continuous or bool(parsed.month)
 
 
 def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
@@ -226,20 +241,22 @@ def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         kind = OrderKind[str(params.get("kind", "GFD"))]
         offset = Offset(str(params.get("offset", Offset.OPEN)))
         price = float(str(params["price"])) / state.days[contract].price_tick
-    except (KeyError, ValueError) as error:
+        ticks = round(price)  # of what is no number: ValueError, of infinity: OverflowError
+    except (KeyError, ValueError, OverflowError) as error:
         return "bad_params", f"price, kind (GFD, FAK, FOK) and offset (open, close, close_today) are expected: {error}"
-    if not command.lots or abs(price - round(price)) > 1e-6:
+    if not command.lots or abs(price - ticks) > 1e-6:
         return "bad_params", "lots are not zero (negative sells), the price a multiple of the price tick"
     intent = OrderIntent(
         symbol=contract,
         side=Side.BUY if command.lots > 0 else Side.SELL,
         offset=offset,
         lots=abs(command.lots),
-        price_ticks=round(price),
+        price_ticks=ticks,
         kind=kind,
         origin=Origin.COMMAND,
         cause=seq,
         note=command.reason,
+        direct=True,
     )
     refused_before = state.seq
     wanted = state.executors.place(intent, exec_view(turn, contract))

@@ -18,8 +18,9 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
     state = turn.state
     before = dict(state.contracts)
     state.days, state.missing = event.days, event.missing
-    if (event.trading_day, event.contracts) != (state.trading_day, before):
-        terms = {symbol: ContractTerms(multiplier=day.multiplier, fee=day.fee) for symbol, day in event.days.items()}
+    terms = {symbol: ContractTerms(multiplier=day.multiplier, fee=day.fee) for symbol, day in event.days.items()}
+    is_known = all(state.positions.terms(symbol) == known for symbol, known in terms.items())
+    if (event.trading_day, event.contracts) != (state.trading_day, before) or not is_known:
         turn.record(
             RecordKind.DAY,
             0,
@@ -35,6 +36,8 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
         old = before.get(symbol)
         if old is not None and old != contract:
             _roll(turn, symbol, old, contract)
+    for contract in sorted(set(before.values()) - set(event.contracts.values()) - state.retired.keys()):
+        _drop(turn, contract)
     turn.emit(fx.Subscribe(symbols=state.traded()))
     for symbol in state.traded():
         turn.view(symbol)
@@ -42,11 +45,22 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
 
 def _roll(turn: Turn, symbol: str, old: str, new: str) -> None:
     """Leave the old contract: its target is dropped, its orders cancelled; `clock_flow` closes its position as soon as it trades."""
-    state = turn.state
     seq, _ = turn.record(RecordKind.ROLL, 0, symbol=symbol, old=old, new=new)
     turn.tell("roll", symbol=symbol, old=old, new=new)
+    _cancel_orders(turn, old, seq)
+
+
+def _drop(turn: Turn, contract: str) -> None:
+    """A contract that nobody wants traded any more: nothing of it may rest without ticks; what is held stays."""
+    if turn.state.book.working(contract) or turn.state.executors.get(contract) is not None:
+        seq, _ = turn.record(RecordKind.NOTE, 0, what="contract_dropped", symbol=contract)
+        _cancel_orders(turn, contract, seq)
+
+
+def _cancel_orders(turn: Turn, old: str, seq: int) -> None:
+    state = turn.state
     if state.executors.get(old) is not None:
-        drive(turn, old, Stop())
+        drive(turn, old, Stop(), seq)
     for order in state.book.working(old):
         if not order.cancel_asked:
             ask_cancel(turn, order.client_order_id, "roll", seq)

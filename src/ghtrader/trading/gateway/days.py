@@ -38,15 +38,16 @@ class DayWatch:
         self._symbols, self._held, self._resolve, self._settlements = symbols, held, resolve, settlements
         self._calendar, self._instruments = calendar, instruments
         self._bracket = (0, 0)
-        self._seen: tuple[str, ...] = ()
+        self._seen: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def look(self, now_ns: int) -> ev.DayBegan | None:
-        """The beginning of the day of a moment, or of another set of symbols; None while both are known."""
+        """The beginning of the day of a moment, or of another set of symbols traded or held; None while all is known."""
         symbols = tuple(sorted(self._symbols()))
-        if not symbols or (self._bracket[0] <= now_ns < self._bracket[1] and symbols == self._seen):
+        seen = (symbols, tuple(sorted(self._held())))
+        if not symbols or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
             return None
         day, self._bracket = trading_day_bracket(now_ns, product_of(symbols[0]), self._calendar, self._instruments)
-        self._seen = symbols
+        self._seen = seen
         contracts: dict[str, str] = {}
         missing: list[str] = []
         for symbol in symbols:
@@ -55,7 +56,7 @@ class DayWatch:
             except GhtraderError:
                 missing.append(symbol)
         days: dict[str, ContractDay] = {}
-        for contract in sorted({*contracts.values(), *self._held()}):
+        for contract in sorted({*contracts.values(), *seen[1]}):
             days[contract] = contract_day(contract, day.iso, self._calendar, self._instruments)
         return ev.DayBegan(
             now_ns=now_ns,

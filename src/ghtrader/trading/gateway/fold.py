@@ -22,6 +22,7 @@ from ghtrader.trading.kill.record import KillRecord
 from ghtrader.trading.orders.book import Change, OrderBook
 from ghtrader.trading.orders.positions import ContractTerms, PositionLedger
 from ghtrader.trading.reconcile import Applied, Reconciliation, apply_reconciliation
+from ghtrader.trading.reconcile.cases import ActionKind
 from ghtrader.trading.risk import memory
 from ghtrader.trading.risk.reasons import Breach, NearMiss
 from ghtrader.trading.risk.state import (
@@ -31,6 +32,7 @@ from ghtrader.trading.risk.state import (
     observe_equity,
     observe_fill,
     observe_order,
+    observe_position,
     observe_reject,
     observe_reset,
     observe_symbol_pnl,
@@ -171,7 +173,20 @@ def _reconcile(state: GatewayState, record: Record) -> Folded:
     for fill in applied.fills:
         terms = _as(record.body["terms"].get(fill.symbol, ContractTerms()), ContractTerms)
         told += _observe_trade(state, fill, terms.multiplier, terms.fee_cny(fill.offset, fill.price, fill.lots))
+    for action in outcome.actions:
+        if action.kind is ActionKind.TAKE_POSITION and action.position is not None:
+            _found_position(state, action.position.symbol, record)
     return Folded(applied=applied, told=told)
+
+
+def _found_position(state: GatewayState, symbol: str, record: Record) -> None:
+    """Lots that nobody saw being opened begin their round trip at the market of the moment."""
+    lots = state.positions.net(symbol)
+    if lots == state.risk.trips.get(symbol, memory.Trip()).lots:
+        return
+    price = (record.body.get("marks") or {}).get(symbol)
+    terms = _as(record.body["terms"].get(symbol, ContractTerms()), ContractTerms)
+    state.risk, _ = observe_position(state.risk, symbol, lots, float("nan") if price is None else price, terms.multiplier)
 
 
 def _doubt(state: GatewayState, record: Record) -> Folded:
@@ -184,7 +199,9 @@ def _equity(state: GatewayState, record: Record) -> Folded:
     body, limits = record.body, state.settings.limits
     told: tuple[Breach | NearMiss, ...] = ()
     if "equity_cny" in body:
-        state.risk, told = observe_equity(state.risk, limits, body["equity_cny"], in_session=bool(body["in_session"]))
+        state.risk, told = observe_equity(
+            state.risk, limits, body["equity_cny"], in_session=bool(body["in_session"]), start_cny=body.get("start_cny")
+        )
     for symbol, pnl in (body.get("pnl_cny") or {}).items():
         state.risk, more = observe_symbol_pnl(state.risk, limits, symbol, float("nan") if pnl is None else float(pnl))
         told += more
@@ -250,6 +267,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     kill_journaled: KillRecord | None
     kill_seq: int
     count: int
+    order_seqs: dict[str, int] = {}
 
 
 def snapshot_of(state: GatewayState) -> dict[str, Any]:
@@ -270,6 +288,7 @@ def snapshot_of(state: GatewayState) -> dict[str, Any]:
             kill_journaled=state.kill_journaled,
             kill_seq=state.kill_seq,
             count=state.ids.count,
+            order_seqs=state.order_seqs,
         )
     )
     return found
@@ -284,7 +303,7 @@ def _state(state: GatewayState, record: Record) -> Folded:
     state.dedupe = type(state.dedupe).from_document(found.dedupe, max_ids=settings.dedupe_max_ids, ttl_ns=settings.dedupe_ttl_ns)
     state.targets, state.trading_day = dict(found.targets), found.trading_day
     state.contracts, state.retired = dict(found.contracts), dict(found.retired)
-    state.kill_journaled, state.kill_seq = found.kill_journaled, found.kill_seq
+    state.kill_journaled, state.kill_seq, state.order_seqs = found.kill_journaled, found.kill_seq, dict(found.order_seqs)
     state.ids = replace(
         state.ids,
         account=settings.account,
@@ -322,7 +341,7 @@ FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
 def apply_record(state: GatewayState, record: Record) -> Folded:
     """Change the durable state as a record says. Raises DataError for a record that cannot belong to this journal."""
     fold = FOLDS.get(record.kind)
-    state.seq = record.seq
+    state.seq, state.founded = record.seq, state.founded or record.kind != RecordKind.START
     if fold is None:
         return NOTHING
     try:

@@ -19,6 +19,7 @@ __all__ = ["enforce", "on_kill_seen", "on_kill_written"]
 def on_kill_written(turn: Turn, event: ev.KillWritten) -> None:
     """The kill file stands, or could not be written."""
     state = turn.state
+    state.kill_is_written = True
     outcome = Persisted(epoch=event.epoch) if event.ok else PersistFailed(epoch=event.epoch, message=event.message)
     turn.kill_event(outcome)
     if state.pending.resets and state.kill.stage != KillStage.CLEARING:
@@ -39,15 +40,16 @@ def on_kill_seen(turn: Turn, event: ev.KillSeen) -> None:
 def enforce(turn: Turn) -> None:
     """While killed: cancel what works, and, when the kill says so and the account is reconciled, close what is held."""
     state = turn.state
-    if not state.killed or state.kill.stage in {KillStage.START, KillStage.FOUNDING}:
-        return
+    if not state.killed or not state.kill_is_written or state.kill.stage in {KillStage.START, KillStage.FOUNDING}:
+        return  # how the write of the kill file went is told at once, and what is cancelled then names the kill as its cause
+    cause = state.kill_cause or state.kill_seq  # the kill; what led to it while its file cannot be written
     for symbol in state.executors.symbols():
         target = state.targets.get(symbol)
         if target is None or target.origin != Origin.KILL:
-            drive(turn, symbol, Stop())
+            drive(turn, symbol, Stop(), cause)
     for order in state.book.unsettled():
         if order.intent.origin != Origin.KILL and not order.phase.is_final and not order.cancel_asked:
-            ask_cancel(turn, order.client_order_id, "kill", state.kill_seq)
+            ask_cancel(turn, order.client_order_id, "kill", cause)
     may_close = state.enforced and state.kill.stage == KillStage.LATCHED and state.life == Life.READY
     open_now = [symbol for symbol in state.positions.symbols() if _is_open(turn, symbol)]
     others = any(order.intent.origin != Origin.KILL for order in state.book.unsettled())

@@ -26,13 +26,20 @@ from ghtrader.trading.risk.context import RiskContext
 from ghtrader.trading.risk.gate import check_cancel, check_order
 from ghtrader.trading.words import OrderIntent, Origin
 
-__all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "order_settled", "place", "risk_context", "terms_of"]
+__all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "mark_of", "order_settled", "place", "risk_context", "terms_of"]
 
 
 def terms_of(turn: Turn, symbol: str) -> ContractTerms:
     """Multiplier and fees of a contract today; neutral ones when nobody knows it."""
     day = turn.state.days.get(symbol)
     return ContractTerms() if day is None else ContractTerms(multiplier=day.multiplier, fee=day.fee)
+
+
+def mark_of(turn: Turn, symbol: str) -> float | None:
+    """The newest price of a contract in CNY: the last one, else a touch; None without any."""
+    market, day = turn.state.markets.get(symbol), turn.state.days.get(symbol)
+    price = None if market is None else market.last if market.last is not None else market.bid or market.ask
+    return None if day is None or price is None else price * day.price_tick
 
 
 def exec_view(turn: Turn, symbol: str) -> ExecView:
@@ -49,12 +56,12 @@ def exec_view(turn: Turn, symbol: str) -> ExecView:
     )
 
 
-def drive(turn: Turn, symbol: str, event: ExecEvent) -> None:
-    """Let whoever trades a contract take an event, and do what it wants."""
-    do_wanted(turn, symbol, turn.state.executors.step(symbol, event, exec_view(turn, symbol)))
+def drive(turn: Turn, symbol: str, event: ExecEvent, cause: int = 0) -> None:
+    """Let whoever trades a contract take an event, and do what it wants. cause: of cancels that follow at once."""
+    do_wanted(turn, symbol, turn.state.executors.step(symbol, event, exec_view(turn, symbol)), cause)
 
 
-def do_wanted(turn: Turn, symbol: str, wanted: tuple[ExecEffect, ...]) -> None:
+def do_wanted(turn: Turn, symbol: str, wanted: tuple[ExecEffect, ...], cause: int = 0) -> None:
     """Send what an executor wants sent, ask for the cancels it wants, write down that a goal is dealt with."""
     state = turn.state
     for effect in wanted:
@@ -64,7 +71,7 @@ def do_wanted(turn: Turn, symbol: str, wanted: tuple[ExecEffect, ...]) -> None:
                 if refused:
                     drive(turn, symbol, PlaceRefused(reason=refused))
             case CancelWorking(client_order_id=identity, reason=reason):
-                ask_cancel(turn, identity, reason)
+                ask_cancel(turn, identity, reason, cause)
             case Done(reason=reason, missing=missing):
                 goal_cause = state.targets[symbol].cause if symbol in state.targets else 0
                 turn.record(RecordKind.NOTE, goal_cause, what="goal_done", symbol=symbol, reason=str(reason), missing=missing)
@@ -119,18 +126,17 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
 def _other_notional(turn: Turn, symbol: str) -> float:
     """Value of what other contracts hold and open, at their last price; NaN when one of them has no price."""
     state, total = turn.state, 0.0
-    for other in state.traded():
+    for other in sorted({*state.traded(), *(order.symbol for order in state.book.unsettled())}):
         if other == symbol:
             continue
         held: BrokerPosition = state.positions.position(other)
         lots = held.lots + sum(state.book.in_flight(other))
         if not lots:
             continue
-        market, day = state.markets.get(other), state.days.get(other)
-        price = None if market is None else market.last if market.last is not None else market.bid or market.ask
-        if day is None or price is None:
+        mark = mark_of(turn, other)
+        if mark is None:
             return math.nan
-        total += lots * price * day.price_tick * day.multiplier
+        total += lots * mark * state.days[other].multiplier
     return total
 
 
@@ -182,7 +188,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
     if not verdict.allowed:
         if identity not in state.pending.cancels:
             turn.record(RecordKind.NOTE, cause, what="cancel_waits", client_order_id=identity, reason=str(verdict.reason))
-        state.pending.cancels[identity] = reason
+        state.pending.cancels[identity] = reason, cause
         return
     state.pending.cancels.pop(identity, None)
     turn.near_misses(verdict.near, cause)

@@ -84,7 +84,7 @@ class GatewayShell:
         self._pending: list[Record] = []
         self._began_ns = self._watch.monotonic_ns()
         self._kill_content: bytes | None = self._read_kill()
-        had_journal = not journal.recovery.is_new
+        had_journal = self.state.founded
         effects = start(self.state, clock.now_ns(), kill_file=self._kill_content, had_journal=had_journal, **(about or {}))
         self._do(effects)
         self._drain()
@@ -167,11 +167,11 @@ class GatewayShell:
 
     def _submit(self, approved: ApprovedOrder) -> None:
         """Send an order, unless somebody has written the kill file since it was last looked at."""
-        content = self._read_kill()
+        content, now = self._read_kill(), self._clock.now_ns()
         if content != self._kill_content:
             self._kill_content = content
-            now = self._clock.now_ns()
             self._events.append(ev.KillSeen(now_ns=now, content=content))
+        if any(isinstance(event, ev.KillSeen) for event in self._events):  # another order of this turn may have seen it
             self._events.append(
                 ev.SubmitFailed(
                     now_ns=now,

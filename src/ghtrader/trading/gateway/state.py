@@ -76,9 +76,9 @@ class StrategyLink:
 
 @dataclass
 class Pending:
-    """What waits: cancels by order (why) that the rate did not let out, and commands answered when the kill file is written."""
+    """What waits: cancels by order (why, cause) that the rate did not let out, and commands answered when the kill file is written."""
 
-    cancels: dict[str, str] = field(default_factory=dict)
+    cancels: dict[str, tuple[str, int]] = field(default_factory=dict)
     resets: list[tuple[str, str]] = field(default_factory=list)
     queried_ns: int = 0
     query_open: bool = False
@@ -86,10 +86,14 @@ class Pending:
 
 @dataclass
 class GatewayState:
-    """The state. The first block is what the journal holds: `fold.apply_record` alone changes it, live and at recovery."""
+    """The state. The first block is what the journal holds: `fold.apply_record` alone changes it, live and at recovery.
+
+    founded: the journal says more than that the gateway was started, so there was a kill file once.
+    """
 
     settings: GatewaySettings
     seq: int = 0
+    founded: bool = False
     epoch: int = 0
     revision: int = 0
     desired: Desired = field(default_factory=Desired)
@@ -108,6 +112,8 @@ class GatewayState:
 
     kill: KillState = field(default_factory=lambda: initial_kill(""))
     enforced: str = ""
+    kill_cause: int = 0
+    kill_is_written: bool = True
     life: Life = Life.OFFLINE
     red: tuple[str, ...] | None = None
     days: Mapping[str, ContractDay] = field(default_factory=dict)
@@ -126,6 +132,7 @@ class GatewayState:
     dealt: dict[str, tuple[str, int]] = field(default_factory=dict)
     published_ns: int = 0
     published_revision: int = 0
+    clock_ns: int = 0
     marked_ns: int = 0
     retried_ns: int = 0
     flattened_ns: int = 0

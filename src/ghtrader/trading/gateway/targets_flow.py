@@ -11,7 +11,16 @@ from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.words import Origin
 
-__all__ = ["cancel_everything", "flatten", "on_beat", "on_strategy_lost", "on_target", "set_target", "target_refusal"]
+__all__ = [
+    "cancel_everything",
+    "flatten",
+    "on_beat",
+    "on_strategy_lost",
+    "on_target",
+    "set_target",
+    "stop_direct_orders",
+    "target_refusal",
+]
 
 
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
@@ -135,6 +144,7 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
         turn,
         contract,
         TargetChanged(lots=target.lots, execution=target.execution, origin=Origin.STRATEGY, cause=seq, note=target.note),
+        seq,
     )
 
 
@@ -143,19 +153,26 @@ def set_target(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, 
     state = turn.state
     held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
     seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=state.markets.get(contract), refused="", message=note)
-    drive(turn, contract, TargetChanged(lots=lots, execution=execution, origin=origin, cause=seq, note=note))
+    drive(turn, contract, TargetChanged(lots=lots, execution=execution, origin=origin, cause=seq, note=note), seq)
 
 
 def cancel_everything(turn: Turn, reason: str, cause: int) -> int:
     """Stop every executor and cancel whatever works; returns how many orders that were."""
     state = turn.state
     for symbol in state.executors.symbols():
-        drive(turn, symbol, Stop())
+        drive(turn, symbol, Stop(), cause)
     working = [order for order in state.book.unsettled() if not order.phase.is_final]
     for order in working:
         if not order.cancel_asked:
             ask_cancel(turn, order.client_order_id, reason, cause)
     return len(working)
+
+
+def stop_direct_orders(turn: Turn, cause: int) -> None:
+    """Cancel what rests of direct orders: they hold their contracts, and no target of those would be taken."""
+    for symbol in turn.state.executors.symbols():
+        if not turn.state.executors.accepts_target(symbol):
+            drive(turn, symbol, Stop(), cause)
 
 
 def flatten(turn: Turn, origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> int:

@@ -9,7 +9,7 @@ from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.fold import Folded, apply_record, snapshot_of
 from ghtrader.trading.gateway.state import GatewayState
 from ghtrader.trading.journal.records import Record, RecordKind
-from ghtrader.trading.kill.events import Enforce, JournalKill, KillEvent, Told, Trigger
+from ghtrader.trading.kill.events import Enforce, JournalKill, KillEvent, Reset, Told, Trigger
 from ghtrader.trading.kill.events import WriteKill as KillWrite
 from ghtrader.trading.kill.machine import step_kill
 from ghtrader.trading.kill.record import KillPhase
@@ -29,7 +29,7 @@ class Turn:
         self.now_ns = now_ns
         self.effects: list[fx.Effect] = []
         self.enforce: Enforce | None = None
-        self._breached: list[Breach] = []
+        self._breached: list[tuple[Breach, int]] = []
 
     # --- journal --------------------------------------------------------------------------------------------------------
     def record(self, kind: RecordKind, cause: int = 0, **body: Any) -> tuple[int, Folded]:
@@ -50,10 +50,12 @@ class Turn:
         if isinstance(told, NearMiss):
             self.near_misses((told,), cause)
             return
-        self.record(RecordKind.HALT, cause, reason=str(told.reason), hard=told.hard, message=told.message, symbol=told.symbol)
+        seq, _ = self.record(
+            RecordKind.HALT, cause, reason=str(told.reason), hard=told.hard, message=told.message, symbol=told.symbol
+        )
         self.tell("risk_breach", reason=str(told.reason), hard=told.hard, message=told.message)
         if told.hard:
-            self._breached.append(told)
+            self._breached.append((told, seq))
 
     def near_misses(self, near: tuple[NearMiss, ...], cause: int) -> None:
         """Record rules that held with little room."""
@@ -112,14 +114,18 @@ class Turn:
     # --- kill -----------------------------------------------------------------------------------------------------------
     def kill_event(self, event: KillEvent, cause: int = 0) -> None:
         """Let the kill switch take an event; what it wants done comes before anything else of this turn that follows."""
+        if isinstance(event, Trigger | Reset):
+            self.state.kill_cause = cause  # of the record that is journaled once the file stands
         self.state.kill, wanted = step_kill(self.state.kill, event)
         for effect in wanted:
             match effect:
                 case KillWrite():
+                    self.state.kill_is_written = False
                     self.emit(fx.WriteKill(write=effect))
                 case JournalKill(record=record, late=late):
                     kind = RecordKind.KILL_RESET if record.phase == KillPhase.CLEAR else RecordKind.KILL
-                    self.record(kind, cause, record=record, late=late)
+                    self.record(kind, cause or self.state.kill_cause, record=record, late=late)
+                    self.state.kill_cause = 0
                     self.sync()
                 case Enforce():
                     self.enforce = effect
@@ -131,7 +137,7 @@ class Turn:
     def settle_breaches(self) -> None:
         """Hard breaches kill: the first of the turn names the reason."""
         if self._breached and not self.state.killed:
-            worst = self._breached[0]
+            worst, seq = self._breached[0]
             policy = self.state.settings.kill_policy
             self.kill_event(
                 Trigger(
@@ -140,7 +146,8 @@ class Turn:
                     ts_ns=self.now_ns,
                     trading_day=self.state.trading_day,
                     policy=policy,
-                )
+                ),
+                seq,
             )
         self._breached.clear()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from ghtrader.core.messages import ExecutionStyle
 from ghtrader.core.orders import OrderKind
+from ghtrader.ports.broker import AccountFunds
 from ghtrader.trading.execution import ExecPhase, ExecutorState, ExecutorTable, OrderDone
 from ghtrader.trading.execution.goals import Goal
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.life import Life, LifeEvent, step_life
-from ghtrader.trading.gateway.orders_flow import ask_cancel, drive, order_settled, terms_of
+from ghtrader.trading.gateway.orders_flow import ask_cancel, drive, mark_of, order_settled, terms_of
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.machine import OrderRecord, event_of, step_order
@@ -17,6 +20,7 @@ from ghtrader.trading.reconcile import Reconciliation, reconcile
 
 __all__ = [
     "ask_venue",
+    "doubt",
     "on_broker_link",
     "on_feed_link",
     "on_fill",
@@ -51,7 +55,7 @@ def on_order(turn: Turn, event: ev.OrderChanged) -> None:
     identity = event.order.request.client_order_id
     known = state.book.get(identity)
     if known is None:
-        _doubt(turn, f"an order that nobody knows: {identity}")
+        doubt(turn, f"an order that nobody knows: {identity}")
         return
     step = event_of(known, event.order)
     if step is None or step_order(known, step, turn.now_ns, left=event.order.left) is None:
@@ -79,7 +83,7 @@ def on_submit_failed(turn: Turn, event: ev.SubmitFailed) -> None:
     assert folded.change is not None
     order_settled(turn, folded.change)
     if not event.never_sent:
-        _doubt(turn, f"nobody knows whether {event.client_order_id} left")
+        doubt(turn, f"nobody knows whether {event.client_order_id} left")
 
 
 def on_fill(turn: Turn, event: ev.FillArrived) -> None:
@@ -87,7 +91,7 @@ def on_fill(turn: Turn, event: ev.FillArrived) -> None:
     state, fill = turn.state, event.fill
     known = state.book.get(fill.client_order_id)
     if known is None:
-        _doubt(turn, f"a trade of an order that nobody knows: {fill.client_order_id}")
+        doubt(turn, f"a trade of an order that nobody knows: {fill.client_order_id}")
         return
     if fill.trade_id in known.trade_ids:
         return
@@ -102,13 +106,14 @@ def on_fill(turn: Turn, event: ev.FillArrived) -> None:
     change = folded.change
     assert change is not None
     if change.note == "contradiction":
-        _doubt(turn, f"trade {fill.trade_id} does not fit its order")
+        doubt(turn, f"trade {fill.trade_id} does not fit its order")
         return
     state.count("fills")
     order_settled(turn, change)
 
 
-def _doubt(turn: Turn, why: str) -> None:
+def doubt(turn: Turn, why: str) -> None:
+    """The account is not known any more: it is asked for, and nothing is opened until it balances."""
     turn.record(RecordKind.NOTE, 0, what="doubt", message=why)
     _life(turn, LifeEvent.DOUBT)
     ask_venue(turn, why)
@@ -144,7 +149,13 @@ def on_funds(turn: Turn, event: ev.FundsArrived) -> None:
     in_session = any(day.is_continuous(turn.now_ns) for day in state.days.values())
     balance = event.funds.balance
     if balance != balance or balance != state.risk.equity_cny or not state.risk.equity_known:  # noqa: PLR0124 - NaN
-        turn.record(RecordKind.EQUITY, 0, equity_cny=balance, in_session=in_session)
+        turn.record(RecordKind.EQUITY, 0, equity_cny=balance, in_session=in_session, start_cny=_settled(event.funds))
+
+
+def _settled(funds: AccountFunds) -> float | None:
+    """Equity after the last settlement (money paid in or out since included); None where the broker does not tell all of it."""
+    start = funds.balance + funds.commission - funds.close_profit - funds.position_profit
+    return start if math.isfinite(start) else None
 
 
 def on_venue(turn: Turn, event: ev.VenueAnswered) -> None:
@@ -168,8 +179,11 @@ def on_venue(turn: Turn, event: ev.VenueAnswered) -> None:
 
 
 def _take(turn: Turn, outcome: Reconciliation) -> None:
-    terms = {action.fill.symbol: terms_of(turn, action.fill.symbol) for action in outcome.actions if action.fill is not None}
-    seq, folded = turn.record(RecordKind.RECONCILE, 0, outcome=outcome, terms=terms)
+    fills = [action.fill.symbol for action in outcome.actions if action.fill is not None]
+    found = [action.position.symbol for action in outcome.actions if action.position is not None]
+    terms = {symbol: terms_of(turn, symbol) for symbol in (*fills, *found)}
+    marks = {symbol: mark_of(turn, symbol) for symbol in found}
+    seq, folded = turn.record(RecordKind.RECONCILE, 0, outcome=outcome, terms=terms, marks=marks)
     applied = folded.applied
     assert applied is not None
     turn.sync()
@@ -202,7 +216,7 @@ def resume_executors(turn: Turn) -> None:
 def _watching(turn: Turn, order: OrderRecord) -> ExecutorState:
     target = turn.state.targets.get(order.symbol)
     goal = None
-    if target is not None and target.origin == order.intent.origin:
+    if target is not None and target.origin == order.intent.origin and not order.intent.direct:
         goal = Goal(
             lots=target.lots,
             execution=target.execution,

@@ -147,7 +147,7 @@ def _chain(links: Mapping[int, Record], first: Record, order: JournalOrder) -> C
     kinds = {record.kind for record in links.values()}
     return Chain(
         order=order,
-        root=line[-1].kind.value,
+        root=next((record for record in line if record.kind == RecordKind.KILL), line[-1]).kind.value,
         tick=TickCause(seq=said.tick_seq, ts_ns=said.tick_ns, symbol=said.symbol) if said else None,
         factors=said.factors if said else {},
         score=said.score if said else None,

@@ -40,11 +40,14 @@ def observe_day(state: RiskState, trading_day: str, start_cny: float | None = No
     return fresh, ()
 
 
-def observe_equity(state: RiskState, limits: RiskLimits, equity_cny: float | None, *, in_session: bool) -> Observed:
+def observe_equity(
+    state: RiskState, limits: RiskLimits, equity_cny: float | None, *, in_session: bool, start_cny: float | None = None
+) -> Observed:
     """A reading of the account's equity. A bad one halts openings at once; the N-th bad one of a session is a hard breach.
 
     in_session: whether the session is open now; bad readings outside it halt too but are not counted, and the first reading outside
-    ends the session's count. A good reading ends the halt, not the count.
+    ends the session's count. A good reading ends the halt, not the count. start_cny: equity after the last settlement as the broker
+    tells it with the reading: what the day is measured from, once a session is open (before, it may still be of the day before).
     """
     if not in_session and state.bad_readings:
         state = replace(state, bad_readings=0)
@@ -57,8 +60,10 @@ def observe_equity(state: RiskState, limits: RiskLimits, equity_cny: float | Non
             [Breach(reason=RiskReason.EQUITY_UNKNOWN, hard=hard, message=words)],
         )
     state = forget(state, RiskReason.EQUITY_UNKNOWN)
+    if in_session and not state.start_settled and start_cny is not None and is_equity(start_cny):
+        state = replace(state, day_start_cny=start_cny, start_settled=True)
     start = equity_cny if state.day_start_cny is None else state.day_start_cny
-    peak = equity_cny if state.peak_cny is None else max(state.peak_cny, equity_cny)
+    peak = max(equity_cny, start if state.peak_cny is None else state.peak_cny)
     state = replace(state, equity_cny=equity_cny, equity_known=True, day_start_cny=start, peak_cny=peak)
     loss, down = state.daily_loss_cny(equity_cny), state.drawdown_cny(equity_cny)
     most, deepest = limits.max_daily_loss_cny, limits.max_drawdown_cny
@@ -95,6 +100,7 @@ def observe_reset(state: RiskState) -> RiskState:
     return replace(
         state,
         day_start_cny=base,
+        start_settled=base is not None,
         peak_cny=base,
         bad_readings=0,
         losses_in_row=0,

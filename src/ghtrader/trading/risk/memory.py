@@ -34,6 +34,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class RiskState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Memory of the gate for one account. Amounts in CNY, None while unknown.
 
+    start_settled: the day's start is not to be replaced by what the broker says of the last settlement.
     equity_known: the newest reading was a number above 0. bad_readings: of the session under way. worst_pnl_cny: lowest result of the
     trading day by contract; pnl_unknown: contracts whose newest result was no number. orders_at, cancels_at: ns stamps of the newest
     ones, no more than the rates ask for. told: what was told already, by kind, reason and contract.
@@ -41,6 +42,7 @@ class RiskState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     trading_day: str = ""
     day_start_cny: float | None = None
+    start_settled: bool = False
     peak_cny: float | None = None
     equity_cny: float | None = None
     equity_known: bool = False

@@ -10,6 +10,7 @@ from ghtrader.research.config import KEYS as RESEARCH_KEYS
 from ghtrader.sim.config import KEYS as SIM_KEYS
 from ghtrader.trading.commands.config import KEYS as COMMAND_KEYS
 from ghtrader.trading.gateway.config import KEYS as GATEWAY_KEYS
+from ghtrader.trading.preflight.config import KEYS as PREFLIGHT_KEYS
 from ghtrader.trading.risk.config import KEYS as RISK_KEYS
 from ghtrader.trading.strategy.config import KEYS as STRATEGY_KEYS
 
@@ -18,5 +19,15 @@ __all__ = ["declared_keys"]
 
 def declared_keys() -> tuple[ConfigKey, ...]:
     """Keys of every room; a new room adds its line here."""
-    trading = (*RISK_KEYS, *STRATEGY_KEYS, *COMMAND_KEYS, *GATEWAY_KEYS)
-    return (*DATA_KEYS, *DATASET_KEYS, *SIM_KEYS, *RESEARCH_KEYS, *STORE_KEYS, *trading)
+    return (
+        *DATA_KEYS,
+        *DATASET_KEYS,
+        *SIM_KEYS,
+        *RESEARCH_KEYS,
+        *STORE_KEYS,
+        *RISK_KEYS,
+        *STRATEGY_KEYS,
+        *COMMAND_KEYS,
+        *GATEWAY_KEYS,
+        *PREFLIGHT_KEYS,
+    )

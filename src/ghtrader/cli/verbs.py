@@ -173,6 +173,12 @@ VERBS: dict[str, Verb] = {
         "app",
         "What a gateway decided and did: follow it, look a record up, ask why an order was sent.",
     ),
+    "preflight": Verb(
+        "Trading",
+        "ghtrader.cli.preflight",
+        "preflight_app",
+        "May a session begin? Calendar, contract, settlement, positions, funds, model, clock, disk, filing.",
+    ),
     "tca": Verb(
         "Trading",
         "ghtrader.cli.tca",

@@ -19,6 +19,7 @@ from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.services import Replay, Services
 from ghtrader.pipelines.statement import settlements_before
 from ghtrader.ports.bus import Request, StreamServer
@@ -221,9 +222,13 @@ class ReplayProcess:
         return self._report(ticks, (self._watch.monotonic_ns() - began) / NS_PER_S)
 
     def _want(self) -> None:
-        """The account's desired state, through the one command path, so that it is audited; everything is up in a replay."""
+        """The account's desired state, through the one command path, so that it is audited; the checks before the session."""
         shell, now = self._shell, self._replay.clock.now_ns()
-        shell.handle(ev.PreflightDone(now_ns=now, red=()))
+        asked = PreflightRequest(
+            account=self._request.account, mode=Mode.PAPER, symbols=tuple(self._symbols), now_ns=now, check_model=False
+        )
+        checked = run_preflight(self._services, asked)
+        shell.handle(ev.PreflightDone(now_ns=now, red=checked.red))
         shell.handle(ev.FeedLinkChanged(now_ns=now, up=True, message="replay"))
         wanted: dict[str, ParamValue] = {"mode": str(Mode.PAPER), "symbols": list(self._symbols)}
         desired = shell.state.desired

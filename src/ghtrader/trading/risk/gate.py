@@ -117,7 +117,8 @@ def check_cancel(
 ) -> CancelVerdict:
     """Whether a cancel may leave now: rate per second and cancels per contract and day, neither while killed or flattening.
 
-    closing: of an order that closes, which may have been let in beyond the stop level: up to the last free one. Whoever sends the cancel tells `observe_cancel`.
+    closing: of an order that closes, which may have been let in beyond the stop level: up to the last free one.
+    Whoever sends the cancel tells `observe_cancel`.
     """
     if killed or flattening:
         return CancelVerdict(allowed=True)

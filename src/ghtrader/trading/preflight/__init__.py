@@ -1,0 +1,1 @@
+"""Before a session: the checks that must be green before orders may leave."""

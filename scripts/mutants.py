@@ -71,7 +71,7 @@ CORES = {
     "kill": Core(sources="kill", tests=("kill/test_kill_machine.py", "kill/test_kill_record.py", "kill/test_kill_laws.py")),
     "journal": Core(sources="journal", tests=("journal/test_frames.py", "journal/test_why.py", "journal/test_journal.py")),
     "dedupe": Core(sources="commands/dedupe.py", tests=("commands/test_dedupe.py",)),
-    "reconcile": Core(sources="reconcile", tests=("reconcile/test_cases.py", "reconcile/test_laws.py")),
+    "reconcile": Core(sources="reconcile", tests=("reconcile/test_cases.py", "reconcile/test_page.py", "reconcile/test_laws.py")),
     "link": Core(sources="link", tests=("link/test_sequence.py", "link/test_warm_path.py", "link/test_link_machine.py")),
 }
 

@@ -60,6 +60,8 @@ class _Server:
 class _Client:
     """`ports.bus.StreamClient`."""
 
+    unreadable = 0
+
     def __init__(self, bus: InprocBus) -> None:
         self._bus = bus
 

@@ -109,7 +109,7 @@ class ZmqStreamServer:
         for payload in self._stream.read():
             try:
                 message = _messages.decode(payload)
-            except msgspec.MsgspecError:
+            except (ValueError, msgspec.MsgspecError):
                 self.unreadable += 1
                 continue
             if message.version == MESSAGE_VERSION:
@@ -141,9 +141,10 @@ class ZmqStreamClient:
 
     def __init__(self, folder: Path) -> None:
         self._stream = PacketClient(_stream_path(folder), SystemClock())
+        self.unreadable = 0
 
     def send(self, message: FromStrategy) -> None:
-        """Send to the gateway; what does not fit any more while it is away is lost."""
+        """Send to the gateway; while it is away, what is sent is lost."""
         self._stream.send(_encode(message))
 
     def receive(self, timeout_s: float = 0.0) -> list[StreamFrame]:
@@ -156,7 +157,13 @@ class ZmqStreamClient:
         place, sends = found
         if not any(select.select([place], [place] if sends else [], [], deadline.left_s)):
             return []
-        return [_frames.decode(message) for message in self._stream.read()]
+        frames: list[StreamFrame] = []
+        for message in self._stream.read():
+            try:
+                frames.append(_frames.decode(message))
+            except (ValueError, msgspec.MsgspecError):
+                self.unreadable += 1
+        return frames
 
     def close(self) -> None:
         """Hang up."""

@@ -119,12 +119,11 @@ class PacketServer:
 
 
 class PacketClient:
-    """Connects when there is a server, and again when it comes back; what is sent meanwhile waits."""
+    """Connects when there is a server, and again when it comes back. What is sent meanwhile is lost: the next server would get it old."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
         self._peer: _Peer | None = None
-        self._waiting: deque[bytes] = deque(maxlen=MARK)
         self._tried_ns = clock.monotonic_ns() - RETRY_NS
         self._connect()
 
@@ -140,17 +139,12 @@ class PacketClient:
             end.close()
             return None
         self._peer = _Peer(end)
-        self._peer.waiting.extend(self._waiting)
-        self._waiting.clear()
-        self._peer.flush()
         return self._peer
 
     def send(self, message: bytes) -> None:
-        """Send, or keep it until there is a server; beyond the mark the oldest is lost."""
+        """Send, if there is a server."""
         peer = self._connect()
-        if peer is None:
-            self._waiting.append(message)
-        else:
+        if peer is not None:
             peer.send(message)
 
     @property
@@ -168,7 +162,6 @@ class PacketClient:
         peer.flush()
         if not there:
             peer.end.close()
-            self._waiting.extend(peer.waiting)
             self._peer = None
         return found
 

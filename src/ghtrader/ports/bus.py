@@ -58,10 +58,17 @@ class StreamClient(Protocol):
     """The strategy's end. A gateway that is not there yet, or comes back, is found without any call."""
 
     def send(self, message: FromStrategy) -> None:
-        """Send to the gateway; never waits."""
+        """Send to the gateway; never waits. What is said while it is away is not kept for the next one: it would be old by then."""
 
     def receive(self, timeout_s: float = 0.0) -> list[StreamFrame]:
-        """Messages of the gateway in order; waits at most so long for the first one."""
+        """Messages of the gateway in order; waits at most so long for the first one.
+
+        What cannot be read is dropped and counted in ``unreadable``; its number is missing then, as that of a message that was lost.
+        """
+
+    @property
+    def unreadable(self) -> int:
+        """Messages that could not be read."""
 
     def close(self) -> None:
         """Hang up."""

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 
@@ -77,3 +78,30 @@ def test_status_with_and_without_a_state(services: AppServices, capfd: pytest.Ca
     assert (told["state"]["revision"], told["source"], told["gateway"]) == (7, "file", None)
     assert run(services, ["trade", "status"]) == 0
     assert "none runs" in capfd.readouterr().out
+
+
+def test_watching_tells_every_new_state_once_until_it_is_interrupted(
+    services: AppServices, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def publish(revision: int) -> None:
+        side = services.trading().warm_side("demo")
+        side.publish(state_document(revision))
+        side.close()
+
+    pauses: list[float] = []
+
+    def pause(deadline: Deadline, seconds: float) -> None:
+        del deadline
+        pauses.append(seconds)
+        if len(pauses) in {1, 3}:
+            publish(7 + len(pauses))
+        elif len(pauses) == 5:
+            raise KeyboardInterrupt
+
+    publish(7)
+    with mock.patch.object(Deadline, "pause", pause):
+        assert run(services, ["trade", "status", "--watch", "--json"]) == 0
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["state"]["revision"] for line in lines] == [7, 8, 10]
+    assert len(pauses) == 5
+    assert max(pauses) <= 1.0

@@ -30,6 +30,7 @@ def test_records_come_back() -> None:
     assert found.header == SegmentHeader(1, "demo", 7, "2025-06-05")
     assert found.records == [record(7, text=""), record(8, text="x"), record(9, text="xx")]
     assert (found.end, found.lost, found.tail, found.next_seq) == (len(content), 0, TailState.CLEAN, 10)
+    assert encode(record(7)) == encode(record(7), 0)
 
 
 def test_every_torn_tail_is_cut_off_where_the_last_whole_record_ends() -> None:

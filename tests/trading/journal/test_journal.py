@@ -112,6 +112,37 @@ def test_a_large_segment_is_followed_by_another_of_the_same_day() -> None:
     assert seqs(disk) == list(range(1, 22))
 
 
+def test_a_journal_that_is_opened_again_goes_on_with_the_size_of_its_segment_and_what_is_synced() -> None:
+    disk = MemoryDisk()
+    journal = opened(disk, segment_bytes=400)
+    begin_day(journal, "2025-06-05")
+    while len(disk.segments) == 1 and len(disk.segments[min(disk.segments)]) < 400:
+        write(journal, 1, text="x" * 50)
+    disk.crash(keep=10_000)
+    again = opened(disk, segment_bytes=400)
+    size = len(disk.segments[max(disk.segments)])
+    again.sync()
+    write(again, 1)
+    assert len(disk.segments) == 2, "the first is full"
+    write(again, 1, text="y" * 50)
+    disk.segments[min(disk.segments)][size - 1] ^= 1
+    with pytest.raises(DataError, match=r"is damaged at byte \d+"):
+        seqs(disk)
+
+
+def test_what_was_on_the_disk_when_a_journal_was_opened_is_not_torn_later() -> None:
+    disk = MemoryDisk()
+    write(opened(disk), 2, text="x" * 40)
+    disk.writer = None
+    again = opened(disk)
+    write(again, 1)
+    name = max(disk.segments)
+    disk.segments[name][disk.segments[name].index(b"xxxx")] ^= 1
+    disk.writer = None
+    with pytest.raises(DataError, match="had been synced"):
+        opened(disk)
+
+
 def test_records_out_of_turn_are_refused_whole() -> None:
     journal = opened(MemoryDisk())
     write(journal, 2)

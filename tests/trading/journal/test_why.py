@@ -85,7 +85,10 @@ def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
         first_seq=1, intended_ns=0, sent_ns=0, last_ns=T0 + 1_000_000, fills=1, lots_filled=3,
     )  # fmt: skip
     assert found["venue-1"].is_open
-    assert (found["venue-2"].state, found["venue-2"].intended_ns) == ("working", 0)
+    assert found["venue-2"] == JournalOrder(
+        order_id="venue-2", symbol=SYMBOL, side=-1, offset="close", lots=2, price_ticks=None, origin="", state="working",
+        first_seq=2, intended_ns=0, sent_ns=0, last_ns=T0 + 2_000_000,
+    )  # fmt: skip
 
 
 def test_a_submission_that_failed_halfway_is_unknown() -> None:
@@ -121,6 +124,7 @@ def reconciled(book: Book, *actions: Action, day: str = "2025-06-05") -> None:
     ("kind", "state", "is_open"),
     [
         (ActionKind.LOSE, "lost", False), (ActionKind.DOUBT, "unknown", True), (ActionKind.EXPIRE, "cancelled", False),
+        (ActionKind.MISS, "unknown", True),
         (ActionKind.WAIT, "sent", True), (ActionKind.CANCEL_AGAIN, "sent", True),
     ],
 )  # fmt: skip
@@ -131,6 +135,21 @@ def test_what_reconciliation_decides_of_an_order_counts(kind: ActionKind, state:
     assert (told(book)["o1"].state, told(book)["o1"].is_open) == (state, is_open)
     reconciled(Book(), Action(case=CaseName.ORDER_FORGOTTEN, kind=kind, client_order_id="stranger"))
     assert list(told(book)) == ["o1"]
+
+
+def test_an_action_that_lacks_what_it_is_about_says_nothing_of_an_order() -> None:
+    book = Book()
+    one_order(book)
+    before = told(book)
+    for kind in (ActionKind.UPDATE, ActionKind.OVERRULE, ActionKind.ADOPT, ActionKind.WAIT):
+        reconciled(book, Action(case=CaseName.ORDER_BEHIND, kind=kind, client_order_id="o1"))
+    reconciled(book, Action(case=CaseName.ORDER_YOUNG, kind=ActionKind.WAIT, client_order_id="v1", intent=intent()))
+    reconciled(
+        book,
+        Action(case=CaseName.ORDER_AGREES, kind=ActionKind.NONE, client_order_id="v2", order=order("v2", OrderState.WORKING)),
+    )
+    reconciled(book, Action(case=CaseName.ORDER_VENUE_ONLY, kind=ActionKind.ADOPT, client_order_id="v3"))
+    assert told(book) == before
 
 
 def test_what_reconciliation_learns_from_the_venue_counts() -> None:
@@ -213,7 +232,7 @@ def test_a_kill_is_the_root_of_its_own_orders_and_other_orders_stay_out() -> Non
 
 def test_what_reconciliation_did_to_an_order_belongs_to_its_chain() -> None:
     book = busy_book()
-    book.put(RecordKind.RECONCILE, outcome={"actions": [{"kind": "adopt_fill", "orders": ["o1"]}]})
+    book.put(RecordKind.RECONCILE, outcome={"actions": [{"kind": "adopt_fill", "orders": ["o9", "o1"]}]})
     book.put(RecordKind.DIFFERENCE, by_order={"o1": "state"})
     book.put(RecordKind.RECONCILE, outcome={"actions": [{"orders": ["o2"]}]})
     book.put(RecordKind.NOTE, text="o1")
@@ -236,7 +255,13 @@ def test_an_order_that_is_only_asked_to_be_cancelled_is_told_all_the_same() -> N
     book = Book()
     book.put(RecordKind.CANCEL_SENT, client_order_id="ghost", why="kill")
     chain = explain(book.records, "ghost")
-    assert (chain.order.state, chain.root, chain.order.first_seq) == ("unknown", "cancel_sent", 1)
+    assert chain.order == JournalOrder(
+        order_id="ghost", symbol="", side=0, offset="", lots=0, price_ticks=None, origin="", state="unknown",
+        first_seq=1, intended_ns=0, sent_ns=0, last_ns=T0 + 1_000_000,
+    )  # fmt: skip
+    assert chain.root == "cancel_sent"
+    book.put(RecordKind.RECONCILE, symbol=SYMBOL, orders=["other"])
+    assert explain(book.records, "other").order.symbol == SYMBOL
 
 
 def test_an_unknown_order_is_refused_with_the_nearest() -> None:

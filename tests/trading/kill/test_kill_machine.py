@@ -125,7 +125,7 @@ def test_without_a_first_file_the_account_is_killed_until_one_can_be_written() -
     write = the(WriteKill, effects)
     assert (write.record.phase, write.record.epoch, write.guarded) == (KillPhase.LATCHED, 2, False)
     assert (write.record.kill_id, write.record.policy) == ("kill-demo-2", KillPolicy.CANCEL)
-    assert state.reason == "the first kill file could not be written"
+    assert (state.reason, write.record.actor) == ("the first kill file could not be written", "gateway")
     assert the(Told, effects) == Told(code=KillNotice.WRITE_FAILED, message="the kill file could not be written: disk full")
 
 

@@ -96,6 +96,7 @@ def test_what_is_halted() -> None:
 def test_a_new_link_is_halted_until_enough_came_for_long_enough() -> None:
     link = first_link(5)
     assert (link.phase, link.heard_ns, link.halted_ns, link.recovering_ns) == (LinkPhase.DEGRADED, 5, 5, 5)
+    assert (link.signal, Link()) == (LinkSignal.SILENT, first_link(0))
     link, told = play(link, [Arrived(10, "a", 3)])
     assert (link.phase, link.whole, link.recovering_ns, told) == (LinkPhase.RECOVERING, 1, 10, [])
     link, told = play(link, messages(4, 4, 15, 5))  # four more until 30: enough of them, not long enough
@@ -109,6 +110,14 @@ def test_long_enough_is_not_enough_without_messages() -> None:
     link, _ = play(first_link(0), [Arrived(0, "a", 1), Arrived(9, "a", 2), Arrived(30, "a", 3)])
     assert (link.phase, link.whole) == (LinkPhase.RECOVERING, 3)
     assert play(link, [Arrived(31, "a", 4)])[0].phase == LinkPhase.HEALTHY
+
+
+def test_a_suspicion_ends_by_its_own_count_not_by_that_of_a_halt() -> None:
+    limits = LinkLimits(suspect_ns=10, fail_ns=20, fail_after=3, clear_after=5, recover_after=2, recover_ns=0)
+    suspect, _ = play(healthy(7, 100), [Arrived(101, "a", 9)], limits)
+    link, _ = play(suspect, messages(10, 4, 102), limits)
+    assert (link.phase, link.whole) == (LinkPhase.SUSPECT, 4)
+    assert play(link, messages(14, 1, 107), limits)[0].phase == LinkPhase.HEALTHY
 
 
 def test_beats_are_messages_too() -> None:

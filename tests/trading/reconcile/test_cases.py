@@ -11,7 +11,17 @@ from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerPosition, OrderState
 from ghtrader.testing.order_words import DAY, SYMBOL, fill, held, intent, update
 from ghtrader.trading.orders import OrderBook, OrderPhase, OrderRecord, PositionLedger, external_order_id
-from ghtrader.trading.reconcile import LOST_AFTER_NS, CaseName, Reconciliation, VenueSnapshot, apply_reconciliation, reconcile
+from ghtrader.trading.reconcile import (
+    LOST_AFTER_NS,
+    Action,
+    ActionKind,
+    CaseName,
+    Reconciliation,
+    VenueSnapshot,
+    apply_action,
+    apply_reconciliation,
+    reconcile,
+)
 from ghtrader.trading.words import OrderIntent, Origin
 
 FUNDS = AccountFunds(balance=1e5, available=9e4, margin=1e4, commission=0.0, close_profit=0.0, position_profit=0.0)
@@ -239,6 +249,14 @@ def test_nothing_is_made_up_while_trades_of_today_are_awaited() -> None:
     assert (book.in_flight(SYMBOL), ledger.position(SYMBOL)) == ((0, 0), held(long_today=2))
 
 
+def test_the_orders_of_every_contract_end_once() -> None:
+    other = "SHFE.hc2510"
+    book, ledger = yesterday(intent(), intent(symbol=other))
+    outcome = settle(book, ledger, venue())
+    assert [(item.symbol, item.client_order_id) for item in outcome.differences] == [(other, "b"), (SYMBOL, "a")]
+    assert outcome.balanced
+
+
 def test_an_order_of_yesterday_that_the_venue_still_lists_is_not_over() -> None:
     book, ledger = yesterday(intent(lots=3))
     outcome = settle(book, ledger, venue(orders=[update("a", OrderState.WORKING, 3, of=intent(lots=3))]))
@@ -274,8 +292,12 @@ def test_an_adopted_order_gets_an_id_that_every_restart_makes_again() -> None:
 def test_an_order_without_lots_is_nothing() -> None:
     book, ledger = OrderBook(), PositionLedger(DAY)
     ledger.based = True
-    outcome = settle(book, ledger, venue(orders=[update("z", OrderState.WORKING, 0, of=intent(lots=0))]))
+    empty = update("z", OrderState.WORKING, 0, of=intent(lots=0))
+    outcome = settle(book, ledger, venue(orders=[empty]))
     assert (outcome.balanced, outcome.actions, len(book)) == (True, (), 0)
+    book, ledger = account()
+    working = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    assert names(settle(book, ledger, venue(orders=[empty, working]))) == ["order_behind"], "those after it count"
 
 
 def test_trades_that_nobody_has_an_order_for_get_one() -> None:
@@ -413,6 +435,7 @@ def test_trades_are_awaited_until_the_venue_lists_them() -> None:
     outcome = settle(book, ledger, venue(orders=[filled], fills=[fill("a", "1", 1)], positions=[held(long_today=3)]))
     assert not outcome.balanced
     assert names(outcome) == ["fill_missing", "order_behind", "fills_awaited", "position_differs"]
+    assert record_of(book).awaited == 2
     trades = [fill("a", "1", 1), fill("a", "2", 2)]
     outcome = reconcile(book, ledger, venue(orders=[filled], fills=trades, positions=[held(long_today=3)]), now_ns=LATER)
     applied = apply_reconciliation(outcome, book, ledger, LATER)
@@ -433,6 +456,12 @@ def test_a_trade_that_the_venue_forgot_is_kept_and_told() -> None:
     ]
     later = reconcile(book, ledger, venue(positions=[held(long_history=1)], day="2025-06-06"), now_ns=LATER)
     assert names(later) == ["order_expired"]
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    for identity, day in (("old", "2025-06-04"), ("new", DAY)):
+        book.add(identity, intent(), trading_day=day, ts_ns=1)
+        book.apply_fill(fill(identity, "1"), 2)
+    told = reconcile(book, ledger, venue(), now_ns=LATER).differences
+    assert [item.client_order_id for item in told if item.case is CaseName.FILL_FORGOTTEN] == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -494,6 +523,37 @@ def test_unknown_money_is_told() -> None:
     book, ledger = OrderBook(), PositionLedger(DAY)
     outcome = settle(book, ledger, venue(funds=msgspec.structs.replace(FUNDS, balance=float("nan"))))
     assert (names(outcome), outcome.balanced, ledger.based) == (["funds_unknown"], True, True)
+
+
+PAYLOAD: dict[str, Any] = {
+    "order": update("a", OrderState.WORKING, 3, of=intent(lots=3)),
+    "intent": intent(lots=3),
+    "fill": fill("a", "1", 1),
+    "position": held(long_today=5),
+}
+NEEDS = {
+    ActionKind.UPDATE: "order", ActionKind.OVERRULE: "order", ActionKind.ADOPT: "intent", ActionKind.TAKE_FILL: "fill",
+    ActionKind.MAKE_FILL: "fill", ActionKind.TAKE_POSITION: "position",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ActionKind)
+def test_an_action_does_what_its_kind_says_with_what_it_carries_and_nothing_else(kind: ActionKind) -> None:
+    def done(**what: Any) -> bool:
+        book, ledger = account()
+        before = book.to_document(), ledger.to_document()
+        action = Action(case=CaseName.ORDER_AGREES, kind=kind, client_order_id="x" if kind is ActionKind.ADOPT else "a", **what)
+        change = apply_action(action, book, ledger, 9)
+        changed = (book.to_document(), ledger.to_document()) != before
+        assert change is None or change.changed == changed
+        return changed
+
+    if kind in NEEDS:
+        assert done(**{NEEDS[kind]: PAYLOAD[NEEDS[kind]]})
+        assert not done(**{name: value for name, value in PAYLOAD.items() if name != NEEDS[kind]})
+    else:
+        acts = kind not in {ActionKind.NONE, ActionKind.WAIT, ActionKind.REFUSE, ActionKind.CANCEL_AGAIN}
+        assert done(trading_day="2025-06-06", **PAYLOAD) == acts
 
 
 def test_an_outcome_survives_the_journal() -> None:

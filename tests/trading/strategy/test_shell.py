@@ -24,6 +24,7 @@ class Line:
     def __init__(self) -> None:
         self.coming: list[Frame] = []
         self.sent: list[Target | TickDone | Heartbeat] = []
+        self.unreadable = 0
 
     def receive(self, timeout_s: float) -> Sequence[Frame]:
         frames, self.coming = self.coming, []
@@ -91,3 +92,15 @@ def test_beats_say_what_is_missing() -> None:
     beats = [message for message in line.sent if isinstance(message, Heartbeat)]
     assert [message.state for message in beats] == ["halted no_gateway", "halted no_gateway", "halted link", "ready", "stopped"]
     assert {message.session for message in beats} == {"s1"}
+
+
+def test_a_message_that_cannot_be_read_halts_until_one_can_and_is_told() -> None:
+    shell, line, clock = shell_of()
+    heard(shell, line, account(1))
+    line.unreadable = 2
+    clock.advance(1.0)
+    heard(shell, line)
+    assert "unknown_message" in line.sent[-1].state
+    (halt,) = [item for item in shell.core.halts.standing if item.reason == "unknown_message"]
+    assert halt.message == "2 messages of the gateway could not be read"
+    assert "unknown_message" not in heard(shell, line, beat(1))

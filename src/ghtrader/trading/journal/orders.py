@@ -121,11 +121,16 @@ class OrderTale:
             told = _told_by(action, known=order_id in self._orders)
             if told is not None and order_id:
                 kind, body = told
-                self._take(order_id, Record(record.seq, record.cause, record.ts_ns, kind, {"client_order_id": order_id, **body}))
+                self._take(order_id, Record(record.seq, record.cause, record.ts_ns, kind, body))
 
 
 #: What reconciliation decides about an order of which the venue says nothing.
-_WITHOUT_WORD = {ActionKind.LOSE: OrderState.LOST, ActionKind.DOUBT: OrderState.UNKNOWN, ActionKind.EXPIRE: OrderState.CANCELLED}
+_WITHOUT_WORD = {
+    ActionKind.LOSE: OrderState.LOST,
+    ActionKind.MISS: OrderState.UNKNOWN,
+    ActionKind.DOUBT: OrderState.UNKNOWN,
+    ActionKind.EXPIRE: OrderState.CANCELLED,
+}
 
 
 def _told_by(action: dict[str, Any], *, known: bool) -> tuple[RecordKind, Body] | None:

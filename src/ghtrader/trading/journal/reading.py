@@ -6,6 +6,7 @@ Segments are named ``<seq of the first record>-<trading day>.journal``, so that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -68,8 +69,8 @@ def last_scan(store: JournalStore) -> tuple[str, Scan] | None:
     return (names[-1], _scan(store, names[-1], first_seq_of(names[-1]), last=True)) if names else None
 
 
-def _read(store: JournalStore, names: Sequence[str]) -> Iterator[Record]:
-    next_seq = first_seq_of(names[0]) if names else 0
+def _read(store: JournalStore, names: Sequence[str], next_seq: int = 0) -> Iterator[Record]:
+    next_seq = next_seq or (first_seq_of(names[0]) if names else 0)
     for name in names:
         found = _scan(store, name, next_seq, last=name == names[-1])
         next_seq = found.next_seq
@@ -95,7 +96,8 @@ def read_since_snapshot(store: JournalStore) -> Iterator[Record]:
         found = _scan(store, names[index], first_seq_of(names[index]), last=index == len(names) - 1)
         snapshot = max((record.seq for record in found.records if record.kind == RecordKind.STATE), default=0)
         if snapshot:
-            return (record for record in _read(store, names[index:]) if record.seq >= snapshot)
+            newest = (record for record in found.records if record.seq >= snapshot)
+            return chain(newest, _read(store, names[index + 1 :], found.next_seq))
     return read_records(store)
 
 

@@ -18,7 +18,7 @@ from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.simulation.lies import Lies
 from ghtrader.trading.simulation.media import CrashPoints
-from ghtrader.trading.simulation.venue import SimVenue
+from ghtrader.trading.simulation.venue import HEARD_NS, SimVenue
 from ghtrader.trading.simulation.world import World
 
 __all__ = ["SimLink"]
@@ -76,7 +76,7 @@ class SimLink:
         def arrive() -> None:
             if self._venue.trading_day != day:
                 return
-            if request.offset is Offset.OPEN:
+            if request.offset is Offset.OPEN or not self._venue.is_open(request.symbol, HEARD_NS):
                 self._venue.refuse_late(request)
             else:
                 self._venue.insert(request)

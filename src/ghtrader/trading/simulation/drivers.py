@@ -35,7 +35,7 @@ from ghtrader.trading.strategy.shell import StrategyShell
 __all__ = ["Generator", "Runner", "SendMessage", "random_style"]
 
 SendMessage = Callable[[Target | Heartbeat], None]
-BEAT_NS = SECOND // 2
+BEAT_NS = SECOND
 #: Order book imbalance: one division, so that every machine computes the same.
 IMBALANCE = "F4"
 
@@ -124,6 +124,7 @@ class Runner:
         spec = PolicySpec(
             name=chance.choice(("passive", "taker")), lots=chance.randint(1, 3), hold_ns=20 * SECOND, patience_ns=4 * SECOND
         )
+        self._limits = LinkLimits(fail_after=chance.choice((1, 3, 3)))
         self._make: Callable[[], Strategy] = lambda: ScorePolicy(spec)
         if chance.random() < 0.5:
             self._make = lambda: Wanderer(chance)
@@ -136,7 +137,7 @@ class Runner:
         self._runs += 1
         self._inbox.clear()
         self._judge.runner_began()
-        core = StrategyCore(self._account, f"runner-{self._runs}", (self._binding,), self._make, link=LinkLimits())
+        core = StrategyCore(self._account, f"runner-{self._runs}", (self._binding,), self._make, link=self._limits)
         self.shell = StrategyShell(core, self, self._world.clock, beat_ns=BEAT_NS)
 
     def turn(self) -> int:
@@ -145,6 +146,8 @@ class Runner:
         return self._world.delay(450, 900)
 
     # --- `ports.bus.StreamClient` -----------------------------------------------------------------------------------------
+    unreadable = 0
+
     def hear(self, frame: StreamFrame) -> None:
         """A message of the gateway is there."""
         self._inbox.append(frame)

@@ -59,7 +59,7 @@ class SimGateway:
         self._run = run
         self._build = slowed(build, self._write_later) if slow else build
         self._parts: _Parts | None = None
-        self._writes: deque[tuple[int, Callable[[], None]]] = deque()
+        self._writes: deque[Callable[[], None]] = deque()
         self._life = 0
         self.restarts = self.max_dedupe = 0
         self.feed_up = True
@@ -134,12 +134,11 @@ class SimGateway:
     def _write_later(self, write: Callable[[], None]) -> None:
         """Writes of the kill file are done one after the other."""
         life = self._life
-        self._writes.append((life, write))
+        self._writes.append(write)
 
         def do() -> None:
             if self._writes and life == self._life:
-                _, first = self._writes.popleft()
-                self.guarded(first)
+                self.guarded(self._writes.popleft())
 
         self._run.world.after(self._run.world.delay(1, 2500), do)
 

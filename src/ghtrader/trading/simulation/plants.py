@@ -19,6 +19,8 @@ from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import Record, RecordKind
 from ghtrader.trading.reconcile import ActionKind, Reconciliation, reconcile
 from ghtrader.trading.simulation.media import SimKillStore
+from ghtrader.trading.strategy.core import StrategyCore
+from ghtrader.trading.strategy.halts import HaltReason
 
 __all__ = ["PLANTS", "Plant", "plant_named"]
 
@@ -135,6 +137,22 @@ def _revision_forgotten() -> contextlib.AbstractContextManager[None]:
     return _patched((fold, "FOLDS", {**fold.FOLDS, RecordKind.REVISION: nothing}))
 
 
+def _hole_ignored() -> contextlib.AbstractContextManager[None]:
+    real = StrategyCore._is_new  # noqa: SLF001 - a bug is planted where it would be
+
+    def trusting(core: StrategyCore, *message: Any) -> bool:
+        contracts = core._contracts  # noqa: SLF001
+        before = {symbol: contract.account for symbol, contract in contracts.items()}
+        found = real(core, *message)
+        for symbol, contract in contracts.items():
+            if contract.account is None and before.get(symbol) is not None:
+                contract.account = before[symbol]
+                core.halts.clear(HaltReason.NO_ACCOUNT, symbol)
+        return found
+
+    return _patched((StrategyCore, "_is_new", trusting))
+
+
 @dataclass(frozen=True)
 class Plant:
     """A bug: its name, what it breaks, and how it is planted."""
@@ -156,6 +174,7 @@ PLANTS: dict[str, Plant] = {
         Plant("target_kept_across_roll", "the old contract's target survives the roll", patch=_target_kept),
         Plant("kill_is_no_latch", "a kill cancels nothing and refuses nothing", patch=_kill_is_no_latch),
         Plant("in_flight_forgotten", "the risk gate sees neither positions nor orders in flight", patch=_in_flight_forgotten),
+        Plant("hole_ignored", "the strategy goes on after a hole in the stream as if it knew the account", patch=_hole_ignored),
         Plant("revision_forgotten", "revisions begin anew after a restart", patch=_revision_forgotten),
     )
 }

@@ -133,9 +133,9 @@ class SimRun:
     def _wake(self) -> None:
         self.gateway.wake()
 
-    def _is_open(self, symbol: str) -> bool:
+    def _is_open(self, symbol: str, ahead_ns: int) -> bool:
         facts = self.day_facts.get((symbol, self.venue.trading_day))
-        return facts is not None and facts.accepts_orders(self.world.clock.true_ns)
+        return facts is not None and facts.accepts_orders(self.world.clock.true_ns + ahead_ns)
 
     @property
     def closes_soon(self) -> bool:
@@ -206,7 +206,7 @@ class SimRun:
     def _watch_cancels(self) -> None:
         """A cancel that was asked for reaches the venue some time after everything is well again."""
         now = self.world.clock.true_ns
-        if self.gateway.shell is None or not self.link.up or not self._is_open(self.contract):
+        if self.gateway.shell is None or not self.link.up or not self.venue.is_open(self.contract):
             self._calm_ns = now
         for identity, asked in list(self.link.cancels_asked.items()):
             order = self.venue.orders.get(identity)
@@ -239,6 +239,8 @@ class SimRun:
             self.redis.lose()
         if faults.hits("kill -9", 0.04) and self.gateway.shell is not None:
             self.gateway.die(power=False)
+        if faults.hits("power cut", 0.015) and self.gateway.shell is not None:
+            self.gateway.die(power=True)
         self.link.funds()
         return world.delay(2_000, 20_000)
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.trading.reconcile import VenueSnapshot
-from ghtrader.trading.simulation.world import World
+from ghtrader.trading.simulation.world import SECOND, World
 
-__all__ = ["SimVenue", "VenueOrder"]
+__all__ = ["HEARD_NS", "SimVenue", "VenueOrder"]
+
+#: An order that is believed to be over does not trade in the last two minutes of a session part: nobody might hear of it that day.
+HEARD_NS = 120 * SECOND
 
 
 @dataclass
@@ -54,7 +57,7 @@ def _nobody(order: BrokerOrder, fill: BrokerFill | None) -> None:
 class SimVenue:
     """One account at one exchange. ``says`` hears every change: the order as it stands, and the trade that changed it."""
 
-    def __init__(self, world: World, is_open: Callable[[str], bool], trading_day: str) -> None:
+    def __init__(self, world: World, is_open: Callable[[str, int], bool], trading_day: str) -> None:
         self._world, self._is_open = world, is_open
         self.trading_day = trading_day
         self.orders: dict[str, VenueOrder] = {}
@@ -65,6 +68,10 @@ class SimVenue:
         self.says: Listener = _nobody
         self._number = 0
         self.balance = 1_000_000.0
+
+    def is_open(self, symbol: str, ahead_ns: int = 0) -> bool:
+        """Whether orders of a contract are taken, now or so long from now."""
+        return self._is_open(symbol, ahead_ns)
 
     # --- requests -------------------------------------------------------------------------------------------------------
     def insert(self, request: OrderRequest) -> None:
@@ -78,7 +85,7 @@ class SimVenue:
         faults, chance = self._world.faults, self._world.chance
         order.hazard = chance.choice((0.15, 0.05, 0.0))
         rejects = faults.hits("venue rejects", 0.03)
-        if not self._is_open(request.symbol) or not self._can_close(request):
+        if not self.is_open(request.symbol) or not self._can_close(request):
             order.state = OrderState.REJECTED
         elif rejects:
             self._reject(order)
@@ -97,7 +104,7 @@ class SimVenue:
         if how < 0.3:
             self.says(order.shown(), None)
         order.state = OrderState.REJECTED
-        if how > 0.6 and order.request.offset is not Offset.OPEN:
+        if how > 0.6 and order.request.offset is not Offset.OPEN and self.is_open(order.request.symbol, HEARD_NS):
             self.says(order.shown(), None)
             order.state = OrderState.WORKING
             self._match_now(order, self._world.chance.randint(1, order.left))
@@ -129,7 +136,7 @@ class SimVenue:
         """Cancel what is left."""
         order = self.orders.get(identity)
         self._world.note("venue cancel", identity)
-        if order is not None and order.state is OrderState.WORKING and self._is_open(order.request.symbol):
+        if order is not None and order.state is OrderState.WORKING and self.is_open(order.request.symbol):
             order.state = OrderState.CANCELLED
             self.says(order.shown(), None)
 

@@ -103,6 +103,10 @@ class StrategyCore:
         """Nothing came until now."""
         self._step_link(TimePassed(link_ns), now_ns)
 
+    def on_unreadable(self, count: int, now_ns: int) -> None:
+        """So many messages of the gateway were no messages; stands until one can be read. What they said is missing in the stream."""
+        self.halts.set(HaltReason.UNKNOWN_MESSAGE, f"{count} messages of the gateway could not be read", now_ns)
+
     def _done(self, frame: TickFrame, spent: int) -> TickDone:
         return TickDone(MESSAGE_VERSION, self.session, self._sent, frame.seq, spent)
 

@@ -19,7 +19,7 @@ class HaltReason(StrEnum):
     NOT_ACCEPTED = "not_accepted"  # the gateway takes no targets now
     MODEL_REFUSED = "model_refused"  # the model is too old for the day, or knows its future
     TICK_REFUSED = "tick_refused"  # the last tick could not be placed
-    UNKNOWN_MESSAGE = "unknown_message"  # a message of a version that this runner does not know
+    UNKNOWN_MESSAGE = "unknown_message"  # a message that cannot be read, or of a version that this runner does not know
     STRATEGY_FAILED = "strategy_failed"  # the strategy raised; stands until the runner is started anew
 
 

@@ -19,6 +19,7 @@ class StrategyShell:
         self._stream, self._clock = stream, clock
         self._beat_ns = beat_ns
         self._beaten: int | None = None
+        self._unreadable = stream.unreadable
 
     def step(self, timeout_s: float) -> int:
         """Take what has come and answer it; how many messages. Waits at most ``timeout_s`` for one."""
@@ -31,6 +32,9 @@ class StrategyShell:
                 for message in answers:
                     send(message)
                 core.times.record(Stage.SEND, clock.monotonic_ns() - begun)
+        if self._stream.unreadable != self._unreadable:
+            core.on_unreadable(self._stream.unreadable - self._unreadable, clock.now_ns())
+            self._unreadable = self._stream.unreadable
         now = clock.monotonic_ns()
         if not frames:
             core.on_silence(clock.now_ns(), now)

@@ -16,6 +16,7 @@ from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.services import PaperVenue, Services
 from ghtrader.pipelines.stopping import StopWish
@@ -81,7 +82,7 @@ class LiveGateway:
         self._early: list[LiveTick] = []
         self._subscribed: tuple[str, ...] = ()
         self._day = ""
-        self._red: tuple[str, ...] = ()
+        self._checked: tuple[object, ...] = ()
         self._said: tuple[str, ...] = ()
         self._unusable: set[str] = set()
         self._past: list[DayResult] = []
@@ -210,13 +211,25 @@ class LiveGateway:
             self.shell.handle(ev.CommandArrived(now_ns=self._clock.now_ns(), command=command, source="self"))
 
     def _check(self) -> None:
-        """What this process lacks for sending orders, as the checks before a session name it."""
-        red = [] if self._services.has_provider() else ["login"]
-        if self._kind == "live":
-            red.append("preflight")  # nothing has looked at settlement, funds and the filing yet
-        if tuple(red) != self._red or self.shell.state.red is None:
-            self._red = tuple(red)
-            self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=self._red))
+        """The checks before a session, anew whenever what they look at has changed; without a login nothing can be traded."""
+        state, services = self.shell.state, self._services
+        desired, funds = state.desired, state.funds
+        looked_at = (desired.mode, desired.symbols, state.trading_day, funds is None, services.has_provider())
+        if looked_at == self._checked:
+            return
+        self._checked = looked_at
+        red: tuple[str, ...] = () if services.has_provider() else ("login",)
+        if desired.mode.sends_orders:
+            asked = PreflightRequest(
+                account=self._request.account,
+                mode=desired.mode,
+                symbols=desired.symbols,
+                now_ns=None if self._market is None else self._clock.now_ns(),
+                check_model=False,
+                funds=(None, None) if funds is None else (funds.balance, funds.available),
+            )
+            red += run_preflight(services, asked).red
+        self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=red))
 
     # --- turns ----------------------------------------------------------------------------------------------------------
     def turn(self) -> None:

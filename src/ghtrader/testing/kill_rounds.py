@@ -12,6 +12,8 @@ import os
 import random
 import signal
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,9 @@ from ghtrader.testing import live_worker
 from ghtrader.testing.exchange_process import ExchangeProcess
 from ghtrader.testing.redis_server import RedisServer
 from ghtrader.trading.journal.reading import JournalRecords
-from ghtrader.trading.journal.records import RecordKind
+from ghtrader.trading.journal.records import Record, RecordKind
 
-__all__ = ["RoundsReport", "run_rounds"]
+__all__ = ["RoundsReport", "differences", "run_rounds"]
 
 ACCOUNT, SYMBOL = "kq", "SHFE.rb2510"
 READY_S, TARGET_S = 90.0, 0.06
@@ -215,38 +217,39 @@ def _lots_by_order(log: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _judge(rounds: _Rounds, count: int, seconds: float) -> RoundsReport:
-    """The exchange's own log against the journal."""
-    log, wrong = rounds.exchange.ask("orders"), rounds.wrong
+    log = rounds.exchange.ask("orders")
+    return RoundsReport(
+        rounds=count,
+        kills_by_command=rounds.kills,
+        orders=sum(entry["what"] == "insert" for entry in log),
+        fills=sum(entry["what"] == "fill" for entry in log),
+        targets=rounds.targets,
+        wrong=[*rounds.wrong, *differences(log, JournalRecords(rounds.media.journal(ACCOUNT)))],
+        cpu_s=round(rounds.cpu / (count + 1), 2),
+        seconds=round(seconds, 1),
+    )
+
+
+def differences(log: list[dict[str, Any]], records: Iterable[Record]) -> list[str]:
+    """The exchange's own log against the journal: orders twice, orders that the journal lacks, lots that differ."""
     inserted = [entry["order_id"] for entry in log if entry["what"] == "insert"]
-    wrong += [f"{identity} reached the exchange twice" for identity in sorted({i for i in inserted if inserted.count(i) > 1})]
+    wrong = [f"{identity} reached the exchange {times} times" for identity, times in Counter(inserted).items() if times > 1]
     intents: set[str] = set()
-    lots: dict[str, int] = {}
-    for record in JournalRecords(rounds.media.journal(ACCOUNT)):
+    lots: Counter[str] = Counter()
+    for record in records:
         if record.kind is RecordKind.ORDER_INTENT:
             intents.add(str(record.body["client_order_id"]))
         fills = [record.body["fill"]] if record.kind is RecordKind.FILL else []
         if record.kind is RecordKind.RECONCILE:
             fills = [action["fill"] for action in record.body["outcome"]["actions"] if action.get("fill")]
         for fill in fills:
-            lots[fill["client_order_id"]] = lots.get(fill["client_order_id"], 0) + int(fill["lots"])
-    wrong += [f"{identity} is not in the journal" for identity in inserted if identity not in intents]
+            lots[str(fill["client_order_id"])] += int(fill["lots"])
+    wrong += [f"{identity} is not in the journal" for identity in dict.fromkeys(inserted) if identity not in intents]
     venue = _lots_by_order(log)
-    names = sorted({*venue, *lots})
-    wrong += [
-        f"{name}: {venue.get(name, 0)} lots at the exchange, {lots.get(name, 0)} in the journal"
-        for name in names
-        if venue.get(name, 0) != lots.get(name, 0)
-    ]
-    return RoundsReport(
-        rounds=count,
-        kills_by_command=rounds.kills,
-        orders=len(inserted),
-        fills=sum(entry["what"] == "fill" for entry in log),
-        targets=rounds.targets,
-        wrong=wrong,
-        cpu_s=round(rounds.cpu / (count + 1), 2),
-        seconds=round(seconds, 1),
-    )
+    for name in sorted({*venue, *lots}):
+        if venue.get(name, 0) != lots[name]:
+            wrong.append(f"{name}: {venue.get(name, 0)} lots at the exchange, {lots[name]} in the journal")
+    return wrong
 
 
 def main() -> None:

@@ -152,7 +152,10 @@ def test_what_was_asked_before_the_end_is_done(make: Callable[..., Desk]) -> Non
     broker.may_go.clear()
     assert broker.inside.wait(20.0)
     desk.desk.cancel("rests")
-    threading.Timer(0.0, broker.may_go.set).start()
-    desk.desk.close()
+    closing = threading.Thread(target=desk.desk.close)
+    closing.start()
+    assert desk.desk._stop.wait(20.0)
+    broker.may_go.set()
+    closing.join()
     assert venue.orders["rests"].state is OrderState.CANCELLED
     assert broker.closed

@@ -132,6 +132,9 @@ def _show(console: Console, report: PaperReport) -> None:
     if report.model is not None and report.model.in_sample_days:
         days = ", ".join(report.model.in_sample_days)
         console.print(f"the model has seen {days}: a rehearsal of the processes, no evidence of profit", soft_wrap=True)
+    if report.pruned_accounts:
+        count = len(report.pruned_accounts)
+        console.print(f"{count} accounts of older runs were removed (gateway.paper_runs_kept)", soft_wrap=True)
     console.print("\nnext:")
     for command in report.next_commands:
         console.print(f"  {command}", soft_wrap=True)

@@ -23,6 +23,7 @@ from ghtrader.pipelines.gateway_process import GatewayReport
 from ghtrader.pipelines.judge_settings import JudgeSettings
 from ghtrader.pipelines.main_job import run_evaluation
 from ghtrader.pipelines.model_cards import StoredModel
+from ghtrader.pipelines.paper_accounts import paper_account, prune_paper_accounts
 from ghtrader.pipelines.paper_screening import Comparison, Screening
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore
@@ -82,7 +83,7 @@ class PaperRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Every run, and where to look further."""
+    """Every run, and where to look further. pruned_accounts: of earlier runs, removed when this one began."""
 
     symbol: str
     policy: str
@@ -91,6 +92,7 @@ class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[PaperRun]
     days: list[str]
     next_commands: list[str]
+    pruned_accounts: list[str] = []
 
 
 def run_paper(services: Services, request: PaperRequest, *, progress: Progress = NO_PROGRESS) -> PaperReport:
@@ -105,9 +107,10 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
         model = _model(services, request, symbol, paths, identity, progress)
     stamp = dt.datetime.fromtimestamp(services.clock.now_ns() // NS_PER_S, tz=dt.UTC).strftime("%Y%m%dT%H%M%S")
     screening = None if model is None else Screening(services, request.replay, symbol, model[0], request.policy)
+    pruned = prune_paper_accounts(services, int(str(services.settings().get("gateway.paper_runs_kept"))) - 1)
     runs: list[PaperRun] = []
     for name in request.fill_models:
-        run = _run(services, request, symbol, model, f"paper-{stamp}-{name}", name)
+        run = _run(services, request, symbol, model, paper_account(stamp, name), name)
         runs.append(run if screening is None else _compared(run, screening, same_venue=request.screening))
     days = [day.trading_day for day in runs[0].gateway.days]
     orders = runs[0].gateway.order_ids
@@ -122,6 +125,7 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
             f"ghtrader journal list --account {runs[0].account}",
             *([f"ghtrader journal why {orders[0]} --json"] if orders else []),
         ],
+        pruned_accounts=pruned,
     )
 
 

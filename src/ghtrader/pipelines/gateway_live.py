@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
+from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.services import PaperVenue, Services
 from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
@@ -57,8 +58,6 @@ def serve_live(services: Services, request: GatewayRequest, tell: Tell) -> Gatew
             report = gateway.report()
         finally:
             gateway.close()
-    if stop.received == signal.SIGINT and request.for_s is None:
-        raise KeyboardInterrupt
     return report
 
 
@@ -75,14 +74,15 @@ class LiveGateway:
         self._kind = self._broker_kind()
         if request.market_time and self._kind == "live":
             raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
-        self._threads = ThreadedFeed(self._open_feed)
+        self._recorder = Recorder(services, request.account, tell) if request.record else None
+        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._recorder.take)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
         self._early: list[LiveTick] = []
         self._subscribed: tuple[str, ...] = ()
         self._day = ""
-        self._red: tuple[str, ...] = ()
+        self._checked: tuple[object, ...] = ()
         self._said: tuple[str, ...] = ()
         self._unusable: set[str] = set()
         self._past: list[DayResult] = []
@@ -211,13 +211,25 @@ class LiveGateway:
             self.shell.handle(ev.CommandArrived(now_ns=self._clock.now_ns(), command=command, source="self"))
 
     def _check(self) -> None:
-        """What this process lacks for sending orders, as the checks before a session name it."""
-        red = [] if self._services.has_provider() else ["login"]
-        if self._kind == "live":
-            red.append("preflight")  # nothing has looked at settlement, funds and the filing yet
-        if tuple(red) != self._red or self.shell.state.red is None:
-            self._red = tuple(red)
-            self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=self._red))
+        """The checks before a session, anew whenever what they look at has changed; without a login nothing can be traded."""
+        state, services = self.shell.state, self._services
+        desired, funds = state.desired, state.funds
+        looked_at = (desired.mode, desired.symbols, state.trading_day, funds is None, services.has_provider())
+        if looked_at == self._checked:
+            return
+        self._checked = looked_at
+        red: tuple[str, ...] = () if services.has_provider() else ("login",)
+        if desired.mode.sends_orders:
+            asked = PreflightRequest(
+                account=self._request.account,
+                mode=desired.mode,
+                symbols=desired.symbols,
+                now_ns=None if self._market is None else self._clock.now_ns(),
+                check_model=False,
+                funds=(None, None) if funds is None else (funds.balance, funds.available),
+            )
+            red += run_preflight(services, asked).red
+        self.shell.handle(ev.PreflightDone(now_ns=self._clock.now_ns(), red=red))
 
     # --- turns ----------------------------------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -372,6 +384,8 @@ class LiveGateway:
     def close(self) -> None:
         """Publish the last state, seal the journal, hang up; orders stay at the venue."""
         self._threads.close()
+        if self._recorder is not None:
+            self._recorder.close()
         if self._shell is not None:
             self._outlets.flush()
             self._outlets.beat("gateway_over")

@@ -94,9 +94,11 @@ simulate: $(VENV)/.test ## 500 seeds of the deterministic simulation: the gatewa
 mutants: $(VENV)/.test ## 200 small changes of the trading cores, each put to the tests of its core: nine in ten are caught (minutes)
 	$(BIN)/python scripts/mutants.py
 
-soak: $(VENV)/.test ## the truth study over twenty seeds, and 1,000 longer seeds of the simulation, through 95 % of every table (long)
+soak: $(VENV)/.test ## the truth study over twenty seeds, 1,000 longer seeds of the simulation, through 95 % of every table, 200 gateways killed (long)
 	GHTRADER_ARTIFACTS_DIR=$(DATA)/artifacts $(BIN)/ghtrader truth --seeds 20
 	$(BIN)/ghtrader simulate --seeds 1000 --first-seed 100000 --hours 1 --coverage 0.95
+	rm -rf $(DATA)/kill-rounds
+	$(BIN)/python -m ghtrader.testing.kill_rounds $(DATA)/kill-rounds --ticks samples --rounds 200
 
 reference: $(VENV)/.test ## pages made from the code
 	$(BIN)/python scripts/make_reference.py

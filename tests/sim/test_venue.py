@@ -25,7 +25,7 @@ from ghtrader.sim import venue_kernel
 from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import NEVER_NS, OrderArray, simulate_orders, trades_of
 from ghtrader.sim.policy import estimate_settlement
-from ghtrader.sim.policy_kernel import run_day
+from ghtrader.sim.policy_kernel import LOG_COLUMNS, run_day
 from ghtrader.sim.tape import MarketTape
 from ghtrader.sim.venue import Arrival, DayVenue, VenueEvent, VenueEventKind
 
@@ -135,7 +135,7 @@ def screened(ticks: DayTicks, part_end: np.ndarray, score: np.ndarray, plain: Pl
         ticks.ts_ns, ticks.break_before, ticks.gap_before, trades.live, ticks.bid_px, ticks.bid_sz, ticks.ask_px, ticks.ask_sz,
         trades.low, trades.high, trades.sold, trades.bought, part_end, score,
         plain.threshold, plain.passive, plain.lots, plain.latency, plain.hold, plain.patience, plain.flat_before, int(model),
-        *out, counts,
+        *out, counts, np.empty((0, LOG_COLUMNS), np.int64),
     )  # fmt: skip
     return Played(list(zip(*(column[:fills].tolist() for column in out), strict=True)), *counts.tolist())
 

@@ -99,6 +99,8 @@ class ZmqStreamServer:
         entries += [(place, zmq.POLLIN | zmq.POLLOUT if sends else zmq.POLLIN) for place, sends in self._stream.waits_on]
         ready = zmq.zmq_poll(entries, int(timeout_s * 1000))
         places = [place for place, _ in ready]
+        if self._stream.listens_on in places:
+            self._stream.let_in()
         if any(place is not self._requests for place in places):
             self._take_messages(found)
         if self._requests in places:

@@ -80,10 +80,16 @@ class PacketServer:
     @property
     def listeners(self) -> int:
         """How many are connected; those who have come are let in."""
-        self._let_in()
+        self.let_in()
         return len(self._peers)
 
-    def _let_in(self) -> None:
+    @property
+    def listens_on(self) -> int:
+        """File descriptor that becomes readable when somebody has come."""
+        return self._listener.fileno()
+
+    def let_in(self) -> None:
+        """Whoever has come is heard from now on."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._peers.append(_Peer(self._listener.accept()[0]))
@@ -99,8 +105,7 @@ class PacketServer:
             peer.send(message)
 
     def read(self) -> list[bytes]:
-        """What everybody sent; whoever has come is let in, whoever hung up is forgotten."""
-        self._let_in()
+        """What everybody sent; whoever hung up is forgotten."""
         found: list[bytes] = []
         for peer in tuple(self._peers):
             messages, there = peer.read()

@@ -9,6 +9,7 @@ from ghtrader.questdb.config import KEYS as STORE_KEYS
 from ghtrader.research.config import KEYS as RESEARCH_KEYS
 from ghtrader.sim.config import KEYS as SIM_KEYS
 from ghtrader.trading.commands.config import KEYS as COMMAND_KEYS
+from ghtrader.trading.gateway.config import KEYS as GATEWAY_KEYS
 from ghtrader.trading.preflight.config import KEYS as PREFLIGHT_KEYS
 from ghtrader.trading.risk.config import KEYS as RISK_KEYS
 from ghtrader.trading.strategy.config import KEYS as STRATEGY_KEYS
@@ -27,5 +28,6 @@ def declared_keys() -> tuple[ConfigKey, ...]:
         *RISK_KEYS,
         *STRATEGY_KEYS,
         *COMMAND_KEYS,
+        *GATEWAY_KEYS,
         *PREFLIGHT_KEYS,
     )

@@ -1,4 +1,4 @@
-"""`ghtrader paper`: gateway and strategy together, on a replay."""
+"""`ghtrader paper`: gateway and strategy together, on a replay or on live ticks."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ paper_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @paper_app.command(
     epilog="Examples:  ghtrader paper --replay samples  |  ghtrader paper --replay samples --fill-model back --policy taker --json  |  "
-    "ghtrader paper --replay samples --file mine.py --param edge=0.3"
+    "ghtrader paper --replay samples --file mine.py --param edge=0.3  |  ghtrader paper --symbol SHFE.rb2510 --for 600"
 )
 def paper(
     context: typer.Context,
-    replay: Path = typer.Option(..., "--replay", help="A folder of tick files."),
-    symbol: str | None = typer.Option(None, "--symbol", help="The contract, where the folder holds several."),
+    replay: Path | None = typer.Option(None, "--replay", help="A folder of tick files; without one the ticks are live."),
+    symbol: str | None = typer.Option(None, "--symbol", help="The contract; live, and where the folder holds several."),
+    for_s: float | None = typer.Option(None, "--for", min=0.0, help="Live: seconds until the end; default: until Ctrl-C."),
+    market_time: bool = typer.Option(False, "--market-time", help="Live: as in `ghtrader gateway run`."),
     fill_models: list[str] = typer.Option(
-        [], "--fill-model", help="back, pro_rata or front; more than one allowed; default: all."
+        [], "--fill-model", help="back, pro_rata or front; more than one allowed; default: all, live back."
     ),
     speed: str = typer.Option("max", "--speed", help="max, or how many times real time."),
     policy: str = typer.Option("passive", "--policy", help="The built-in strategy: passive or taker."),
@@ -57,6 +59,10 @@ def paper(
     from ghtrader.pipelines.gateway import FILL_MODELS
     from ghtrader.pipelines.paper import PaperRequest, run_paper
 
+    if replay is None:
+        report = _live(context, symbol, for_s, market_time, tuple(fill_models), policy, file, tuple(params), model)
+        emit(report, as_json=as_json, render=lambda console: _show(console, report))
+        return
     request = PaperRequest(
         replay=replay,
         symbol=symbol,
@@ -71,6 +77,35 @@ def paper(
     with progress_for(context.obj.clock) as progress:
         report = run_paper(context.obj, request, progress=progress)
     emit(report, as_json=as_json, render=lambda console: _show(console, report))
+
+
+def _live(
+    context: typer.Context,
+    symbol: str | None,
+    for_s: float | None,
+    market_time: bool,
+    fill_models: tuple[str, ...],
+    policy: str,
+    file: Path | None,
+    params: tuple[str, ...],
+    model: str | None,
+) -> PaperReport:
+    from ghtrader.core.errors import UsageError
+    from ghtrader.pipelines.paper_live import LivePaperRequest, run_live_paper
+
+    if symbol is None or len(fill_models) > 1:
+        raise UsageError("live ticks need one contract and one fill model", hint="--symbol SHFE.rb2510, or --replay samples")
+    request = LivePaperRequest(
+        symbol=symbol,
+        for_s=for_s,
+        market_time=market_time,
+        fill_model=fill_models[0] if fill_models else "back",
+        policy=policy,
+        file=file,
+        params=params,
+        model=model,
+    )
+    return run_live_paper(context.obj, request)
 
 
 def _show(console: Console, report: PaperReport) -> None:
@@ -97,6 +132,9 @@ def _show(console: Console, report: PaperReport) -> None:
     if report.model is not None and report.model.in_sample_days:
         days = ", ".join(report.model.in_sample_days)
         console.print(f"the model has seen {days}: a rehearsal of the processes, no evidence of profit", soft_wrap=True)
+    if report.pruned_accounts:
+        count = len(report.pruned_accounts)
+        console.print(f"{count} accounts of older runs were removed (gateway.paper_runs_kept)", soft_wrap=True)
     console.print("\nnext:")
     for command in report.next_commands:
         console.print(f"  {command}", soft_wrap=True)

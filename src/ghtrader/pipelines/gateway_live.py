@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
+from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.services import PaperVenue, Services
 from ghtrader.pipelines.statement import settlements_before
 from ghtrader.pipelines.stopping import StopWish
@@ -60,8 +60,6 @@ def serve_live(services: Services, request: GatewayRequest, tell: Tell) -> Gatew
             report = gateway.report()
         finally:
             gateway.close()
-    if stop.received == signal.SIGINT and request.for_s is None:
-        raise KeyboardInterrupt
     return report
 
 
@@ -78,7 +76,8 @@ class LiveGateway:
         self._kind = self._broker_kind()
         if request.market_time and self._kind == "live":
             raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
-        self._threads = ThreadedFeed(self._open_feed)
+        self._recorder = Recorder(services, request.account, tell) if request.record else None
+        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._recorder.take)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
@@ -400,6 +399,8 @@ class LiveGateway:
     def close(self) -> None:
         """Publish the last state, seal the journal, hang up; orders stay at the venue."""
         self._threads.close()
+        if self._recorder is not None:
+            self._recorder.close()
         if self._shell is not None:
             self._outlets.flush()
             self._outlets.beat("gateway_over")

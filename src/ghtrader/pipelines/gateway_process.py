@@ -190,6 +190,7 @@ class ReplayProcess:
         self._waited_ns = 0
         self._speed = None if request.speed == "max" else float(request.speed)
         self._last_tick: tuple[int, int] | None = None
+        self._offered: tuple[int, int] | None = None
 
     # --- the run --------------------------------------------------------------------------------------------------------
     def run(self) -> GatewayReport:
@@ -206,6 +207,7 @@ class ReplayProcess:
             decide=self._decide,
             begin_day=self._begin_day,
             between=self._between,
+            offer=self._offer,
         )
         gc.collect()
         gc.freeze()
@@ -282,12 +284,19 @@ class ReplayProcess:
         now = self._replay.clock.now_ns()
         self._shell.handle(ev.CommandArrived(now_ns=now, command=request.command, source=request.source))
 
-    def _decide(self, tick: LiveTick) -> list[Target]:
-        """Give a tick to the strategy and wait until it has dealt with it."""
+    def _offer(self, tick: LiveTick) -> None:
+        """Give a tick to the strategy."""
         if self._speed is not None:
             self._pace(tick.ts_ns, self._speed)
         sent = self._watch.monotonic_ns()
-        number = self._outlets.tick(tick)
+        self._offered = self._outlets.tick(tick), sent
+
+    def _decide(self, tick: LiveTick) -> list[Target]:
+        """Give a tick to the strategy, unless it has it, and wait until it has dealt with it."""
+        if self._offered is None:
+            self._offer(tick)
+        assert self._offered is not None
+        (number, sent), self._offered = self._offered, None
         targets: list[Target] = []
         deadline = Deadline(ANSWER_S)
         while not deadline.passed:

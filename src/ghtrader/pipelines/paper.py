@@ -23,16 +23,19 @@ from ghtrader.pipelines.gateway_process import GatewayReport
 from ghtrader.pipelines.judge_settings import JudgeSettings
 from ghtrader.pipelines.main_job import run_evaluation
 from ghtrader.pipelines.model_cards import StoredModel
+from ghtrader.pipelines.paper_accounts import paper_account, prune_paper_accounts
 from ghtrader.pipelines.paper_screening import Comparison, Screening
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stages import StageLog, StageStore
+from ghtrader.pipelines.stopping import StopWish
 from ghtrader.pipelines.strategy_models import newest_model
 from ghtrader.research.trials import TrialLedger
 
-__all__ = ["PaperReport", "PaperRequest", "PaperRun", "run_paper"]
+__all__ = ["PaperReport", "PaperRequest", "PaperRun", "run_pair", "run_paper", "shown_model"]
 
 MODEL = "logistic"
 END_S = 20.0
+LOOK_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class PaperRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Every run, and where to look further."""
+    """Every run, and where to look further. pruned_accounts: of earlier runs, removed when this one began."""
 
     symbol: str
     policy: str
@@ -89,6 +92,7 @@ class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[PaperRun]
     days: list[str]
     next_commands: list[str]
+    pruned_accounts: list[str] = []
 
 
 def run_paper(services: Services, request: PaperRequest, *, progress: Progress = NO_PROGRESS) -> PaperReport:
@@ -103,33 +107,38 @@ def run_paper(services: Services, request: PaperRequest, *, progress: Progress =
         model = _model(services, request, symbol, paths, identity, progress)
     stamp = dt.datetime.fromtimestamp(services.clock.now_ns() // NS_PER_S, tz=dt.UTC).strftime("%Y%m%dT%H%M%S")
     screening = None if model is None else Screening(services, request.replay, symbol, model[0], request.policy)
+    pruned = prune_paper_accounts(services, int(str(services.settings().get("gateway.paper_runs_kept"))) - 1)
     runs: list[PaperRun] = []
     for name in request.fill_models:
-        run = _run(services, request, symbol, model, f"paper-{stamp}-{name}", name)
+        run = _run(services, request, symbol, model, paper_account(stamp, name), name)
         runs.append(run if screening is None else _compared(run, screening, same_venue=request.screening))
     days = [day.trading_day for day in runs[0].gateway.days]
-    if model is not None:
-        last = max(model[0].card.card.train_days)
-        shown = PaperModel(
-            artefact=model[0].card.card.artefact,
-            family=model[0].card.card.model,
-            horizon=model[0].card.card.horizon,
-            factors=len(model[0].card.factor_names),
-            trained=model[1],
-            in_sample_days=[day for day in days if day <= last],
-        )
     orders = runs[0].gateway.order_ids
     return PaperReport(
         symbol=symbol,
         policy=request.policy if request.file is None else str(request.file),
         speed=request.speed,
-        model=None if model is None else shown,
+        model=None if model is None else shown_model(*model, days),
         runs=runs,
         days=days,
         next_commands=[
             f"ghtrader journal list --account {runs[0].account}",
             *([f"ghtrader journal why {orders[0]} --json"] if orders else []),
         ],
+        pruned_accounts=pruned,
+    )
+
+
+def shown_model(model: StoredModel, trained: bool, days: Sequence[str]) -> PaperModel:
+    """What the report says of a model that traded these days."""
+    card = model.card.card
+    return PaperModel(
+        artefact=card.artefact,
+        family=card.model,
+        horizon=card.horizon,
+        factors=len(model.card.factor_names),
+        trained=trained,
+        in_sample_days=[day for day in days if day <= max(card.train_days)],
     )
 
 
@@ -188,17 +197,29 @@ def _run(
         chosen += ["--model", model[0].card.card.artefact]
     for param in request.params:
         chosen += ["--param", param]
-    strategy = services.start(
-        ["strategy", "run", "--account", account, "--symbol", symbol, *chosen, "--in-sample", "--lockstep", "--json"]
-    )
-    gateway = services.start(
+    return run_pair(
+        services,
+        account,
+        fill_model,
+        ["--symbol", symbol, *chosen, "--in-sample", "--lockstep"],
         [
-            "gateway", "run", "--account", account, "--replay", str(request.replay), "--symbol", symbol,
-            "--fill-model", fill_model, "--speed", request.speed, "--json", *(["--screening"] if request.screening else []),
-        ]
+            "--replay", str(request.replay), "--symbol", symbol,
+            "--speed", request.speed, *(["--screening"] if request.screening else []),
+        ],
     )  # fmt: skip
+
+
+def run_pair(
+    services: Services, account: str, fill_model: str, of_strategy: list[str], of_gateway: list[str], stop: StopWish | None = None
+) -> PaperRun:
+    """Start a strategy and a gateway with these words of ``strategy run`` and ``gateway run``; wait for the gateway, end the strategy.
+
+    stop: when it is wished for, the gateway is asked to end in order. Raises GhtraderError with what the gateway failed of.
+    """
+    strategy = services.start(["strategy", "run", "--account", account, *of_strategy, "--json"])
+    gateway = services.start(["gateway", "run", "--account", account, *of_gateway, "--fill-model", fill_model, "--json"])
     try:
-        out, _ = gateway.communicate()
+        out = _wait_for(gateway, stop)
         _require_ok(gateway, out, "gateway")
         said = _end(strategy)
     finally:
@@ -216,6 +237,16 @@ def _run(
         gateway=report,
         strategy=last.get("report", last),
     )
+
+
+def _wait_for(gateway: subprocess.Popen[bytes], stop: StopWish | None) -> bytes:
+    told = False
+    while True:
+        if stop is not None and stop.received and not told:
+            gateway.send_signal(signal.SIGTERM)
+            told = True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return gateway.communicate(timeout=None if stop is None else LOOK_S)[0]
 
 
 def _end(strategy: subprocess.Popen[bytes]) -> bytes:

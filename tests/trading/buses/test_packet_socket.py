@@ -61,6 +61,7 @@ def test_what_is_sent_before_there_is_a_server_is_lost(tmp_path: Path) -> None:
     assert (client.waits_on, client.read()) == (None, [])
     server = PacketServer(tmp_path / "s")
     assert client.waits_on is not None
+    assert server.listeners == 1
     client.send(b"in time")
     assert server.read() == [b"in time"]
     client.close()
@@ -81,6 +82,7 @@ def test_a_client_goes_over_to_the_server_that_comes_after(tmp_path: Path) -> No
     assert client.read() in ([b"last words"], [])
     second = PacketServer(tmp_path / "s")
     client.send(b"hello")
+    assert second.listeners == 1
     assert second.read() == [b"hello"]
     client.close()
     second.close()

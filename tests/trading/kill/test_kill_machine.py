@@ -37,7 +37,7 @@ from ghtrader.trading.kill.table import KillStage
 DAY = "2025-06-05"
 TRIGGER = Trigger(actor="risk", reason="daily loss", ts_ns=5, trading_day=DAY)
 SOFT = Trigger(actor="risk", reason="rejects", ts_ns=4, trading_day=DAY, policy=KillPolicy.CANCEL)
-RESET = Reset(actor="ann", reason="checked", confirm=RESET_CONFIRMATION, ts_ns=9, trading_day=DAY)
+RESET = Reset(actor="ann", reason="checked", confirm=RESET_CONFIRMATION, ts_ns=9, trading_day="2025-06-09")
 
 
 def record(phase: KillPhase, epoch: int, **fields: Any) -> KillRecord:
@@ -340,7 +340,7 @@ def test_a_reset_compares_writes_and_only_then_clears() -> None:
     assert (write.guarded, write.expected, write.content) == (True, before.content, encode_kill(write.record))
     assert write.record == KillRecord(
         account="demo", phase=KillPhase.CLEAR, epoch=10, kill_id="kill-demo-9", actor="ann", reason="checked",
-        ts_ns=9, trading_day=DAY, policy=KillPolicy.FLATTEN,
+        ts_ns=9, trading_day="2025-06-09", policy=KillPolicy.FLATTEN,
     )  # fmt: skip
     state, effects = walk(Persisted(epoch=10), state=state)
     assert (state.killed, state.stage, state.record, state.journaled) == (False, KillStage.CLEAR, write.record, write.record)

@@ -27,15 +27,16 @@ class SlowBroker(FakeBroker):
         super().__init__(venue)
         self.may_go, self.inside = threading.Event(), threading.Event()
         self.may_go.set()
-        self.fails = self.closed = False
+        self.fails: bool | Exception = False
+        self.closed = False
 
     def poll(self, timeout_s: float) -> list[BrokerOrder]:
         if not self.may_go.is_set():
             self.inside.set()
             assert self.may_go.wait(20.0)
         if self.fails:
-            self.fails = False
-            raise ProviderTransientError("the client broke")
+            error, self.fails = self.fails, False
+            raise error if isinstance(error, Exception) else ProviderTransientError("the client broke")
         return super().poll(timeout_s)
 
     def close(self) -> None:
@@ -129,6 +130,19 @@ def test_a_broken_client_is_a_link_that_is_down_and_nothing_asked_meanwhile_is_d
     assert desk.opened == [first, second]
 
 
+def test_what_no_port_speaks_of_is_a_link_that_is_down_too(make: Callable[..., Desk]) -> None:
+    venue = FakeVenue()
+    first, second = SlowBroker(venue), SlowBroker(venue)
+    desk = make(first, second)
+    desk.until(lambda: bool(desk.seen(ev.BrokerLinkChanged)))
+    first.fails = KeyError("quote")
+    desk.until(lambda: [link.up for link in desk.seen(ev.BrokerLinkChanged)] == [True, False, True])
+    assert desk.seen(ev.BrokerLinkChanged)[1].message == "the broker's client failed: KeyError: 'quote'"
+    assert first.closed
+    desk.desk.submit(approved("after"))
+    desk.until(lambda: bool(desk.seen(ev.OrderChanged)))
+
+
 def test_what_was_asked_before_the_end_is_done(make: Callable[..., Desk]) -> None:
     venue = FakeVenue()
     broker = SlowBroker(venue)
@@ -138,7 +152,10 @@ def test_what_was_asked_before_the_end_is_done(make: Callable[..., Desk]) -> Non
     broker.may_go.clear()
     assert broker.inside.wait(20.0)
     desk.desk.cancel("rests")
-    threading.Timer(0.0, broker.may_go.set).start()
-    desk.desk.close()
+    closing = threading.Thread(target=desk.desk.close)
+    closing.start()
+    assert desk.desk._stop.wait(20.0)
+    broker.may_go.set()
+    closing.join()
     assert venue.orders["rests"].state is OrderState.CANCELLED
     assert broker.closed

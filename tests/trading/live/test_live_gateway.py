@@ -12,9 +12,14 @@ from tests.trading.live.world import RB, Running, World, sample_ticks
 
 from ghtrader.core.errors import UsageError
 from ghtrader.core.messages import Command, Verb
+from ghtrader.core.trading_day import TradingDay
+from ghtrader.data.recording import TickSpool
 from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
+from ghtrader.pipelines.ingest import list_store
+from ghtrader.pipelines.recorder import Recorder
 from ghtrader.ports.live_feed import FeedState
 from ghtrader.ports.lock import gateway_key
+from ghtrader.ports.tick_store import DayKey
 from ghtrader.trading.gateway.feed import ThreadedFeed
 from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.words import Mode
@@ -31,7 +36,7 @@ def running(world: World, **request: object) -> Running:
 
 
 def test_a_target_of_the_strategy_becomes_one_order_at_the_venue_and_the_next_run_knows_it(world: World) -> None:
-    run = running(world)
+    run = running(world, record=True)
     try:
         run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
         assert run.state.mode == Mode.SIM
@@ -44,6 +49,10 @@ def test_a_target_of_the_strategy_becomes_one_order_at_the_venue_and_the_next_ru
         report = run.gateway.report()
     finally:
         run.close()
+    stored = list_store(world, kind="raw")
+    assert [(day.symbol, day.trading_day, day.rows) for day in stored] == [(RB, "2025-06-05", 4)]
+    kept = world.tick_store().read_day(DayKey("raw", RB, TradingDay.parse("2025-06-05")))
+    assert kept["local_nano"].to_list() == [1, 1, 1, 1]  # when they were received
     assert len(world.venue.received) == 1
     assert (report.mode, report.orders, report.fills, report.ticks) == ("sim", 1, 1, 4)
     assert report.days[-1].trading_day == "2025-06-05"
@@ -170,3 +179,14 @@ def test_a_feed_that_is_subscribed_anew_goes_on_where_it_was() -> None:
     assert opened[-1].begin == {RB: 401} or opened[0].given == 2
     assert opened[-1].closed
     assert feed.status.state in {FeedState.LIVE, FeedState.CONNECTING}
+
+
+def test_ticks_of_a_killed_run_are_imported_by_the_next_without_its_torn_row(tmp_path: Path, world: World) -> None:
+    folder = world.paths.data / "spool" / "kq"
+    TickSpool(folder, "7").append(sample_ticks(5))
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    told: list[tuple[str, dict[str, object]]] = []
+    Recorder(world, "kq", lambda name, fields: told.append((name, fields))).close()
+    assert told == [("recorded", {"symbol": RB, "day": "2025-06-05", "rows": 4})]
+    assert not list(folder.iterdir())

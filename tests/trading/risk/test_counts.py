@@ -244,6 +244,14 @@ def test_cancels_are_stopped_by_rate_and_by_the_meter() -> None:
     )
 
 
+def test_a_closing_order_that_was_let_in_beyond_the_stop_can_be_cancelled() -> None:
+    free = METERS.levels(RB, STATE.trading_day, LIMITS).cancels.free
+    last = check_cancel(cancels(free - 1), LIMITS, METERS, NOW, RB, closing=True)
+    assert (last.allowed, [(miss.used, miss.limit) for miss in last.near]) == (True, [(free, free)])
+    beyond = check_cancel(cancels(free), LIMITS, METERS, NOW, RB, closing=True)
+    assert (beyond.allowed, beyond.reason) == (False, R.CANCELS)
+
+
 @pytest.mark.parametrize("why", ["killed", "flattening"])
 def test_no_cancel_is_refused_while_killed_or_flattening(why: str) -> None:
     state = replace(cancels(10_000), cancels_at=(NOW,) * 9)

@@ -206,28 +206,41 @@ class ThreadedDesk:
         self._asked: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._desk: BrokerDesk | None = None
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        desk: BrokerDesk | None = None
+        """The broker's thread; what its client raises and no port speaks of is a link that is down, never a thread that is gone."""
         while not self._stop.is_set():
-            if desk is None:
-                self._decline()
-                desk = self._open()
-                continue
-            self._serve(desk)
-            for event in desk.events(self._poll_s):
-                self._found.put(event)
-            if desk.failed:
-                with contextlib.suppress(GhtraderError):
-                    desk.close()
-                desk = None
+            try:
+                self._converse()
+            except Exception as error:  # noqa: BLE001 - a client may raise anything; the link is down, and why is said
+                words = f"the broker's client failed: {type(error).__name__}: {error}"
+                self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=words))
                 self._stop.wait(self._retry_s)
-        if desk is not None:
-            self._serve(desk)
-            desk.events(0.0)
-            desk.close()
+
+    def _converse(self) -> None:
+        if self._desk is not None:  # its client failed: it is hung up before there is another
+            failed, self._desk = self._desk, None
+            failed.close()
+        while not self._stop.is_set():
+            if self._desk is None:
+                self._decline()
+                self._desk = self._open()
+                continue
+            self._serve(self._desk)
+            for event in self._desk.events(self._poll_s):
+                self._found.put(event)
+            if self._desk.failed:
+                failed, self._desk = self._desk, None
+                with contextlib.suppress(GhtraderError):
+                    failed.close()
+                self._stop.wait(self._retry_s)
+        if self._desk is not None:
+            self._serve(self._desk)
+            self._desk.events(0.0)
+            self._desk.close()
 
     def _serve(self, desk: BrokerDesk) -> None:
         while not self._asked.empty():

@@ -30,7 +30,7 @@ class ThreadedFeed:
         self,
         opens: OpensFeed,
         *,
-        hear: Callable[[Sequence[LiveTick]], None] = lambda _: None,
+        hear: Callable[[Sequence[LiveTick]], None] | None = None,
         poll_s: float = 0.25,
         retry_s: float = 5.0,
     ) -> None:
@@ -76,7 +76,8 @@ class ThreadedFeed:
     def _give(self, ticks: list[LiveTick]) -> None:
         if ticks:
             self._next |= {tick.symbol: tick.identity + 1 for tick in ticks}
-            self._hear(ticks)
+            if self._hear is not None:
+                self._hear(ticks)
             self._found.put(ticks)
 
     def poll(self, timeout_s: float = 0.0) -> list[LiveTick]:

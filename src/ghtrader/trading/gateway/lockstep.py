@@ -42,6 +42,8 @@ class Lockstep:
 
     move_clock: sets the replay's time. decide: gives a tick to the strategy, waits for it, and returns what it wants. begin_day: the
     event of the trading day that a stamp opens, None when it is open already. between: called once a second of replay time.
+    offer: gives a tick to the strategy without waiting; called ahead of ``decide`` where the core has nothing to say about the tick
+    that the strategy had to hear before it (no executor trades the contract), so that both work on it at once.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Lockstep:
         decide: Callable[[LiveTick], list[Target]],
         begin_day: Callable[[int], ev.DayBegan | None],
         between: Callable[[], None] = lambda: None,
+        offer: Callable[[LiveTick], None] | None = None,
     ) -> None:
         self._shell, self._feed, self._views = shell, feed, views
         self._move_clock, self._decide, self._begin_day, self._between = move_clock, decide, begin_day, between
+        self._offer = offer
         self._last_clock = 0
         self.ticks = 0
 
@@ -90,6 +94,9 @@ class Lockstep:
     def _take(self, tick: LiveTick) -> None:
         shell, now = self._shell, tick.receive_ns
         self.ticks += 1
+        state = shell.state
+        if self._offer is not None and not state.killed and state.executors.get(tick.symbol) is None:
+            self._offer(tick)
         view, _ = self._views.view(tick.symbol, self.ticks, tick.ts_ns, now, np.asarray(tick.values))
         if view is not None:
             shell.handle(ev.TickArrived(now_ns=now, market=view))

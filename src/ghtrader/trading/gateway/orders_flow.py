@@ -184,6 +184,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
         order.symbol,
         killed=state.killed,
         flattening=free,
+        closing=order.intent.offset is not Offset.OPEN,
     )
     if not verdict.allowed:
         if identity not in state.pending.cancels:

@@ -113,9 +113,11 @@ def check_cancel(
     *,
     killed: bool = False,
     flattening: bool = False,
+    closing: bool = False,
 ) -> CancelVerdict:
     """Whether a cancel may leave now: rate per second and cancels per contract and day, neither while killed or flattening.
 
+    closing: of an order that closes, which may have been let in beyond the stop level: up to the last free one.
     Whoever sends the cancel tells `observe_cancel`.
     """
     if killed or flattening:
@@ -127,10 +129,11 @@ def check_cancel(
     level = meters.levels(symbol, state.trading_day, limits).cancels
     used = state.meters_of(symbol).cancels + 1
     near: tuple[NearMiss, ...] = ()
-    if level is not None and used > level.stop:
-        words = f"cancels of the day would be {used}, at most {level.stop}"
+    most = 0 if level is None else max(level.stop, level.free) if closing else level.stop
+    if level is not None and used > most:
+        words = f"cancels of the day would be {used}, at most {most}"
         return CancelVerdict(allowed=False, reason=RiskReason.CANCELS, message=words)
     if level is not None and used >= level.warn:
-        words = f"cancels of the day: {used} of at most {level.stop}"
-        near = (NearMiss(reason=RiskReason.CANCELS, used=used, limit=level.stop, message=words, symbol=symbol),)
+        words = f"cancels of the day: {used} of at most {most}"
+        near = (NearMiss(reason=RiskReason.CANCELS, used=used, limit=most, message=words, symbol=symbol),)
     return CancelVerdict(allowed=True, near=near)

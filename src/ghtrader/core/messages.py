@@ -145,6 +145,10 @@ class TickFrame(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     values: tuple[float, ...]
 
 
+#: Reasons of a view whose contract the gateway still holds and does not trade: a roll left it, or nobody asked for it.
+RETIRED_CONTRACT, HELD_ONLY = "retired_contract", "held_only"
+
+
 class AccountView(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     """What the strategy may know of the account, per contract: signed position, signed lots that still work, mode.
 

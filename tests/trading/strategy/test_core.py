@@ -10,7 +10,7 @@ import pytest
 from tests.trading.strategy.frames import SYMBOL, account, beat, binding, plan, predictor, sample_rows, tick, ticks
 
 from ghtrader.core.errors import DataError
-from ghtrader.core.messages import ExecutionStyle, Style, Target, TickDone
+from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, ExecutionStyle, Style, Target, TickDone
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.datasets.factors.session import FeatureSession
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext, TickView
@@ -205,16 +205,32 @@ def test_a_roll_forgets_the_old_contract() -> None:
     core.on_frame(account(1), 0)
     assert run(core, ticks(FIRST, 200, 2))
     assert run(core, [tick(FIRST + 200, 202, symbol="SHFE.rb2601")]) == []
-    assert [item.told[0] for item in made] == ["start SHFE.rb2510", "start SHFE.rb2601"]
+    assert [item.told[0] for item in made] == ["start SHFE.rb2510"]  # ticks alone are no roll
     core.on_frame(account(203, symbol="SHFE.rb2601"), 0)
+    assert [item.told[0] for item in made] == ["start SHFE.rb2510", "start SHFE.rb2601"]
     assert run(core, [tick(FIRST + 201, 204), tick(FIRST + 202, 205, symbol="SHFE.rb2505")]) == []  # given up, or never was
     new = run(core, (tick(FIRST + 203 + row, 206 + row, symbol="SHFE.rb2601") for row in range(200)))
     assert {target.symbol for target in new} == {"SHFE.rb2601"}
     session, (ts, raw) = FeatureSession(plan(symbol="SHFE.rb2601")), sample_rows()
-    rows = [FIRST + 200, *range(FIRST + 203, FIRST + 403)]
-    values = [session.answer(int(ts[row]), raw[row]).values for row in rows][1:]
+    values = [session.answer(int(ts[row]), raw[row]).values for row in range(FIRST + 203, FIRST + 403)]
     assert [list(target.factors.values()) for target in new] == [values[target.tick_seq - 206].tolist() for target in new]
     assert [item.symbol for item in core.report(0).contracts] == ["SHFE.rb2601"]
+
+
+@pytest.mark.parametrize("reason", [HELD_ONLY, RETIRED_CONTRACT])
+def test_a_contract_that_is_only_held_is_no_roll_and_gets_no_targets(reason: str) -> None:
+    core, made = core_of(bound=binding("KQ.m@SHFE.rb"))
+    core.on_frame(msgspec.structs.replace(account(1, symbol="SHFE.rb2601"), accepts=False, reason=reason), 0)
+    assert run(core, [tick(FIRST, 2, symbol="SHFE.rb2601")]) == []
+    core.on_frame(account(3), 0)
+    assert {target.symbol for target in run(core, ticks(FIRST + 1, 200, 4))} == {"SHFE.rb2510"}
+    core.on_frame(msgspec.structs.replace(account(204), accepts=False, reason=reason), 0)
+    assert run(core, ticks(FIRST + 201, 5, 205)) == []
+    core.on_frame(account(210, symbol="SHFE.rb2601"), 0)
+    assert {
+        target.symbol for target in run(core, (tick(FIRST + 206 + n, 211 + n, symbol="SHFE.rb2601") for n in range(200)))
+    } == {"SHFE.rb2601"}
+    assert [item.told[0] for item in made] == ["start SHFE.rb2510", "start SHFE.rb2601"]
 
 
 def test_contracts_that_nobody_asked_for_are_answered_and_left_alone() -> None:

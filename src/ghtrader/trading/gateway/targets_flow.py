@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ghtrader.core.messages import ExecutionStyle, Target
+from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, ExecutionStyle, Target
 from ghtrader.trading.execution import Stop, TargetChanged
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
@@ -80,11 +80,13 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
         code = "no_schedule" if symbol in state.missing else "unknown_symbol"
         return code, f"{symbol} is not traded by account {state.settings.account}"
     if contract in state.retired:
-        return "retired_contract", f"{contract} is no longer the main contract"
+        return RETIRED_CONTRACT, f"{contract} is no longer the main contract"
     allowed = {"paused"} if origin == Origin.COMMAND else set()
     halts = [code for code in state.halts() if code not in allowed]
     if halts:
         return halts[0], _words(turn, halts[0])
+    if origin == Origin.STRATEGY and contract not in state.contracts.values():
+        return HELD_ONLY, f"{contract} is held by account {state.settings.account}, and not traded"
     if not state.executors.accepts_target(contract):
         return "symbol_claimed", f"a direct order of {contract} is under way"
     return "", ""

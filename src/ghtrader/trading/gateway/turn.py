@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ghtrader.core.messages import AccountView
+from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, AccountView
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.fold import Folded, apply_record, snapshot_of
 from ghtrader.trading.gateway.state import GatewayState
@@ -88,6 +88,10 @@ class Turn:
         """Tell the strategy how a contract stands, when that changed."""
         state = self.state
         halts = state.halts()
+        if symbol in state.retired:
+            halts = (RETIRED_CONTRACT, *halts)
+        elif symbol not in state.contracts.values():
+            halts = (HELD_ONLY, *halts)
         buys, sells = state.book.in_flight(symbol)
         target = state.targets.get(symbol)
         session, seq = state.dealt.get(symbol, ("", 0))

@@ -55,17 +55,22 @@ class Lies:
         return msgspec.structs.replace(told, orders=tuple(o for o in told.orders if o.request.client_order_id != name))
 
     def _forget_trade(self, told: VenueSnapshot) -> VenueSnapshot:
-        if not told.fills:
+        place = self._ours(told)
+        if place is None:
             return told
-        place = self._recent(len(told.fills))
         return msgspec.structs.replace(told, fills=(*told.fills[:place], *told.fills[place + 1 :]))
 
     def _turn_trade(self, told: VenueSnapshot) -> VenueSnapshot:
-        if not told.fills:
+        place = self._ours(told)
+        if place is None:
             return told
-        place = self._recent(len(told.fills))
         turned = msgspec.structs.replace(told.fills[place], side=Side(-told.fills[place].side))
         return msgspec.structs.replace(told, fills=(*told.fills[:place], turned, *told.fills[place + 1 :]))
+
+    def _ours(self, told: VenueSnapshot) -> int | None:
+        """Place of one of the last trades, if it is of an order of ours: of somebody else's nobody but the venue knows better."""
+        place = self._recent(len(told.fills)) if told.fills else -1
+        return place if place >= 0 and told.fills[place].client_order_id.startswith("gh") else None
 
     def _call(self, told: VenueSnapshot, state: OrderState) -> VenueSnapshot:
         """Say a vaguer state of an order: one that works (sent), or any of the last ones (unknown)."""

@@ -156,14 +156,12 @@ class People:
 
     # --- another terminal -----------------------------------------------------------------------------------------------
     def trade_elsewhere(self) -> int:
-        """Somebody trades on the account by another terminal, in the contract that was rolled, so that nobody else opens there."""
+        """Somebody trades on the account by another terminal, in the contract that is not traded today."""
         run, chance = self._run, self._run.world.chance
         symbol, venue = run.other_contract, run.venue
         side, lots = chance.choice(tuple(Side)), chance.randint(1, 2)
         buys, sells = venue.working(symbol)
-        quiet = (
-            symbol in run.judge.retired and abs(venue.net(symbol)) + buys + sells + lots <= OTHERS_LOTS and not run.closes_soon
-        )
+        quiet = abs(venue.net(symbol)) + buys + sells + lots <= OTHERS_LOTS and not run.closes_soon
         if quiet and run.world.faults.hits("another terminal", 0.3):
             self._others += 1
             kind = chance.choice((OrderKind.GFD, OrderKind.GFD, OrderKind.FAK))

@@ -13,7 +13,16 @@ from collections.abc import Callable, Sequence
 
 from ghtrader.core.errors import DataError
 from ghtrader.core.instruments import parse_symbol
-from ghtrader.core.messages import MESSAGE_VERSION, AccountView, Heartbeat, Target, TickDone, TickFrame
+from ghtrader.core.messages import (
+    HELD_ONLY,
+    MESSAGE_VERSION,
+    RETIRED_CONTRACT,
+    AccountView,
+    Heartbeat,
+    Target,
+    TickDone,
+    TickFrame,
+)
 from ghtrader.ports.bus import StreamFrame
 from ghtrader.trading.link.machine import Arrived, LinkEvent, LinkLimits, TimePassed, first_link, step_link
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext
@@ -63,6 +72,7 @@ class StrategyCore:
         self._bindings = tuple(bindings)
         self._contracts: dict[str, ContractRunner] = {}
         self._retired: set[str] = set()
+        self._held_only: set[str] = set()
         self._passed_over: set[str] = set()
         self._limits = link
         self._link = first_link(0)
@@ -158,7 +168,7 @@ class StrategyCore:
         self.halts.set(HaltReason.STRATEGY_FAILED, message, now_ns, contract.symbol)
 
     def _on_account(self, frame: AccountView, now_ns: int) -> None:
-        contract = self._contract_of(frame.symbol, now_ns)
+        contract = self._told_of(frame, now_ns)
         if contract is None:
             return
         contract.account = frame
@@ -173,7 +183,7 @@ class StrategyCore:
 
     def _on_tick(self, frame: TickFrame, now_ns: int, link_ns: int) -> Target | None:
         is_new = self._is_new(frame, now_ns, link_ns)
-        found = self._contract_of(frame.symbol, now_ns) if is_new else None
+        found = self._contract_of(frame.symbol, now_ns, rolls=False) if is_new else None
         if found is None:
             self._ignored += 1
             return None
@@ -236,29 +246,49 @@ class StrategyCore:
             note=decision.note,
         )
 
-    def _contract_of(self, symbol: str, now_ns: int) -> ContractRunner | None:
+    def _told_of(self, frame: AccountView, now_ns: int) -> ContractRunner | None:
+        """The runner of a view's contract. An alias has none of a contract that the gateway holds and does not trade."""
+        symbol = frame.symbol
+        if frame.reason not in (RETIRED_CONTRACT, HELD_ONLY):
+            self._held_only.discard(symbol)
+            return self._contract_of(symbol, now_ns, rolls=True)
+        known = self._contracts.get(symbol)
+        if known is not None and not known.binding.follows_main:
+            return known
+        if known is not None:
+            self._give_up(symbol)
+        self._held_only.add(symbol)
+        return None
+
+    def _give_up(self, symbol: str) -> None:
+        del self._contracts[symbol]
+        self.halts.drop(symbol)
+
+    def _contract_of(self, symbol: str, now_ns: int, *, rolls: bool) -> ContractRunner | None:
         """The contract's runner, made at its first message; None for one that we do not trade.
 
-        Of an alias, a contract of a later month is a roll: the one before it is given up, with everything that was known of it.
+        rolls: the gateway trades the contract now. Of an alias, one of a later month is a roll then: the one before it is given up,
+        with everything that was known of it. Ticks alone say nothing of it: the gateway tells those of what it holds, too.
         """
         known = self._contracts.get(symbol)
-        if known is not None or symbol in self._retired or symbol in self._passed_over:
+        if known is not None or symbol in self._retired or symbol in self._held_only or symbol in self._passed_over:
             return known
         for binding in self._bindings:
             if binding.symbol == symbol or (binding.follows_main and parse_symbol(symbol).product == binding.product):
-                return self._taken(binding, symbol, now_ns)
+                return self._taken(binding, symbol, now_ns, rolls=rolls)
         self._passed_over.add(symbol)
         return None
 
-    def _taken(self, binding: ModelBinding, symbol: str, now_ns: int) -> ContractRunner | None:
+    def _taken(self, binding: ModelBinding, symbol: str, now_ns: int, *, rolls: bool) -> ContractRunner | None:
         before = [name for name, contract in self._contracts.items() if contract.binding.symbol == binding.symbol]
+        if before and not rolls:
+            return None
         if before and parse_symbol(symbol).month <= parse_symbol(before[0]).month:
             self._retired.add(symbol)
             return None
         for name in before:
-            del self._contracts[name]
+            self._give_up(name)
             self._retired.add(name)
-            self.halts.drop(name)
         own = binding.of_contract(symbol)
         strategy = self._make()
         context = StrategyContext(

@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# one more than the cores of a small machine: many tests wait for real processes
+JOBS ?= 3
 DATA ?= $(CURDIR)/data
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

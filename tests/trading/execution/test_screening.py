@@ -18,7 +18,7 @@ from ghtrader.datasets.factors.engine import part_ends
 from ghtrader.research.truth import day_ticks
 from ghtrader.sim.market.generate import generate_market
 from ghtrader.sim.orders import trades_of
-from ghtrader.sim.policy_kernel import run_day
+from ghtrader.sim.policy_kernel import LOG_COLUMNS, run_day
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played_policy import Spec, play
@@ -40,7 +40,7 @@ def screened(ticks: DayTicks, part_end: np.ndarray, score: np.ndarray, spec: Spe
         ticks.ts_ns, ticks.break_before, ticks.gap_before, trades.live, ticks.bid_px, ticks.bid_sz, ticks.ask_px, ticks.ask_sz,
         trades.low, trades.high, trades.sold, trades.bought, part_end, score,
         spec.threshold, spec.passive, spec.lots, spec.latency, spec.hold, spec.patience, spec.flat_before, int(model),
-        *out, counts,
+        *out, counts, np.empty((0, LOG_COLUMNS), np.int64),
     )  # fmt: skip
     return list(zip(*(column[:fills].tolist() for column in out), strict=True)), tuple(counts.tolist())
 

@@ -77,9 +77,10 @@ def _target_kept() -> contextlib.AbstractContextManager[None]:
     real = fold.FOLDS[RecordKind.DAY]
 
     def forgets(state: GatewayState, record: Record) -> fold.Folded:
-        targets = dict(state.targets)
+        before, targets = dict(state.contracts), dict(state.targets)
         found = real(state, record)
-        state.targets, state.retired = targets, {}
+        left = set(before.values()) - set(state.contracts.values())
+        state.targets, state.retired, state.contracts = targets, {}, state.contracts | {old: old for old in left}
         return found
 
     return _patched((fold, "FOLDS", {**fold.FOLDS, RecordKind.DAY: forgets}))

@@ -231,6 +231,7 @@ def main_key(product: str, day: str):
 def unit_services(open_services: OpenServices, provider: FakeProvider, answer, **options: object):
     services = open_services(**options)
     services.provider = lambda: provider  # type: ignore[method-assign]
+    services.clock = FakeClock(moment_ns(dt.date(2025, 6, 12), dt.time(16, 0)))  # not in the provider's daily maintenance
     services.workers = None
 
     def workers(count: int) -> FakeWorkers:

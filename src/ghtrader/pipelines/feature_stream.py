@@ -25,6 +25,7 @@ from ghtrader.pipelines.feature_lines import TickLines, csv_answer, csv_header, 
 from ghtrader.pipelines.feature_session import FeaturePlan, FeatureSession, plan_features, warm_up
 from ghtrader.pipelines.feature_table import FeaturesReport, FeatureWriter, feature_frame, features_report, require_another_file
 from ghtrader.pipelines.services import Services
+from ghtrader.pipelines.stopping import StopWish
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,28 +94,17 @@ class _EndedBySignal(BaseException):
     """A signal came while the stream waited for a line."""
 
 
-class _Signals:
+class _Signals(StopWish):
     """SIGINT and SIGTERM end the stream between two lines, never inside an answer."""
 
     def __init__(self) -> None:
-        self.received = 0
+        super().__init__()
         self._waiting = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self.received = number
+        super()._handle(number, frame)
         if self._waiting:
             raise _EndedBySignal
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle both signals inside the block."""
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def next_line(self, source: BinaryIO) -> bytes:
         """The next line; empty at the end of the input and after a signal."""

@@ -14,7 +14,7 @@ from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, Verb
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
-from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, settings_of, stage_latency
+from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, report_of, settings_of
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.recorder import Recorder
@@ -72,6 +72,7 @@ class LiveGateway:
         self._market = MarketClock(self._watch) if request.market_time else None
         self._clock: Clock = self._market or self._watch
         self._calendar, self._instruments = calendar_of(services), InstrumentTable.vendored()
+        self._know(request.symbols)
         self._views = MarketViews(self._calendar, self._instruments)
         self._kind = self._broker_kind()
         if request.market_time and self._kind == "live":
@@ -98,6 +99,13 @@ class LiveGateway:
         self._statements = media.statements(request.account)
         self._server: StreamServer = media.gateway_stream(request.account)
         self._warm = media.warm_side(request.account)
+
+    def _know(self, symbols: tuple[str, ...]) -> None:
+        """Refuse what can have no ticks, before anything is opened: what no table knows, and varieties."""
+        for symbol in symbols:
+            product = self._instruments.product_of(symbol)
+            if symbol == product:
+                raise UsageError(f"{symbol} is a variety, not a contract", hint=f"--symbol KQ.m@{product}, or a contract")
 
     def _broker_kind(self) -> str:
         kind = self._services.broker_kind(self._request.account)
@@ -365,36 +373,10 @@ class LiveGateway:
         """What the run came to; days are marked to the last price."""
         if self._shell is None:
             raise HaltedError("the end came before the first tick", hint="ghtrader gateway run", reason="no_ticks")
-        state, times = self._shell.state, self._shell.times
-        counters = dict(state.counters)
-        days = [*self._past, *([self._result()] if state.trading_day else [])]
+        days = [*self._past, *([self._result()] if self._shell.state.trading_day else [])]
         seconds = (self._watch.monotonic_ns() - self._began_ns) / NS_PER_S
-        return GatewayReport(
-            account=self._request.account,
-            pid=os.getpid(),
-            mode=str(state.mode),
-            fill_model=self._request.fill_model if self._kind == "paper" else "",
-            ticks=self._ticks,
-            targets=counters.get("targets", 0),
-            orders=counters.get("orders", 0),
-            cancels=counters.get("cancels", 0),
-            fills=counters.get("fills", 0),
-            days=days,
-            net_cny=round(sum(day.net_cny for day in days), 2),
-            killed=state.killed,
-            latency={
-                "gateway_step": stage_latency(times.step),
-                "journal_append": stage_latency(times.append),
-                "journal_sync": stage_latency(times.sync),
-                "target_to_order": stage_latency(times.order_out),
-                "tick_round_trip": stage_latency([]),
-            },
-            counters=counters,
-            seconds=round(seconds, 2),
-            ticks_per_s=round(self._ticks / max(seconds, 1e-9), 1),
-            journal_records=state.seq,
-            order_ids=[order.client_order_id for order in state.book.orders()],
-        )
+        fill_model = self._request.fill_model if self._kind == "paper" else ""
+        return report_of(self._shell, self._request.account, fill_model, days, self._ticks, seconds, [])
 
     def close(self) -> None:
         """Publish the last state, seal the journal, hang up; orders stay at the venue."""

@@ -37,7 +37,7 @@ from ghtrader.trading.journal.journal import Journal
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.words import Mode
 
-__all__ = ["DayResult", "GatewayReport", "StageLatency", "main_contract", "serve", "settings_of", "stage_latency"]
+__all__ = ["DayResult", "GatewayReport", "StageLatency", "main_contract", "report_of", "serve", "settings_of"]
 
 ANSWER_S = 120.0
 FOREVER_NS = 1 << 62
@@ -129,6 +129,40 @@ def serve(services: Services, request: GatewayRequest, tell: Tell, *, progress: 
         return process.run()
     finally:
         process.close()
+
+
+def report_of(
+    shell: GatewayShell, account: str, fill_model: str, days: list[DayResult], ticks: int, seconds: float, round_trip: list[int]
+) -> GatewayReport:
+    """What a run came to. seconds: how long it took; round_trip: ns from tick to the strategy's answer, where it was waited for."""
+    state, times = shell.state, shell.times
+    counters = dict(state.counters)
+    return GatewayReport(
+        account=account,
+        pid=os.getpid(),
+        mode=str(state.mode),
+        fill_model=fill_model,
+        ticks=ticks,
+        targets=counters.get("targets", 0),
+        orders=counters.get("orders", 0),
+        cancels=counters.get("cancels", 0),
+        fills=counters.get("fills", 0),
+        days=days,
+        net_cny=round(sum(day.net_cny for day in days), 2),
+        killed=state.killed,
+        latency={
+            "gateway_step": stage_latency(times.step),
+            "journal_append": stage_latency(times.append),
+            "journal_sync": stage_latency(times.sync),
+            "target_to_order": stage_latency(times.order_out),
+            "tick_round_trip": stage_latency(round_trip),
+        },
+        counters=counters,
+        seconds=round(seconds, 2),
+        ticks_per_s=round(ticks / max(seconds, 1e-9), 1),
+        journal_records=state.seq,
+        order_ids=[order.client_order_id for order in state.book.orders()],
+    )
 
 
 class ReplayProcess:
@@ -338,8 +372,6 @@ class ReplayProcess:
 
     # --- the end --------------------------------------------------------------------------------------------------------
     def _report(self, ticks: int, seconds: float) -> GatewayReport:
-        state, times = self._shell.state, self._shell.times
-        counters = dict(state.counters)
         days = [
             DayResult(
                 trading_day=day.trading_day.iso,
@@ -352,32 +384,7 @@ class ReplayProcess:
             )
             for day in self._replay.settled()
         ]
-        return GatewayReport(
-            account=self._request.account,
-            pid=os.getpid(),
-            mode=str(state.mode),
-            fill_model=self._request.fill_model,
-            ticks=ticks,
-            targets=counters.get("targets", 0),
-            orders=counters.get("orders", 0),
-            cancels=counters.get("cancels", 0),
-            fills=counters.get("fills", 0),
-            days=days,
-            net_cny=round(sum(day.net_cny for day in days), 2),
-            killed=state.killed,
-            latency={
-                "gateway_step": stage_latency(times.step),
-                "journal_append": stage_latency(times.append),
-                "journal_sync": stage_latency(times.sync),
-                "target_to_order": stage_latency(times.order_out),
-                "tick_round_trip": stage_latency(self._round_trip),
-            },
-            counters=counters,
-            seconds=round(seconds, 2),
-            ticks_per_s=round(ticks / max(seconds, 1e-9), 1),
-            journal_records=state.seq,
-            order_ids=[order.client_order_id for order in state.book.orders()],
-        )
+        return report_of(self._shell, self._request.account, self._request.fill_model, days, ticks, seconds, self._round_trip)
 
     def close(self) -> None:
         """Seal the journal, hang up."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.trading.live.world import RB, Running, World, sample_ticks
 
-from ghtrader.core.errors import UsageError
+from ghtrader.core.errors import GhtraderError, UsageError
 from ghtrader.core.messages import Command, Verb
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.recording import TickSpool
@@ -133,6 +133,16 @@ def test_live_trading_needs_both_gates_and_the_checks(world: World) -> None:
         assert {"schedule", "filing"} <= set(run.state.red)  # the contract was delivered, nothing was filed
     finally:
         run.close()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "words"), [("SHFE.zz9999", "SHFE.zz9999"), ("SHFE.zz2510", "SHFE.zz"), ("SHFE.rb", "is a variety, not a contract")]
+)
+def test_a_symbol_that_can_have_no_ticks_is_refused_before_anything_is_opened(world: World, symbol: str, words: str) -> None:
+    request = GatewayRequest(account="kq", symbols=(symbol,), mode="sim", record=False)
+    with pytest.raises(GhtraderError, match=words):
+        run_gateway(world, request, lambda name, fields: None)
+    assert (world.feeds, world.trading().journal("kq").segments()) == ([], [])
 
 
 def test_sigterm_ends_a_run_in_order(world: World) -> None:

@@ -15,7 +15,7 @@ from ghtrader.trading.commands.ways import AnyWay
 from ghtrader.trading.state.revision import StateDocument
 from ghtrader.trading.views import StateReader
 
-__all__ = ["CommandReport", "StateWatch", "TradeStatus", "give_command"]
+__all__ = ["CommandReport", "StateDocument", "StateWatch", "TradeStatus", "give_command"]
 
 
 class TradeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,6 +62,9 @@ def test_matrix_of_partial_failures(faults: tuple[str, ...]) -> None:
         assert set(view.failed) == {medium.name for medium in sinks.values() if medium.read_fails}
         failing = {str(NAMES[name]) for name, fault in zip(sinks, faults, strict=True) if fault == "write_fails"}
         assert set(codes) == (failing if 6 <= revision <= 9 else set())
+        document = view.document
+        told = set(document.degraded) & set(NAMES.values())
+        assert (document.warm_path_degraded, document.warm_path_reason) == (bool(told), ", ".join(sorted(told)))
     assert seen == 12
 
 

@@ -43,7 +43,16 @@ class StatePublisher:
         self.revision = document.revision
         told = tuple(sorted((set(document.degraded) - set(WarmReason)) | set(self.reasons)))
         counters = {**document.counters, **self.counters}
-        content = _encode(replace(document, degraded=told, counters=counters))
+        warm = self.reasons
+        content = _encode(
+            replace(
+                document,
+                degraded=told,
+                counters=counters,
+                warm_path_degraded=bool(warm),
+                warm_path_reason=", ".join(warm),
+            )
+        )
         for sink in self._sinks:
             sink.put(document.revision, content)
         return self.look(now_ns)

@@ -17,6 +17,8 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: rises with every flush. updated_at: ns UTC. mode_reason: why the mode is less than wanted. halts: why no position may
     be opened now. degraded: reason codes of what fails beside trading. positions: signed lots with today and history by contract.
+    desired: what operators want (mode, symbols, executor, limits, paused); limits: those in force. warm_path_degraded, warm_path_reason:
+    whether a way beside trading fails, and its codes in one line.
     """
 
     account: str
@@ -44,4 +46,8 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
     markets: dict[str, dict[str, Any]] = {}
     latency_us: dict[str, dict[str, float]] = {}
+    desired: dict[str, Any] = {}
+    limits: dict[str, float] = {}
+    warm_path_degraded: bool = False
+    warm_path_reason: str = ""
     version: int = 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import pytest
+from tests.trading.gateway.rig import FUNDS, SECOND, Rig
 
 from ghtrader.core.messages import Outcome, Verb
 from ghtrader.ports.broker import AccountFunds
@@ -14,13 +16,17 @@ from ghtrader.trading.gateway.fold import snapshot_of
 from ghtrader.trading.gateway.modes import Gates
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.risk.limits import RiskLimits
-from tests.trading.gateway.rig import FUNDS, SECOND, Rig
 
 
 def test_a_command_makes_a_limit_tighter_at_once_and_for_the_runs_to_come() -> None:
     rig = Rig()
-    answer = rig.command(Verb.SET_DESIRED, params={"limits.max_position_lots": 1, "limits.stale_feed_s": 2.5}, reason="thin market")
-    assert (answer.outcome, answer.message) == (Outcome.ACCEPTED, "wanted: paper; now: paper; max_position_lots 1; stale_feed_s 2.5")
+    answer = rig.command(
+        Verb.SET_DESIRED, params={"limits.max_position_lots": 1, "limits.stale_feed_s": 2.5}, reason="thin market"
+    )
+    assert (answer.outcome, answer.message) == (
+        Outcome.ACCEPTED,
+        "wanted: paper; now: paper; max_position_lots 1; stale_feed_s 2.5",
+    )
     assert rig.state.limits == RiskLimits(max_position_lots=1, stale_feed_ns=5 * SECOND // 2)
     rig.target(2)
     assert rig.records("verdict")[-1].body["reason"] == "max_position"
@@ -102,7 +108,7 @@ def test_a_restart_reads_no_further_back_than_the_newest_snapshot() -> None:
         rig.later()
     states = [record.seq for record in rig.records("state")]
     assert len(states) > 3
-    assert all(after - before <= 30 for before, after in zip(states, states[1:], strict=False))
+    assert all(after - before <= 30 for before, after in itertools.pairwise(states))
     read = list(rig.journal.read_since_snapshot())
     assert read[0].seq == states[-1]
     before = snapshot_of(rig.state)

@@ -22,7 +22,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     mode: Mode = Mode.IDLE
     symbols: tuple[str, ...] = ()
     executor: str = ""
-    limits: dict[str, float] = {}
+    limits: dict[str, bool | int | float] = {}
     confirm_live: str = ""
     paused: bool = False
 

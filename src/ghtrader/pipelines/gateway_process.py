@@ -34,6 +34,7 @@ from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.kill.record import KillPolicy
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.words import Mode
 
@@ -116,6 +117,7 @@ def settings_of(
         account=account,
         gates=gates,
         limits=limits or RiskLimits.from_values(values),
+        kill_policy=KillPolicy(str(values["gateway.kill_policy"])),
         dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
         dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
         **fixed,

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import GhtraderError
-from ghtrader.data.ingest import Ingest
-from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.recording import TickSpool, import_spool
 from ghtrader.pipelines.gateway import Tell
-from ghtrader.pipelines.ingest import calendar_of
-from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.ingest import open_ingest
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.live_feed import LiveTick
 
@@ -61,18 +58,8 @@ class Recorder:
     def _import(self) -> None:
         if not any(self._folder.glob("*")):
             return
-        services = self._services
         try:
-            prepare_store(services.store())
-            ingest = Ingest(
-                services.tick_store(),
-                calendar_of(services),
-                InstrumentTable.vendored(),
-                services.clock,
-                services.tool_version,
-                services.settings().config_hash,
-            )
-            days = import_spool(self._folder, ingest)
+            days = import_spool(self._folder, open_ingest(self._services))
         except GhtraderError as error:
             self._tell("record_failed", {"message": error.message})
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -131,18 +130,19 @@ def test_a_broken_client_is_a_link_that_is_down_and_nothing_asked_meanwhile_is_d
     assert desk.opened == [first, second]
 
 
-def test_money_that_the_broker_does_not_tell_is_not_known() -> None:
+def test_money_that_the_broker_does_not_tell_is_a_bad_reading_each_time() -> None:
     venue = FakeVenue()
     broker = SlowBroker(venue)
     clock = FakeClock(1_000_000_000)
     desk = BrokerDesk(broker, clock, lambda: "2025-06-05")
     told = [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
-    broker.funds = _no_funds  # type: ignore[method-assign]
-    for _ in range(2):
+    zero = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, 0.0))
+    for funds in (_no_funds, _no_funds, lambda: zero, lambda: zero):
+        broker.funds = funds  # type: ignore[method-assign]
         clock.advance(1.0)
         told += [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
     assert told[0] > 0
-    assert [math.isnan(balance) for balance in told[1:]] == [True, True]  # a bad reading each, so that they are counted
+    assert [str(balance) for balance in told[1:]] == ["nan", "nan", "0.0", "0.0"]
 
 
 def _no_funds() -> AccountFunds:

@@ -58,6 +58,9 @@ def _wanted(turn: Turn, params: Mapping[str, ParamValue]) -> tuple[Desired, list
     others = {name: value for name, value in params.items() if not name.startswith(LIMIT)}
     if unknown := sorted(others.keys() - set(KNOWN)):
         raise ConfigError(f"unknown: {', '.join(unknown)}; there are {', '.join(KNOWN)}, {LIMIT}NAME")
+    for name, value in asked.items():
+        if value != CONFIGURED and not isinstance(value, bool | int | float):
+            raise ConfigError(f"{LIMIT}{name} is a number, or {CONFIGURED}: not {value!r}")
     limits = {name: value for name, value in {**current.limits, **asked}.items() if value != CONFIGURED}
     desired = msgspec.convert({**msgspec.to_builtins(current), **others, "limits": limits}, Desired)
     looser = turn.state.settings.limits.looser(desired.limits)

@@ -28,6 +28,7 @@ from ghtrader.trading.gateway.events import (
 )
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.risk.memory import is_equity
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
@@ -167,7 +168,7 @@ class BrokerDesk:
             funds = self._broker.funds()
         except GhtraderError:  # what is not told is not known: the last reading does not stand for it
             funds = UNKNOWN_FUNDS
-        if funds != self._funds:
+        if funds != self._funds or not is_equity(funds.balance):  # bad readings are counted, the same one too
             self._funds = funds
             self._events.append(FundsArrived(now_ns=now, funds=funds))
 

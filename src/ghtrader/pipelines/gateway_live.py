@@ -99,6 +99,8 @@ class LiveGateway:
         self._statements = media.statements(request.account)
         self._server: StreamServer = media.gateway_stream(request.account)
         self._warm = media.warm_side(request.account)
+        if self._recorder is not None:
+            self._warm.watch(self._recorder)
 
     def _know(self, symbols: tuple[str, ...]) -> None:
         """Refuse what can have no ticks, before anything is opened: what no table knows, and varieties."""

@@ -13,6 +13,7 @@ from ghtrader.pipelines.gateway import Tell
 from ghtrader.pipelines.ingest import open_ingest
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.live_feed import LiveTick
+from ghtrader.ports.warm_path import Outcome, WarmReason
 
 __all__ = ["Recorder"]
 
@@ -28,12 +29,20 @@ class Recorder:
         self._folder = services.paths.data / "spool" / account
         self._spool = TickSpool(self._folder, str(services.clock.now_ns()))
         self._queue: queue.SimpleQueue[Sequence[LiveTick] | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def take(self, ticks: Sequence[LiveTick]) -> None:
         """Keep these ticks; never waits. Any thread."""
         self._queue.put(ticks)
+
+    def outcomes(self) -> list[Outcome]:
+        """What went well and what did not since the last call; any thread."""
+        found: list[Outcome] = []
+        while not self._outcomes.empty():
+            found.append(self._outcomes.get())
+        return found
 
     def _run(self) -> None:
         self._import()
@@ -52,7 +61,10 @@ class Recorder:
             try:
                 self._spool.append(ticks)
             except GhtraderError as error:
+                self._outcomes.put(Outcome(WarmReason.RECORD_FAILED, False, error.message))
                 self._tell("record_failed", {"ticks": len(ticks), "message": error.message})
+            else:
+                self._outcomes.put(Outcome(WarmReason.RECORD_FAILED, True))
         self._import()
 
     def _import(self) -> None:
@@ -61,8 +73,10 @@ class Recorder:
         try:
             days = import_spool(self._folder, open_ingest(self._services))
         except GhtraderError as error:
+            self._outcomes.put(Outcome(WarmReason.RECORD_IMPORT_FAILED, False, error.message))
             self._tell("record_failed", {"message": error.message})
         else:
+            self._outcomes.put(Outcome(WarmReason.RECORD_IMPORT_FAILED, True))
             for day in days:
                 self._tell("recorded", {"symbol": day.symbol, "day": day.trading_day, "rows": day.rows_written})
 

@@ -252,6 +252,7 @@ class LiveGateway:
             check_model=False,
             funds=(None, None) if funds is None else (funds.balance, funds.available),
             tick_ns=max((market.ts_ns for market in state.markets.values()), default=0),
+            known=state,
         )
         self._session_reds = run_preflight(self._services, request).red
         return self._session_reds

@@ -263,7 +263,12 @@ class ReplayProcess:
         """The account's desired state, through the one command path, so that it is audited; the checks before the session."""
         shell, now = self._shell, self._replay.clock.now_ns()
         asked = PreflightRequest(
-            account=self._request.account, mode=Mode.PAPER, symbols=tuple(self._symbols), now_ns=now, check_model=False
+            account=self._request.account,
+            mode=Mode.PAPER,
+            symbols=tuple(self._symbols),
+            now_ns=now,
+            check_model=False,
+            known=shell.state,
         )
         checked = run_preflight(self._services, asked)
         shell.handle(ev.PreflightDone(now_ns=now, red=checked.red))

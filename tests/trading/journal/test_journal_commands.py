@@ -142,7 +142,7 @@ def two_days(services: AppServices) -> tuple[Journal, dict[str, str]]:
     names = {"old": "gh99e509_250605_1_1", "own": "gh99e509_250606_1_2", "kills": "gh99e509_250606_1_3"}
     book.put(RecordKind.DAY, trading_day="2025-06-05")
     one_order(book, names["old"])
-    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x")
+    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x", policy=KillPolicy.FLATTEN)
     root = book.put(RecordKind.KILL, record=kill)
     book.put(RecordKind.DAY, trading_day="2025-06-06")
     book.put(RecordKind.STATE, kill_journaled=kill)
@@ -177,7 +177,7 @@ def test_a_kill_looks_at_the_newest_day_only(services: AppServices, call: Call) 
     _, names = two_days(services)
     first = next((folder(services) / "journal").glob("*-2025-06-05.journal"))
     first.write_bytes(b"rubbish")
-    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x")
+    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x", policy=KillPolicy.FLATTEN)
     services.trading().kill("demo").write(encode_kill(kill))
     report = call("kill", "--account", "demo", "--reason", "again", "--json", code=8)["report"]
     assert [item["order_id"] for item in report["open_orders"]] == [names["own"], names["kills"]]
@@ -324,8 +324,8 @@ def test_a_gateway_that_does_not_obey_is_told_of(services: AppServices, call: Ca
 
 def test_a_damaged_journal_does_not_stop_a_kill(services: AppServices, call: Call) -> None:
     write_account(services, "demo").close()
-    first = min((folder(services) / "journal").glob("*.journal"))
-    first.write_bytes(b"rubbish" + first.read_bytes())
+    last = max((folder(services) / "journal").glob("*.journal"))
+    last.write_bytes(b"rubbish" + last.read_bytes())
     found = call("kill", "--account", "demo", "--reason", "smoke", "--json", code=8)
     assert "has no header" in found["report"]["journal_error"]
     assert record_of(services).phase == KillPhase.LATCHED

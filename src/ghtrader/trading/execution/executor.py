@@ -232,9 +232,10 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
     assert goal is not None, "an executor is READY for a goal only"
     if view.working or view.now_ns < state.not_before_ns:
         return state, ()
-    if goal.lots == view.position:
+    position = view.position
+    if goal.lots == position:
         return _finish(state, view, DoneReason.REACHED)
-    change, part = wanted_change(goal, view.position, view.now_ns, state.slice)
+    change, part = wanted_change(goal, position, view.now_ns, state.slice)
     if change == 0:
         return state, ()
     wish = wish_of(goal, BUY if change > 0 else SELL, view)
@@ -252,7 +253,7 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
         placed_lots=intent.lots,
         placed_side=int(intent.side),
         placed_price=intent.price_ticks,
-        placed_position=view.position,
+        placed_position=position,
         placed_kind=int(intent.kind),
         slice=part,
         cancelled_unseen=False,
@@ -275,8 +276,8 @@ def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecVie
     pieces = split_intents(view.held, change, like)
     if not pieces:
         return None
-    first = pieces[0]
-    return first if not view.most_lots else msgspec.structs.replace(first, lots=min(first.lots, view.most_lots))
+    first, most = pieces[0], view.most_lots
+    return msgspec.structs.replace(first, lots=most) if 0 < most < first.lots else first
 
 
 # --- what is out --------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from ghtrader.trading.words import OrderIntent, Origin
 
 __all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "mark_of", "order_settled", "place", "risk_context", "terms_of"]
 
-OPEN = Offset.OPEN
+OPEN, STRATEGY = Offset.OPEN, Origin.STRATEGY
+VERDICT, ORDER_INTENT, ORDER_SENT = RecordKind.VERDICT, RecordKind.ORDER_INTENT, RecordKind.ORDER_SENT
 
 
 def terms_of(turn: Turn, symbol: str) -> ContractTerms:
@@ -124,7 +125,7 @@ def _halts(turn: Turn, intent: OrderIntent) -> tuple[tuple[str, ...], tuple[str,
     """Why no order at all may leave, and why none that opens; a kill is the gate's own to know."""
     state = turn.state
     halts = state.halts()
-    silent = state.strategy_halt(turn.now_ns) if intent.origin == Origin.STRATEGY else ""
+    silent = state.strategy_halt(turn.now_ns) if intent.origin == STRATEGY else ""
     retired = ("retired_contract",) if intent.symbol in state.retired else ()
     if not halts and not silent:
         return (), retired
@@ -136,9 +137,11 @@ def _halts(turn: Turn, intent: OrderIntent) -> tuple[tuple[str, ...], tuple[str,
 def _other_notional(turn: Turn, symbol: str) -> float:
     """Value of what other contracts hold and open, at their last price; NaN when one of them has no price."""
     state, total = turn.state, 0.0
-    others = {*state.positions.symbols(), *[order.intent.symbol for order in state.book.unsettled()]}
-    others.discard(symbol)
-    for other in sorted(others):
+    held_or_working, unsettled = state.positions.symbols(), state.book.unsettled()
+    if not unsettled and (not held_or_working or held_or_working == (symbol,)):
+        return total  # the usual case
+    others = {*held_or_working, *[order.intent.symbol for order in unsettled]}
+    for other in sorted(others - {symbol}):
         held: BrokerPosition = state.positions.position(other)
         lots = held.lots + sum(state.book.in_flight(other))
         if not lots:
@@ -158,7 +161,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
     verdict = check_order(state.risk, state.limits, state.settings.meters, intent, context, identity)
     approved = verdict.approved
     seq, _ = turn.record(
-        RecordKind.VERDICT,
+        VERDICT,
         intent.cause,
         approved=approved is not None,
         reason=str(verdict.reason),
@@ -166,14 +169,15 @@ def place(turn: Turn, intent: OrderIntent) -> str:
         client_order_id=identity if approved is not None else "",
         intent=intent,
     )
-    turn.near_misses(verdict.near, seq)
+    if verdict.near:
+        turn.near_misses(verdict.near, seq)
     if approved is None:
         state.count(f"refused_{verdict.reason}")
         return str(verdict.reason)
-    cause, _ = turn.record(RecordKind.ORDER_INTENT, seq, client_order_id=identity, intent=intent)
+    cause, _ = turn.record(ORDER_INTENT, seq, client_order_id=identity, intent=intent)
     turn.sync()
     turn.emit(fx.SubmitOrder(approved=approved))
-    turn.record(RecordKind.ORDER_SENT, cause, client_order_id=identity)
+    turn.record(ORDER_SENT, cause, client_order_id=identity)
     state.count("orders")
     return ""
 

@@ -38,13 +38,16 @@ class Turn:
     # --- journal --------------------------------------------------------------------------------------------------------
     def record(self, kind: RecordKind, cause: int = 0, **body: Any) -> tuple[int, Folded]:
         """Apply a record and append it; returns its number and what it did."""
-        record = Record(self.state.seq + 1, cause, self.now_ns, kind, body)
-        folded = apply_record(self.state, record)
-        self.effects.append(fx.Append(record=record))
-        self.state.dirty = True
-        for told in folded.told:
-            self._hear(told, record.seq)
-        return record.seq, folded
+        state = self.state
+        seq = state.seq + 1
+        record = Record(seq, cause, self.now_ns, kind, body)
+        folded = apply_record(state, record)
+        self.effects.append(fx.Append(record))
+        state.dirty = True
+        if folded.told:
+            for told in folded.told:
+                self._hear(told, seq)
+        return seq, folded
 
     def snapshot(self) -> None:
         """Write everything down, so that a restart reads no further back."""
@@ -104,7 +107,16 @@ class Turn:
         position, working, mode = state.positions.net(symbol), buys - sells, str(state.mode)
         lots = 0 if target is None else target.lots
         before = state.views.get(symbol)
-        if before is not None and _content(before) == (position, working, lots, mode, not reason, reason, session, seq):
+        if (
+            before is not None
+            and before.target_seq == seq
+            and before.position == position
+            and before.working == working
+            and before.target == lots
+            and before.reason == reason
+            and before.mode == mode
+            and before.target_session == session
+        ):
             return
         view = AccountView(
             version=MESSAGE,
@@ -163,16 +175,3 @@ class Turn:
                 seq,
             )
         self._breached.clear()
-
-
-def _content(view: AccountView) -> tuple[object, ...]:
-    return (
-        view.position,
-        view.working,
-        view.target,
-        view.mode,
-        view.accepts,
-        view.reason,
-        view.target_session,
-        view.target_seq,
-    )

@@ -217,14 +217,15 @@ class OrderBook:
         return self._keep(record, msgspec.structs.replace(moved, message=message) if message else moved)
 
     def _keep(self, before: OrderRecord | None, record: OrderRecord) -> Change:
-        self._orders[record.client_order_id] = record
+        name = record.client_order_id
+        self._orders[name] = record
         self._unsettled = None
         self._working.pop(record.intent.symbol, None)
         settled = record.is_settled
         if settled:
-            self._live.pop(record.client_order_id, None)
+            self._live.pop(name, None)
         else:
-            self._live[record.client_order_id] = None
+            self._live[name] = None
         ended = settled and before is not None and not before.is_settled
         return Change(order=record, changed=True, settled=ended)
 
@@ -250,6 +251,8 @@ class OrderBook:
 
     def working(self, symbol: str) -> tuple[OrderRecord, ...]:
         """Orders of a contract that may still change its position, UNKNOWN ones and those whose trades are awaited included."""
+        if not self._live:
+            return ()
         found = self._working.get(symbol)
         if found is None:
             found = tuple([order for order in self.unsettled() if order.intent.symbol == symbol])

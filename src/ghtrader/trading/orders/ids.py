@@ -28,12 +28,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OURS = re.compile(r"gh(?P<account>[0-9a-f]{6})_(?P<day>\d{6})_(?P<epoch>[0-9a-z]{1,5})_(?P<count>[0-9a-z]{1,6})")
 
 
+@lru_cache(maxsize=64)
 def _base36(number: int) -> str:
+    if 0 <= number < 36:
+        return _DIGITS[number]
     digits = ""
     while number:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
-    return digits or "0"
+    return digits
 
 
 class OrderIds(msgspec.Struct, frozen=True, kw_only=True):

@@ -297,12 +297,12 @@ class PositionLedger:
 
     def net(self, symbol: str) -> int:
         """Signed lots: long minus short."""
-        held = self._free(symbol)
+        held = self._positions.get(symbol) or self._free(symbol)
         return held.long_today + held.long_history - held.short_today - held.short_history
 
     def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
         """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
-        held = self._free(symbol)
+        held = self._positions.get(symbol) or self._free(symbol)
         return held_after_working(held, working) if working else held
 
     def average_price(self, symbol: str, side: Side) -> float:
@@ -437,4 +437,6 @@ def split_intents(held: BrokerPosition, delta: int, like: OrderIntent) -> tuple[
     pieces = split_close(held, side, min(wanted, opposite)) if opposite > 0 else []
     if wanted > opposite:
         pieces.append((OPEN, wanted - max(0, opposite)))
+    if len(pieces) == 1:
+        return (msgspec.structs.replace(like, side=side, offset=pieces[0][0], lots=pieces[0][1]),)
     return tuple([msgspec.structs.replace(like, side=side, offset=offset, lots=lots) for offset, lots in pieces])

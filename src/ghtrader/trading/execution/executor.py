@@ -17,7 +17,7 @@ from enum import StrEnum
 import msgspec
 
 from ghtrader.core.messages import Style
-from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.core.orders import OrderKind, Side
 from ghtrader.trading.execution.goals import (
     CancelWorking,
     Done,
@@ -35,7 +35,7 @@ from ghtrader.trading.execution.goals import (
 )
 from ghtrader.trading.execution.styles import Wish, wanted_change, wish_of
 from ghtrader.trading.orders.machine import OrderPhase, OrderRecord
-from ghtrader.trading.orders.positions import split_intents
+from ghtrader.trading.orders.positions import split_change
 from ghtrader.trading.words import OrderIntent
 
 __all__ = ["EXECUTOR_STEPS", "MOST_REFUSED", "RETRY_NS", "ExecPhase", "ExecSignal", "ExecutorState", "step_executor"]
@@ -87,7 +87,7 @@ READY, PLACED, CANCELLING = ExecPhase.READY, ExecPhase.PLACED, ExecPhase.CANCELL
 WISH, PLACE, ASK_CANCEL, ENDED, DONE = tuple(ExecSignal)
 INSTANT = frozenset({Style.TAKER, Style.PASSIVE})
 CHASE, TWAP, STOP = Style.CHASE, Style.TWAP, Style.STOP
-BUY, SELL, OPEN, GFD, FAK, UNKNOWN = Side.BUY, Side.SELL, Offset.OPEN, OrderKind.GFD, OrderKind.FAK, OrderPhase.UNKNOWN
+BUY, SELL, GFD, FAK, UNKNOWN = Side.BUY, Side.SELL, OrderKind.GFD, OrderKind.FAK, OrderPhase.UNKNOWN
 
 
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,22 +262,22 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
 
 
 def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecView) -> OrderIntent | None:
-    like = OrderIntent(
+    pieces = split_change(view.held, change)
+    if not pieces:
+        return None
+    side, offset, lots = pieces[0]
+    most = view.most_lots
+    return OrderIntent(
         symbol=symbol,
-        side=BUY,
-        offset=OPEN,
-        lots=1,
+        side=side,
+        offset=offset,
+        lots=most if 0 < most < lots else lots,
         price_ticks=wish.price_ticks,
         kind=wish.kind,
         origin=goal.origin,
         cause=goal.cause,
         note=goal.note,
     )
-    pieces = split_intents(view.held, change, like)
-    if not pieces:
-        return None
-    first, most = pieces[0], view.most_lots
-    return msgspec.structs.replace(first, lots=most) if 0 < most < first.lots else first
 
 
 # --- what is out --------------------------------------------------------------------------------------------------------------

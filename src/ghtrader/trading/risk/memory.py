@@ -79,9 +79,9 @@ def within_second(stamps: tuple[int, ...], now_ns: int) -> int:
     >>> within_second((0, 1, SECOND_NS), SECOND_NS)
     2
     """
-    count = 0
+    count, before, after = 0, now_ns - SECOND_NS, now_ns + SECOND_NS
     for stamp in stamps:
-        if -SECOND_NS < now_ns - stamp < SECOND_NS:
+        if before < stamp < after:
             count += 1
     return count
 

@@ -28,7 +28,7 @@ def test_a_second_one_for_an_account_is_refused_naming_the_holder(
         assert run(services, [name, "run", "--account", "demo", *options, "--json"]) == 3
     finally:
         held.release()
-    told = json.loads(capfd.readouterr().err.splitlines()[-1])
+    told = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert told["error"] == "LockHeldError"
     assert str(os.getpid()) in told["message"]
     assert key("demo") == {"gateway": "trade:account=demo", "strategy": "trade:strategy:account=demo"}[name]

@@ -27,6 +27,7 @@ from ghtrader.trading.words import MarketView, Mode, Origin
 __all__ = ["GatewaySettings", "GatewayState", "HeldTarget", "Pending", "StrategyLink"]
 
 SECOND_NS = 1_000_000_000
+READY = Life.READY  # a member's name costs more to look up in its class than all else that asks for it
 NO_DAY = "1970-01-01"
 
 
@@ -63,8 +64,7 @@ class HeldTarget(msgspec.Struct, frozen=True, kw_only=True):
     tick_seq: int = 0
 
 
-@dataclass(frozen=True)
-class StrategyLink:
+class StrategyLink(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard of the strategy: its run, the number of its last message, when, and how it says it is."""
 
     session: str = ""
@@ -124,7 +124,7 @@ class GatewayState:
     feed_up: bool = False
     feed_message: str = "not connected"
     broker_message: str = "not connected"
-    strategy: StrategyLink = StrategyLink()
+    strategy: StrategyLink = field(default_factory=StrategyLink)
     degraded: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     pending: Pending = field(default_factory=Pending)
@@ -138,11 +138,16 @@ class GatewayState:
     flattened_ns: int = 0
     dirty: bool = True
     counters: dict[str, int] = field(default_factory=dict)
+    _mode_of: tuple[Desired, tuple[str, ...] | None, Mode] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def mode(self) -> Mode:
-        """The effective mode."""
-        return effective_mode(self.desired, self.settings.gates, self.red)[0]
+        """The effective mode; worked out anew when what is wanted, or the preflight, is another object."""
+        known = self._mode_of
+        if known is None or known[0] is not self.desired or known[1] is not self.red:
+            mode, _ = effective_mode(self.desired, self.settings.gates, self.red)
+            known = self._mode_of = (self.desired, self.red, mode)
+        return known[2]
 
     @property
     def killed(self) -> bool:
@@ -155,12 +160,15 @@ class GatewayState:
 
     def halts(self) -> tuple[str, ...]:
         """Why no position may be opened now, as reason codes; empty when it may."""
+        sends, ready = self.mode.sends_orders, self.life is READY
+        if sends and ready and self.feed_up and self.trading_day and not (self.killed or self.desired.paused or self.missing):
+            return ()
         found = []
         if self.killed:
             found.append("risk_killed")
-        if not self.mode.sends_orders:
+        if not sends:
             found.append(f"mode_{self.mode}")
-        if self.life != Life.READY:
+        if not ready:
             found.append({Life.OFFLINE: "broker_down", Life.RECONCILING: "reconciling"}.get(self.life, "unbalanced"))
         if not self.feed_up:
             found.append("feed_down")

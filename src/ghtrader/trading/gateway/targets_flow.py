@@ -81,10 +81,9 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
         return code, f"{symbol} is not traded by account {state.settings.account}"
     if contract in state.retired:
         return RETIRED_CONTRACT, f"{contract} is no longer the main contract"
-    allowed = {"paused"} if origin == Origin.COMMAND else set()
-    halts = [code for code in state.halts() if code not in allowed]
-    if halts:
-        return halts[0], _words(turn, halts[0])
+    for code in state.halts():
+        if code != "paused" or origin != Origin.COMMAND:
+            return code, _words(turn, code)
     if origin == Origin.STRATEGY and contract not in state.contracts.values():
         return HELD_ONLY, f"{contract} is held by account {state.settings.account}, and not traded"
     if not state.executors.accepts_target(contract):

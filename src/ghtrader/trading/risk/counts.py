@@ -124,6 +124,7 @@ def _meter_events(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, 
     for reason, name in METERS.items():
         level: Level | None = getattr(levels, name)
         if level is not None:
-            words = f"{name} of the trading day"
-            events += judge(reason, getattr(counts, name), level.stop, level.warn, words=words, symbol=symbol)
+            used: int = getattr(counts, name)
+            if used >= level.warn:  # no level warns beyond where it stops
+                events += judge(reason, used, level.stop, level.warn, words=f"{name} of the trading day", symbol=symbol)
     return events

@@ -138,16 +138,19 @@ class GatewayState:
     flattened_ns: int = 0
     dirty: bool = True
     counters: dict[str, int] = field(default_factory=dict)
-    _mode_of: tuple[Desired, tuple[str, ...] | None, Mode] | None = field(default=None, init=False, repr=False, compare=False)
+    _mode: Mode = field(default=Mode.IDLE, init=False, repr=False, compare=False)
+    _halts: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+    _halts_of: tuple[object, ...] = field(default=(), init=False, repr=False, compare=False)
+    _mode_of: tuple[Desired | None, tuple[str, ...] | None] = field(default=(None, None), init=False, repr=False, compare=False)
 
     @property
     def mode(self) -> Mode:
         """The effective mode; worked out anew when what is wanted, or the preflight, is another object."""
-        known = self._mode_of
-        if known is None or known[0] is not self.desired or known[1] is not self.red:
-            mode, _ = effective_mode(self.desired, self.settings.gates, self.red)
-            known = self._mode_of = (self.desired, self.red, mode)
-        return known[2]
+        desired, red = self._mode_of
+        if desired is not self.desired or red is not self.red:
+            self._mode, _ = effective_mode(self.desired, self.settings.gates, self.red)
+            self._mode_of = self.desired, self.red
+        return self._mode
 
     @property
     def killed(self) -> bool:
@@ -156,19 +159,23 @@ class GatewayState:
 
     def count(self, name: str) -> None:
         """Count something that operators may ask for."""
-        self.counters[name] = self.counters.get(name, 0) + 1
+        counters = self.counters
+        counters[name] = counters.get(name, 0) + 1
 
     def halts(self) -> tuple[str, ...]:
         """Why no position may be opened now, as reason codes; empty when it may."""
-        sends, ready = self.mode.sends_orders, self.life is READY
-        if sends and ready and self.feed_up and self.trading_day and not (self.killed or self.desired.paused or self.missing):
-            return ()
+        rests_on = (self.kill, self.desired, self.red, self.life, self.feed_up, self.trading_day, self.missing)
+        if rests_on != self._halts_of:
+            self._halts_of, self._halts = rests_on, self._find_halts()
+        return self._halts
+
+    def _find_halts(self) -> tuple[str, ...]:
         found = []
         if self.killed:
             found.append("risk_killed")
-        if not sends:
+        if not self.mode.sends_orders:
             found.append(f"mode_{self.mode}")
-        if not ready:
+        if self.life is not READY:
             found.append({Life.OFFLINE: "broker_down", Life.RECONCILING: "reconciling"}.get(self.life, "unbalanced"))
         if not self.feed_up:
             found.append("feed_down")

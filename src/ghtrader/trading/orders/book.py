@@ -216,7 +216,7 @@ class OrderBook:
         return record
 
     def _own(self, client_order_id: str, event: OrderEvent, ts_ns: int, message: str = "") -> Change:
-        record = self._known(client_order_id)
+        record = self._orders.get(client_order_id) or self._known(client_order_id)
         if record.acked and event is OrderEvent.LOSE:
             return Change(order=record, note="contradiction")
         moved = step_order(record, event, ts_ns)
@@ -225,14 +225,15 @@ class OrderBook:
         return self._keep(record, msgspec.structs.replace(moved, message=message) if message else moved)
 
     def _keep(self, before: OrderRecord | None, record: OrderRecord) -> Change:
-        self._orders[record.client_order_id] = record
+        name = record.client_order_id
+        self._orders[name] = record
         self._unsettled = None
         self._working.pop(record.intent.symbol, None)
         settled = record.is_settled
         if settled:
-            self._live.pop(record.client_order_id, None)
+            self._live.pop(name, None)
         else:
-            self._live[record.client_order_id] = None
+            self._live[name] = None
         ended = settled and before is not None and not before.is_settled
         return Change(order=record, changed=True, settled=ended)
 
@@ -258,6 +259,8 @@ class OrderBook:
 
     def working(self, symbol: str) -> tuple[OrderRecord, ...]:
         """Orders of a contract that may still change its position, UNKNOWN ones and those whose trades are awaited included."""
+        if not self._live:
+            return ()
         found = self._working.get(symbol)
         if found is None:
             found = tuple([order for order in self.unsettled() if order.intent.symbol == symbol])
@@ -268,11 +271,13 @@ class OrderBook:
     def in_flight(self, symbol: str) -> tuple[int, int]:
         """(buy, sell) lots of a contract that may still change its position; never fewer than may."""
         buys = sells = 0
-        for order in self.working(symbol):
-            if order.intent.side > 0:
-                buys += order.in_flight
-            else:
-                sells += order.in_flight
+        for name in self._live:
+            order = self._orders[name]
+            if order.intent.symbol == symbol:
+                if order.intent.side > 0:
+                    buys += order.in_flight
+                else:
+                    sells += order.in_flight
         return buys, sells
 
     # --- documents ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import msgspec
 
 from ghtrader.ports.broker import OrderRequest
 from ghtrader.trading.risk.case import Case
+from ghtrader.trading.risk.clear import is_clear
 from ghtrader.trading.risk.context import RiskContext
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import RiskState, within_second
@@ -109,15 +110,19 @@ def check_order(
 ) -> Verdict:
     """Ask the rules in their order (`ghtrader.trading.risk.rules.RULES`); pure: the same input gives the same verdict.
 
+    Where all of them hold with room to spare, which `is_clear` knows at once, none is asked.
     Opening orders pass all of them, closing ones those for every order, the kill's own only those that the kill obeys as well.
     Whoever sends the approved order tells `observe_order`.
     """
-    case = Case(state, limits, meters.levels(intent.symbol, context.trading_day, limits), intent, context)
-    for rule in RULES if case.opening else KILLS_OWN if intent.origin == Origin.KILL else CLOSING:
-        case.rule = rule
-        message = rule.check(case)
-        if message is not None:
-            return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
+    levels = meters.levels(intent.symbol, context.trading_day, limits)
+    near: tuple[NearMiss, ...] = ()
+    if not is_clear(state, limits, levels, intent, context):
+        case = Case(state, limits, levels, intent, context)
+        for rule in RULES if case.opening else KILLS_OWN if intent.origin == Origin.KILL else CLOSING:
+            message = rule.check(case)
+            if message is not None:
+                return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
+        near = tuple(case.near)
     approved = ApprovedOrder(
         client_order_id=client_order_id,
         intent=intent,
@@ -125,7 +130,7 @@ def check_order(
         approved_seq=context.seq,
         token=_TOKEN,
     )
-    return Verdict(approved=approved, near=tuple(case.near))
+    return Verdict(approved=approved, near=near)
 
 
 def check_cancel(

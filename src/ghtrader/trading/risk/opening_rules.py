@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 
 from ghtrader.core.instruments import parse_symbol
+from ghtrader.core.orders import Side
 from ghtrader.trading.risk.case import Case, Rule
 from ghtrader.trading.risk.memory import is_equity
 from ghtrader.trading.risk.reasons import Blocks, RiskReason, Severity
 from ghtrader.trading.words import Mode
 
-__all__ = ["OPENING_RULES", "delivery_month"]
-
-LIVE_TRADE, INF = Mode.LIVE_TRADE, math.inf
+__all__ = ["OPENING_RULES", "delivery_month", "month_reached"]
 
 
 def _openings_halted(case: Case) -> str | None:
@@ -72,48 +70,44 @@ def delivery_month(symbol: str, near_year: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _month_reached(symbol: str, day: str) -> str:
-    """The delivery month of a contract when it has come by that day; else nothing."""
+def month_reached(symbol: str, day: str) -> str:
+    """The delivery month of a contract (YYYY-MM) when it has come on that day (ISO); else nothing."""
     month = delivery_month(symbol, int(day[:4]))
     return month if month <= day[:7] else ""
 
 
 def _delivery_month(case: Case) -> str | None:
     day = case.context.trading_day
-    month = "" if case.limits.delivery_month_opening else _month_reached(case.intent.symbol, day)
+    month = "" if case.limits.delivery_month_opening else month_reached(case.intent.symbol, day)
     return f"the contract delivers in {month}" if month else None
 
 
 def _session_end(case: Case) -> str | None:
     market = case.market
     left = market.part_end_ns - case.context.now_ns
-    least = case.limits.end_guard_ns
-    return None if left * case.share > least else case.at_least(left, least, "the time to the end of the session part in ns")
+    return case.at_least(RiskReason.SESSION_END, left, case.limits.end_guard_ns, "the time to the end of the session part in ns")
 
 
 def _no_limits(case: Case) -> str | None:
     market = case.market
-    if case.context.mode == LIVE_TRADE and (market.upper is None or market.lower is None):
+    if case.context.mode == Mode.LIVE_TRADE and (market.upper is None or market.lower is None):
         return "the price limits of the day are not known"
     return None
 
 
 def _limit_proximity(case: Case) -> str | None:
     market = case.market
-    upper, lower = market.upper, market.lower
-    if upper is None and lower is None:
+    prices = [price for price in (case.intent.price_ticks, market.bid, market.ask, market.last) if price is not None]
+    rooms = []
+    if market.upper is not None:
+        rooms.append(market.upper - max(prices))
+    if market.lower is not None:
+        rooms.append(min(prices) - market.lower)
+    if not rooms:
         return None
-    highest = lowest = case.intent.price_ticks
-    for price in (market.bid, market.ask, market.last):
-        if price is not None and price > highest:
-            highest = price
-        elif price is not None and price < lowest:
-            lowest = price
-    room = lowest - lower if lower is not None else INF
-    if upper is not None and upper - highest < room:
-        room = upper - highest
-    least = case.limits.limit_proximity_ticks
-    return None if room * case.share > least else case.at_least(room, least, "ticks to a price limit of the day")
+    return case.at_least(
+        RiskReason.LIMIT_PROXIMITY, min(rooms), case.limits.limit_proximity_ticks, "ticks to a price limit of the day"
+    )
 
 
 def _price_band(case: Case) -> str | None:
@@ -122,61 +116,67 @@ def _price_band(case: Case) -> str | None:
     high = market.ask if market.ask is not None else low
     if low is None or high is None:
         return "neither a touch nor a last price is known"
-    away, most = 0 if low <= price <= high else max(0, price - high, low - price), case.limits.price_band_ticks
-    return None if away < most * case.share else case.at_most(away, most, "ticks from the touch")
+    return case.at_most(
+        RiskReason.PRICE_BAND, max(0, price - high, low - price), case.limits.price_band_ticks, "ticks from the touch"
+    )
 
 
 def _max_order_lots(case: Case) -> str | None:
-    lots, most = case.intent.lots, case.limits.max_order_lots
-    return None if lots < most * case.share else case.at_most(lots, most, "lots of the order")
+    return case.at_most(RiskReason.MAX_ORDER_LOTS, case.intent.lots, case.limits.max_order_lots, "lots of the order")
 
 
 def _max_position(case: Case) -> str | None:
-    standing = case.held_buy + case.flying_buy if case.intent.side > 0 else case.held_sell + case.flying_sell
-    used, most = standing + case.intent.lots, case.limits.max_position_lots
-    if used < most * case.share:
-        return None
-    return case.at_most(used, most, "lots of this side, all that is in flight included")
+    side = case.intent.side
+    used = case.held_lots(side) + case.opening_lots(side) + case.intent.lots
+    return case.at_most(
+        RiskReason.MAX_POSITION, used, case.limits.max_position_lots, "lots of this side, all that is in flight included"
+    )
 
 
 def _max_notional(case: Case) -> str | None:
     context = case.context
-    lots = case.intent.lots + case.held_buy + case.held_sell + case.flying_buy + case.flying_sell
+    held, opening = (
+        case.held_lots(Side.BUY) + case.held_lots(Side.SELL),
+        case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL),
+    )
+    lots = case.intent.lots + held + opening
     value = lots * case.price * context.multiplier + context.other_notional_cny
-    most = case.limits.max_notional_cny
-    return None if value < most * case.share else case.at_most(value, most, "CNY held and opening")
+    return case.at_most(RiskReason.MAX_NOTIONAL, value, case.limits.max_notional_cny, "CNY held and opening")
 
 
 def _available_margin(case: Case) -> str | None:
     context = case.context
     if not context.margin_rate > 0:
         return f"the contract's margin rate is {context.margin_rate:.12g}"
-    lots = case.intent.lots + case.flying_buy + case.flying_sell
+    lots = case.intent.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     needed = lots * case.price * context.multiplier * context.margin_rate
     share = (context.available_cny - needed) / context.equity_cny
-    least = case.limits.min_available_share
-    return None if share * case.share > least else case.at_least(share, least, "the share of equity that stays available")
+    return case.at_least(
+        RiskReason.AVAILABLE_MARGIN, share, case.limits.min_available_share, "the share of equity that stays available"
+    )
 
 
 def _large_cancels(case: Case) -> str | None:
     if not 0 < case.levels.large_lots <= case.intent.lots:
         return None
-    used = case.counts.large_cancels + 1
-    return case.meter(used, case.levels.large_cancels, "large cancels of the day, its own included")
+    used = case.state.meters_of(case.intent.symbol).large_cancels + 1
+    return case.meter(RiskReason.LARGE_CANCELS, used, case.levels.large_cancels, "large cancels of the day, its own included")
 
 
 def _self_trades(case: Case) -> str | None:
-    used = case.counts.self_trades + 1
-    return case.meter(used, case.levels.self_trades, "suspected self-trades of the day, one more included")
+    used = case.state.meters_of(case.intent.symbol).self_trades + 1
+    return case.meter(
+        RiskReason.SELF_TRADES, used, case.levels.self_trades, "suspected self-trades of the day, one more included"
+    )
 
 
 def _open_limit(case: Case) -> str | None:
     level, said = case.levels.opened_lots, case.context.open_limit_lots
-    flying = case.flying_buy + case.flying_sell
-    used = case.counts.opened_lots + flying + case.intent.lots
+    flying = case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
+    used = case.state.meters_of(case.intent.symbol).opened_lots + flying + case.intent.lots
     if 0 < said < used:
         return f"lots opened in the day would be {used}, the exchange lets {said}"
-    return case.meter(used, level, "lots opened in the day, all that is in flight included")
+    return case.meter(RiskReason.OPEN_LIMIT, used, level, "lots opened in the day, all that is in flight included")
 
 
 def _rule(

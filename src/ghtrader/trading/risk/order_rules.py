@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ghtrader.core.instruments import is_continuous
 from ghtrader.core.orders import Offset, OrderKind
 from ghtrader.ports.broker import tells_today_apart
@@ -14,18 +12,15 @@ from ghtrader.trading.words import Origin
 
 __all__ = ["ORDER_RULES"]
 
-INF = math.inf
-KILL, GFD, CLOSE_TODAY = Origin.KILL, OrderKind.GFD, Offset.CLOSE_TODAY
-
 
 def _killed(case: Case) -> str | None:
-    if case.context.killed and (case.intent.origin != KILL or case.opening):
+    if case.context.killed and (case.intent.origin != Origin.KILL or case.opening):
         return "the account is killed: nothing but the kill's own closing orders leaves"
     return None
 
 
 def _not_killed(case: Case) -> str | None:
-    if case.intent.origin == KILL and not case.context.killed:
+    if case.intent.origin == Origin.KILL and not case.context.killed:
         return "an order of the kill while the account is not killed"
     return None
 
@@ -54,7 +49,7 @@ def _symbol(case: Case) -> str | None:
 
 def _contract_facts(case: Case) -> str | None:
     context = case.context
-    if not (0 < context.price_tick < INF and 0 < context.multiplier < INF):
+    if not (0 < context.price_tick < float("inf") and 0 < context.multiplier < float("inf")):
         return f"price tick {context.price_tick:.12g} and multiplier {context.multiplier:.12g} must be above 0"
     if context.market is not None and context.market.price_tick != context.price_tick:
         return f"the feed counts in ticks of {context.market.price_tick:.12g}, the contract has {context.price_tick:.12g}"
@@ -67,8 +62,8 @@ def _no_market(case: Case) -> str | None:
 
 def _stale_feed(case: Case) -> str | None:
     market, now = case.market, case.context.now_ns
-    age, most = max(abs(now - market.receive_ns), abs(now - market.ts_ns)), case.limits.stale_feed_ns
-    return None if age < most * case.share else case.at_most(age, most, "the age of the newest tick in ns")
+    age = max(abs(now - market.receive_ns), abs(now - market.ts_ns))
+    return case.at_most(RiskReason.STALE_FEED, age, case.limits.stale_feed_ns, "the age of the newest tick in ns")
 
 
 def _trading_day(case: Case) -> str | None:
@@ -84,15 +79,15 @@ def _session(case: Case) -> str | None:
     market = case.market
     if not market.accepts_orders or case.context.now_ns >= market.part_end_ns:
         return "the exchange takes no orders now"
-    if case.intent.kind != GFD and not market.continuous:
+    if case.intent.kind != OrderKind.GFD and not market.continuous:
         return "FAK and FOK are for continuous trading only"
     return None
 
 
 def _order_size(case: Case) -> str | None:
-    lots, least, most = case.intent.lots, case.context.min_lots, case.context.max_lots
-    if lots < least or lots < 1 or 0 < most < lots:
-        return f"{lots} lots: the exchange takes {max(1, least)} to {most or 'any number'}"
+    lots, least, most = case.intent.lots, max(1, case.context.min_lots), case.context.max_lots
+    if lots < least or 0 < most < lots:
+        return f"{lots} lots: the exchange takes {least} to {most or 'any number'}"
     return None
 
 
@@ -106,11 +101,10 @@ def _price_limit(case: Case) -> str | None:
 def _close_volume(case: Case) -> str | None:
     if case.opening:
         return None
-    today, history = case.context.held.closable(case.intent.side)
-    today, history = max(0, today), max(0, history)
+    today, history = (max(0, free) for free in case.context.held.closable(case.intent.side))
     free = today + history
     if tells_today_apart(case.intent.symbol):
-        free = today if case.intent.offset == CLOSE_TODAY else history
+        free = today if case.intent.offset == Offset.CLOSE_TODAY else history
     if case.intent.lots > free:
         return f"{case.intent.lots} lots to close, {free} are held and free"
     return None
@@ -125,19 +119,19 @@ def _self_trade(case: Case) -> str | None:
 
 
 def _order_rate(case: Case) -> str | None:
-    used, most = within_second(case.state.orders_at, case.context.now_ns) + 1, case.limits.orders_per_s
-    return None if used < most * case.share else case.at_most(used, most, "orders within a second")
+    used = within_second(case.state.orders_at, case.context.now_ns) + 1
+    return case.at_most(RiskReason.ORDER_RATE, used, case.limits.orders_per_s, "orders within a second")
 
 
 def _messages(case: Case) -> str | None:
     """This order and its cancel, and a cancel for every order that works."""
-    used = case.counts.messages + len(case.context.own_working) + 2
-    return case.meter(used, case.levels.messages, "messages of the day, cancels to come included")
+    used = case.state.meters_of(case.intent.symbol).messages + len(case.context.own_working) + 2
+    return case.meter(RiskReason.MESSAGES, used, case.levels.messages, "messages of the day, cancels to come included")
 
 
 def _cancels(case: Case) -> str | None:
-    used = case.counts.cancels + len(case.context.own_working) + 1
-    return case.meter(used, case.levels.cancels, "cancels of the day, those to come included")
+    used = case.state.meters_of(case.intent.symbol).cancels + len(case.context.own_working) + 1
+    return case.meter(RiskReason.CANCELS, used, case.levels.cancels, "cancels of the day, those to come included")
 
 
 ORDER_RULES = (

@@ -621,6 +621,7 @@ def test_a_flat_account_whose_first_answer_was_without_a_closing_trade_heals() -
     ("trades", "after"),
     [
         ([fill("x", "1", 2, ts_ns=LATER)], held(long_today=2)),  # a new trade, and the position is not up to it yet
+        ([fill("x", "1", 2)], held(long_today=2)),  # nobody knows when
         ([EARLY], held(long_today=3)),
         ([EARLY, fill("x", "2", 1, ts_ns=6)], held(long_today=3)),  # only one of two was in it: nobody knows which
     ],

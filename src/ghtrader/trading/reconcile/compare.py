@@ -137,7 +137,7 @@ class _Comparison:
                 self._tell(CaseName.FILL_CONTRADICTS, fill.symbol, ours, words, fill.client_order_id)
             elif fill.trade_id not in record.trade_ids:
                 self._do(CaseName.FILL_MISSING, client_order_id=fill.client_order_id, fill=fill)
-                if record.adopted and fill.ts_ns < self._positions.based_ns:
+                if record.adopted and 0 < fill.ts_ns < self._positions.based_ns:
                     self._told_late.setdefault(fill.symbol, []).append(fill)
                 words = f"trade {fill.trade_id}: {fill.lots} at {fill.price:g}"
                 self._tell(CaseName.FILL_MISSING, fill.symbol, "", words, fill.client_order_id)

@@ -229,13 +229,11 @@ class OrderBook:
         self._orders[name] = record
         self._unsettled = None
         self._working.pop(record.intent.symbol, None)
-        settled = record.is_settled
-        if settled:
-            self._live.pop(name, None)
-        else:
+        if not record.is_settled:
             self._live[name] = None
-        ended = settled and before is not None and not before.is_settled
-        return Change(order=record, changed=True, settled=ended)
+            return Change(order=record, changed=True)
+        self._live.pop(name, None)
+        return Change(order=record, changed=True, settled=before is not None and not before.is_settled)
 
     # --- what stands ----------------------------------------------------------------------------------------------------
     def get(self, client_order_id: str) -> OrderRecord | None:

@@ -273,12 +273,13 @@ class PositionLedger:
         """Contracts with lots, sorted."""
         found = self._symbols
         if found is None:
-            found = self._symbols = tuple([symbol for symbol in sorted(self._contracts) if self._has_lots(symbol)])
+            with_lots = []
+            for symbol in sorted(self._contracts):
+                held = self._positions.get(symbol) or self._free(symbol)
+                if held.long_today or held.long_history or held.short_today or held.short_history:
+                    with_lots.append(symbol)
+            found = self._symbols = tuple(with_lots)
         return found
-
-    def _has_lots(self, symbol: str) -> bool:
-        held = self._free(symbol)
-        return bool(held.long_today or held.long_history or held.short_today or held.short_history)
 
     def _free(self, symbol: str) -> BrokerPosition:
         """Lots of a contract, nothing of them frozen."""

@@ -20,7 +20,7 @@ from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.gateway.state import READY
-from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.gateway.turn import SYNC, Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.book import Change
 from ghtrader.trading.orders.positions import ContractTerms
@@ -183,8 +183,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
         state.count(f"refused_{verdict.reason}")
         return str(verdict.reason)
     cause, _ = turn.record(ORDER_INTENT, seq, client_order_id=identity, intent=intent)
-    turn.sync()
-    turn.emit(fx.SubmitOrder(approved=approved))
+    turn.effects += (SYNC, fx.SubmitOrder(approved=approved))
     turn.record(ORDER_SENT, cause, client_order_id=identity)
     state.count("orders")
     return ""

@@ -88,7 +88,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
     for order in working:
         if order.intent.offset is Offset.OPEN:
             opening[order.side] += order.in_flight
-    funds = state.funds
+    funds, market = state.funds, state.markets.get(symbol)
     silent = state.strategy_halt(turn.now_ns) if intent.origin == Origin.STRATEGY else ""
     halts = state.halts()
     link = tuple(code for code in halts if code == "broker_down")
@@ -102,7 +102,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         mode=state.mode,
         killed=state.killed,
         reconciled=state.life == Life.READY,
-        market=state.markets.get(symbol),
+        market=market,
         held=state.positions.position(symbol, working),
         price_tick=0.0 if day is None else day.price_tick,
         multiplier=0.0 if day is None else day.multiplier,
@@ -120,6 +120,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         opening_sell=opening[Side.SELL],
         own_working=tuple((order.side, order.intent.price_ticks, order.in_flight) for order in working),
         other_notional_cny=_other_notional(turn, symbol),
+        open_limit_lots=0 if market is None else market.open_limit_lots,
     )
 
 

@@ -129,6 +129,8 @@ class LiveGateway:
     def start(self, stop: StopWish) -> None:
         """Recover, open the account, want what was asked for. A market time waits for the first tick."""
         self._views.warm_up()
+        if self._kind == "paper":
+            self._services.paper_venue(self._request.fill_model, self._clock, None).warm_up()
         if self._market is not None and not self._hear_time(self._market, stop):
             return
         request, media = self._request, self._services.trading()

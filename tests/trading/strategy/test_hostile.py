@@ -124,7 +124,7 @@ def test_what_is_a_decision_leaves_as_plain_values_and_the_record_is_ours() -> N
     assert (type(target.lots), target.lots, len(target.note)) == (int, 3, 200)
     assert target.factors.keys() == set(plan().chosen.ids)
     chances = predictor(plan().chosen.ids).predict_proba(np.array([list(target.factors.values())]))[0]
-    assert target.score == chances[2] - chances[0]
+    assert np.array_equal(target.score, chances[2] - chances[0], equal_nan=True)
     assert (target.symbol, target.tick_seq, target.tick_ns) == (SYMBOL, 2, tick(FIRST, 2).ts_ns)
     assert core.halts.standing == ()
 

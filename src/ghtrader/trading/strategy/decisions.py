@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 
 import msgspec
@@ -34,14 +35,8 @@ def checked(returned: object, known: ExecutionStyle | None = None) -> Decision:
     """
     if not isinstance(returned, Decision):
         raise TypeError(f"it returned {_shown(returned)}, neither a Decision nor None")
-    lots, execution = returned.lots, returned.execution
-    if type(lots) is not int:
-        try:
-            lots = None if isinstance(lots, bool) else operator.index(lots)
-        except TypeError:
-            lots = None
-        if lots is None:
-            raise TypeError(f"it wants {_shown(returned.lots)} lots: whole numbers only")
+    lots, execution = _whole(returned.lots), returned.execution
+    if lots is not returned.lots:
         returned = msgspec.structs.replace(returned, lots=lots)
     if not -MOST_LOTS <= lots <= MOST_LOTS:
         raise ValueError(f"it wants {_shown(lots)} lots: at most {MOST_LOTS:,} either way")
@@ -53,6 +48,15 @@ def checked(returned: object, known: ExecutionStyle | None = None) -> Decision:
     if len(note) > LONGEST_NOTE:
         returned = msgspec.structs.replace(returned, note=note[:LONGEST_NOTE])
     return returned
+
+
+def _whole(lots: object) -> int:
+    if type(lots) is int:
+        return lots
+    if not isinstance(lots, bool):
+        with contextlib.suppress(TypeError):
+            return operator.index(lots)  # type: ignore[arg-type]
+    raise TypeError(f"it wants {_shown(lots)} lots: whole numbers only")
 
 
 def _check_style(execution: object) -> None:

@@ -142,6 +142,10 @@ def _own(state: ExecutorState, view: ExecView) -> OrderRecord | None:
     return max((order for order in view.working if not order.adopted), key=lambda order: order.created_ns, default=None)
 
 
+def _is_reached(goal: Goal, view: ExecView) -> bool:
+    return goal.lots == view.position and not (view.pairs and goal.leaves_nothing)
+
+
 def _finish(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
     missing = 0 if state.goal is None else state.goal.lots - view.position
     done = Done(symbol=state.symbol, reason=reason, missing=missing)
@@ -161,7 +165,7 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
     state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="")
     if goal is None:
         return _finish(state, view, DoneReason.STOPPED)
-    if goal.lots == view.position:
+    if _is_reached(goal, view):
         return _finish(state, view, DoneReason.REACHED)
     if superseded:
         return state, ()
@@ -226,9 +230,12 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
     assert goal is not None, "an executor is READY for a goal only"
     if view.working or view.now_ns < state.not_before_ns:
         return state, ()
-    if goal.lots == view.position:
+    if _is_reached(goal, view):
         return _finish(state, view, DoneReason.REACHED)
-    change, part = wanted_change(goal, view.position, view.now_ns, state.slice)
+    if goal.lots == view.position:  # long and short are alike: the long lots go first, which leaves the short ones to be closed
+        change, part = -view.pairs, state.slice
+    else:
+        change, part = wanted_change(goal, view.position, view.now_ns, state.slice)
     if change == 0:
         return state, ()
     wish = wish_of(goal, Side.BUY if change > 0 else Side.SELL, view)

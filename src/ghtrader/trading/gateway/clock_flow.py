@@ -70,6 +70,7 @@ def _keep_time(turn: Turn) -> None:
         for name in ("retried_ns", "marked_ns", "published_ns", "flattened_ns"):
             setattr(state, name, min(getattr(state, name), now))
         state.pending.queried_ns = min(state.pending.queried_ns, now)
+        state.pending.not_before = dict.fromkeys(state.pending.not_before, now)
         state.strategy = replace(state.strategy, heard_ns=min(state.strategy.heard_ns, now))
     state.clock_ns = now
 
@@ -118,7 +119,7 @@ def _mark(turn: Turn) -> None:
         for order in state.book.working(symbol):
             if order.intent.origin not in {Origin.ROLL, Origin.KILL} and not order.cancel_asked:
                 ask_cancel(turn, order.client_order_id, "roll", cause)
-        if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
+        if state.positions.lots(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
             _leave(turn, symbol, cause)
 
 
@@ -133,7 +134,7 @@ def _go_on_flattening(turn: Turn) -> None:
             continue
         is_idle = not state.book.working(symbol) and state.executors.get(symbol) is None
         is_open = day is not None and day.is_continuous(turn.now_ns) and state.life == Life.READY and not state.killed
-        if state.positions.net(symbol) and is_idle and is_open:
+        if state.positions.lots(symbol) and is_idle and is_open:
             state.flattened_ns = turn.now_ns
             set_target(turn, symbol, 0, SWEEP, Origin.COMMAND, held.cause, "flatten goes on")
 

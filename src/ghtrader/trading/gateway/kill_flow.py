@@ -51,7 +51,7 @@ def enforce(turn: Turn) -> None:
         if order.intent.origin != Origin.KILL and not order.phase.is_final and not order.cancel_asked:
             ask_cancel(turn, order.client_order_id, "kill", cause)
     may_close = state.enforced and state.kill.stage == KillStage.LATCHED and state.life == Life.READY
-    open_now = [symbol for symbol in state.positions.symbols() if _is_open(turn, symbol)]
+    open_now = [symbol for symbol in state.positions.symbols() if state.positions.lots(symbol) and _is_open(turn, symbol)]
     others = any(order.intent.origin != Origin.KILL for order in state.book.unsettled())
     is_due = turn.now_ns - state.flattened_ns >= state.settings.requery_ns
     if may_close and open_now and not others and is_due:

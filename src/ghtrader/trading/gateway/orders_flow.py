@@ -173,7 +173,10 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
     state = turn.state
     order = state.book.get(identity)
     if order is None or order.is_settled or order.phase.is_final:
-        state.pending.cancels.pop(identity, None)
+        state.pending.forget_cancel(identity)
+        return
+    if identity in state.pending.not_before and (state.life == Life.OFFLINE or turn.now_ns < state.pending.not_before[identity]):
+        state.pending.cancels.setdefault(identity, (reason, cause))
         return
     free = state.killed or order.intent.origin in {Origin.KILL, Origin.ROLL} or reason in {"flatten", "cancel_all", "roll"}
     verdict = check_cancel(
@@ -191,7 +194,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
             turn.record(RecordKind.NOTE, cause, what="cancel_waits", client_order_id=identity, reason=str(verdict.reason))
         state.pending.cancels[identity] = reason, cause
         return
-    state.pending.cancels.pop(identity, None)
+    state.pending.forget_cancel(identity)
     turn.near_misses(verdict.near, cause)
     turn.record(RecordKind.CANCEL_SENT, cause, client_order_id=identity, reason=reason)
     turn.sync()
@@ -205,7 +208,7 @@ def order_settled(turn: Turn, change: Change) -> None:
     if order is None:
         return
     if change.settled:
-        turn.state.pending.cancels.pop(order.client_order_id, None)
+        turn.state.pending.forget_cancel(order.client_order_id)
         drive(turn, order.symbol, OrderDone(client_order_id=order.client_order_id, phase=order.phase, filled=order.filled))
     else:
         turn.view(order.symbol)

@@ -76,12 +76,21 @@ class StrategyLink:
 
 @dataclass
 class Pending:
-    """What waits: cancels by order (why, cause) that the rate did not let out, and commands answered when the kill file is written."""
+    """What waits: cancels by order (why, cause) that did not leave, and commands answered when the kill file is written.
+
+    not_before: when (ns) a cancel that the broker failed to send is asked for again, by order.
+    """
 
     cancels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    not_before: dict[str, int] = field(default_factory=dict)
     resets: list[tuple[str, str]] = field(default_factory=list)
     queried_ns: int = 0
     query_open: bool = False
+
+    def forget_cancel(self, client_order_id: str) -> None:
+        """Nothing of the order is to be cancelled any more."""
+        self.cancels.pop(client_order_id, None)
+        self.not_before.pop(client_order_id, None)
 
 
 @dataclass

@@ -264,6 +264,11 @@ class PositionLedger:
         long_today, long_history, short_today, short_history = self._lots(symbol)
         return long_today + long_history - short_today - short_history
 
+    def lots(self, symbol: str) -> int:
+        """Lots of both sides, those beyond what is known to be held not counted: what there is to close."""
+        long_today, long_history, short_today, short_history = self._lots(symbol)
+        return max(0, long_today + long_history) + max(0, short_today + short_history)
+
     def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
         """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
         long_today, long_history, short_today, short_history = self._lots(symbol)

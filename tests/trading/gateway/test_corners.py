@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
 from ghtrader.core.messages import Style, Verb
 from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import BrokerPosition, OrderState
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.life import Life
 
 
 def locked(*, long: tuple[int, int], short: tuple[int, int]) -> Rig:
@@ -81,7 +83,9 @@ def test_lots_that_were_closed_before_they_were_known_are_no_lots_to_close() -> 
     rig.target(1)
     rig.filled(1)
     rig.state.positions._contracts[RB].history[Side.BUY] = list(rig.state.positions._contracts[RB].today[Side.BUY])
-    rig.state.positions._contracts[RB].today[Side.BUY] = [type(rig.state.positions._contracts[RB].history[Side.BUY][0])(-1, 3000.0)]
+    rig.state.positions._contracts[RB].today[Side.BUY] = [
+        type(rig.state.positions._contracts[RB].history[Side.BUY][0])(-1, 3000.0)
+    ]
     targets = len(rig.records("target"))
     rig.command(Verb.KILL, reason="out")
     rig.later(3)
@@ -171,3 +175,116 @@ def test_an_order_that_did_not_leave_is_no_message_of_the_day() -> None:
     assert rig.state.risk.meters_of(RB).messages == 1
     rig.crash()
     assert rig.state.risk.meters_of(RB).messages == 1
+
+
+# --- clocks ---------------------------------------------------------------------------------------------------------------
+def test_a_target_on_a_tick_of_the_future_is_refused() -> None:
+    rig = Rig()
+    drift = rig.settings.clock_drift_ns
+    rig.target(1, age_ns=-drift - 1)
+    assert rig.records("target")[-1].body["refused"] == "future_target"
+    assert not rig.desk.submitted
+    rig.target(1, age_ns=-drift)
+    assert len(rig.desk.submitted) == 1
+
+
+def ahead(rig: Rig, seconds: int) -> None:
+    """The clock is set wrong, forward or back, and the day with it."""
+    rig.clock.ns += seconds * 10**9
+    day = {True: NEXT_DAY, False: DAY}[rig.clock.ns >= opening_ns(NEXT_DAY) - 3600 * 10**9]
+    rig.begin_day(day, rig.contracts)
+    rig.desk.trading_day = day
+    rig.later()
+
+
+def market(rig: Rig, day: str, ts_ns: int) -> None:
+    """A tick with the exchange's own time and day, whatever our clock says."""
+    tick = replace(rig.state.markets[RB], trading_day=day, ts_ns=ts_ns, receive_ns=rig.now)
+    rig.handle(ev.TickArrived(now_ns=rig.now, market=tick))
+
+
+DAY_S = 86_400
+
+
+def test_a_clock_a_day_ahead_refuses_orders_and_heals_when_it_is_right_again() -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    rig.desired(mode="paper", symbols=["KQ.m@SHFE.rb"])
+    before, money, right = rig.state.risk.meters_of(RB), rig.state.positions.day_money(RB, 3000.0), rig.now
+    assert (before.messages, money.fees_cny > 0) == (1, True)
+    ahead(rig, DAY_S)
+    rig.venue()
+    market(rig, DAY, right)
+    rig.command(Verb.SET_TARGET, symbol=RB, lots=3, params={"style": "taker"})
+    assert rig.records("verdict")[-1].body["reason"] == "stale_feed"
+    assert len(rig.desk.submitted) == 1
+    ahead(rig, -DAY_S)
+    rig.crash()
+    rig.ready()
+    assert rig.state.differences == ("day_behind",)
+    rig.target(3)
+    refused = rig.records("target")[-1].body
+    assert (refused["refused"], refused["message"]) == ("unbalanced", "the account does not reconcile: day_behind")
+    rig.later(3)
+    rig.venue()
+    assert rig.state.life is Life.READY
+    assert rig.state.positions.position(RB).long_today == 2
+    assert rig.state.risk.meters_of(RB) == before
+    assert rig.state.positions.day_money(RB, 3000.0) == money
+    rig.tick()
+    rig.target(3)
+    assert len(rig.desk.submitted) == 2
+    rig.crash()
+    assert (rig.state.positions.trading_day, rig.state.risk.trading_day) == (DAY, DAY)
+
+
+def test_cancels_of_a_day_that_was_none_count_for_the_one_that_is() -> None:
+    rig = Rig()
+    identity = resting(rig)
+    before = rig.state.risk.meters_of(RB)
+    right = rig.now
+    ahead(rig, DAY_S)
+    rig.command(Verb.CANCEL_ALL, reason="odd")
+    assert identity in rig.desk.cancelled
+    cancels = rig.state.risk.meters_of(RB).cancels
+    rig.order(OrderState.CANCELLED, left=1, identity=identity)
+    ahead(rig, -DAY_S)
+    market(rig, DAY, right)
+    rig.later(2)
+    after = rig.state.risk.meters_of(RB)
+    assert (after.messages, after.cancels) == (before.messages + cancels, cancels)
+    assert cancels == 1
+
+
+def test_a_clock_set_back_to_the_day_before_changes_nothing_that_ticks_do_not_prove() -> None:
+    rig = Rig()
+    rig.clock.ns = opening_ns(NEXT_DAY)
+    rig.desk.trading_day = NEXT_DAY
+    rig.begin_day(NEXT_DAY, rig.contracts)
+    rig.venue()
+    rig.tick()
+    ahead(rig, -DAY_S)
+    rig.later(3)
+    rig.venue()
+    assert rig.state.positions.trading_day == NEXT_DAY
+    assert rig.state.life is Life.UNBALANCED
+    ahead(rig, DAY_S)
+    rig.later(3)
+    rig.venue()
+    assert rig.state.life is Life.READY
+
+
+def test_an_order_of_the_later_day_proves_that_it_is_no_mistake() -> None:
+    rig = Rig()
+    right = rig.now
+    rig.clock.ns = opening_ns(NEXT_DAY)
+    rig.desk.trading_day = NEXT_DAY
+    rig.begin_day(NEXT_DAY, rig.contracts)
+    rig.venue()
+    rig.tick()
+    rig.target(1)
+    ahead(rig, -DAY_S)
+    market(rig, DAY, right)
+    rig.later(3)
+    assert rig.state.positions.trading_day == NEXT_DAY

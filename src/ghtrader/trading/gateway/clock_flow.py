@@ -8,6 +8,7 @@ from dataclasses import replace
 from ghtrader.trading.execution import Timer
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.commands_flow import SWEEP
+from ghtrader.trading.gateway.day_flow import mend_day
 from ghtrader.trading.gateway.life import Life, LifeEvent, step_life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.status import publish
@@ -57,6 +58,7 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     _ask_again(turn)
     if now - state.marked_ns >= MARK_NS:
         state.marked_ns = now
+        mend_day(turn)
         _mark(turn)
     publish(turn)
 

@@ -29,6 +29,7 @@ from ghtrader.trading.risk.state import (
     observe_accepted,
     observe_cancel,
     observe_day,
+    observe_day_back,
     observe_equity,
     observe_fill,
     observe_order,
@@ -227,6 +228,10 @@ def _note(state: GatewayState, record: Record) -> Folded:
         order = state.book.get(str(record.body["client_order_id"]))
         if order is not None:
             state.risk = observe_unsent_cancel(state.risk, state.settings.meters, order.symbol, order.lots - order.filled)
+    elif record.body.get("what") == "day_back":
+        day = str(record.body["trading_day"])
+        state.positions.go_back(day)
+        state.risk = observe_day_back(state.risk, day)
     return NOTHING
 
 

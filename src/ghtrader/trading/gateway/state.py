@@ -34,7 +34,8 @@ NO_DAY = "1970-01-01"
 class GatewaySettings:
     """What does not change while a gateway runs.
 
-    target_max_age_ns: a target decided on an older tick is refused. silence_ns: without a word from the strategy for so long no
+    target_max_age_ns: a target decided on an older tick is refused; clock_drift_ns: so is one on a tick that lies further ahead of our
+    clock. silence_ns: without a word from the strategy for so long no
     new target is taken. requery_ns: pause between questions to the venue while it does not balance; audit_ns: while it does.
     """
 
@@ -46,6 +47,7 @@ class GatewaySettings:
     dedupe_max_ids: int = 10_000
     dedupe_ttl_ns: int = 24 * 3600 * SECOND_NS
     target_max_age_ns: int = 5 * SECOND_NS
+    clock_drift_ns: int = SECOND_NS
     silence_ns: int = 5 * SECOND_NS
     requery_ns: int = 2 * SECOND_NS
     audit_ns: int = 60 * SECOND_NS

@@ -124,6 +124,11 @@ def _age_refusal(turn: Turn, target: Target) -> tuple[str, str]:
     age = turn.now_ns - target.tick_ns
     if age > turn.state.settings.target_max_age_ns:
         return "stale_target", f"it was decided on a tick {age / 1e9:.1f} s old"
+    if -age > turn.state.settings.clock_drift_ns:
+        return (
+            "future_target",
+            f"it was decided on a tick {-age / 1e9:.1f} s ahead of our clock (trading.preflight.max_clock_drift_s)",
+        )
     return "", ""
 
 

@@ -16,7 +16,14 @@ from ghtrader.trading.risk.counts import (
     observe_unsent,
     observe_unsent_cancel,
 )
-from ghtrader.trading.risk.losses import observe_day, observe_equity, observe_reset, observe_symbol_pnl
+from ghtrader.trading.risk.losses import (
+    can_go_back,
+    observe_day,
+    observe_day_back,
+    observe_equity,
+    observe_reset,
+    observe_symbol_pnl,
+)
 from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip, from_document, to_document
 from ghtrader.trading.risk.telling import Observed
 
@@ -25,10 +32,12 @@ __all__ = [
     "Observed",
     "RiskState",
     "Trip",
+    "can_go_back",
     "from_document",
     "observe_accepted",
     "observe_cancel",
     "observe_day",
+    "observe_day_back",
     "observe_equity",
     "observe_fill",
     "observe_order",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
+from tests.trading.gateway.rig import DAY, FUNDS, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
 from ghtrader.core.messages import Style, Verb
 from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import BrokerPosition, OrderState
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.gateway.orders_flow import _other_margin
+from ghtrader.trading.gateway.turn import Turn
 
 
 def locked(*, long: tuple[int, int], short: tuple[int, int]) -> Rig:
@@ -288,3 +290,38 @@ def test_an_order_of_the_later_day_proves_that_it_is_no_mistake() -> None:
     market(rig, DAY, right)
     rig.later(3)
     assert rig.state.positions.trading_day == NEXT_DAY
+
+
+# --- what other contracts take ----------------------------------------------------------------------------------------------
+def test_margin_of_openings_in_flight_elsewhere_is_not_available() -> None:
+    rig = Rig()
+    rig.begin_day(DAY, {"KQ.m@SHFE.rb": RB, NEXT: NEXT})
+    rig.tick()
+    rig.tick(symbol=NEXT)
+    margin = 3000.0 * 10 * rig.state.days[RB].margin_rate
+    left = rig.state.settings.limits.min_available_share * 1e6
+    rig.handle(ev.FundsArrived(now_ns=rig.now, funds=replace(FUNDS, available=left + 2.5 * margin)))
+    rig.target(2, Style.PASSIVE, symbol=NEXT)
+    assert len(rig.desk.submitted) == 1
+    rig.target(1, Style.PASSIVE)
+    assert rig.records("verdict")[-1].body["reason"] == "available_margin"
+    rig.order(OrderState.CANCELLED)
+    rig.target(1, Style.PASSIVE)
+    assert len(rig.desk.submitted) == 2
+    rig.order(OrderState.CANCELLED)
+    rig.state.days = {RB: rig.state.days[RB]}
+    assert _other_margin(Turn(rig.state, rig.now), RB) == 0.0
+
+
+def test_cancel_all_drops_what_is_wanted_and_takes_the_next_target() -> None:
+    rig = Rig()
+    identity = resting(rig)
+    rig.command(Verb.CANCEL_ALL, reason="out")
+    rig.order(OrderState.CANCELLED, left=1, identity=identity)
+    rig.tick()
+    assert len(rig.desk.submitted) == 1
+    assert not rig.state.desired.paused
+    rig.target(1)
+    assert len(rig.desk.submitted) == 2
+    rig.command(Verb.FLATTEN, reason="out")
+    assert rig.state.desired.paused

@@ -14,7 +14,7 @@ CONFIRM_LIVE = "I_UNDERSTAND"
 class Desired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What operators want of an account, changed by commands only: mode, symbols (contracts or aliases), executor style.
 
-    paused: no target is taken until ``reload`` (after flatten or cancel_all). confirm_live: the second gate of live trading.
+    paused: no target of the strategy is taken until ``reload`` (after flatten). confirm_live: the second gate of live trading.
     """
 
     mode: Mode = Mode.IDLE

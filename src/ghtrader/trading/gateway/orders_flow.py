@@ -120,6 +120,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         opening_sell=opening[Side.SELL],
         own_working=tuple((order.side, order.intent.price_ticks, order.in_flight) for order in working),
         other_notional_cny=_other_notional(turn, symbol),
+        other_margin_cny=_other_margin(turn, symbol),
     )
 
 
@@ -137,6 +138,19 @@ def _other_notional(turn: Turn, symbol: str) -> float:
         if mark is None:
             return math.nan
         total += lots * mark * state.days[other].multiplier
+    return total
+
+
+def _other_margin(turn: Turn, symbol: str) -> float:
+    """Margin that opening orders in flight of other contracts will take, in CNY; NaN where nobody knows the contract."""
+    total = 0.0
+    for order in turn.state.book.unsettled():
+        if order.symbol == symbol or order.intent.offset is not Offset.OPEN:
+            continue
+        day = turn.state.days.get(order.symbol)
+        if day is None:
+            return math.nan
+        total += order.in_flight * order.intent.price_ticks * day.price_tick * day.multiplier * day.margin_rate
     return total
 
 

@@ -1,7 +1,8 @@
 """The gate's memory and everything that changes it: `observe_x(state, ...) -> (state, what to tell)`; pure.
 
-Meters only rise within a trading day, but for what turned out never to have left. A hard breach is told on every reading while it holds, so that one that was lost is told
-again; near-misses and soft breaches are told once until they are over, at the latest until the next trading day.
+Meters only rise within a trading day, but for what turned out never to have left. A hard breach is told on every reading while it
+holds, so that one that was lost is told again; near-misses and soft breaches are told once until they are over, at the latest until
+the next trading day.
 """
 
 from __future__ import annotations

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from tests.trading.gateway.rig import DAY, FUNDS, NEXT, NEXT_DAY, RB, Rig, opening_ns
+from tests.trading.gateway.rig import CALENDAR, DAY, FUNDS, INSTRUMENTS, NEXT, NEXT_DAY, RB, SECOND, Rig, opening_ns
 
-from ghtrader.core.messages import Style, Verb
+from ghtrader.core.messages import Outcome, Style, Verb
 from ghtrader.core.orders import Offset, Side
-from ghtrader.ports.broker import BrokerPosition, OrderState
+from ghtrader.ports.broker import BrokerOrder, BrokerPosition, OrderState
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.days import DayWatch
 from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.gateway.modes import CONFIRM_LIVE, Gates
 from ghtrader.trading.gateway.orders_flow import _other_margin
+from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.gateway.turn import Turn
 
 
@@ -325,3 +328,240 @@ def test_cancel_all_drops_what_is_wanted_and_takes_the_next_target() -> None:
     assert len(rig.desk.submitted) == 2
     rig.command(Verb.FLATTEN, reason="out")
     assert rig.state.desired.paused
+
+
+# --- kills and flattens at odd moments ----------------------------------------------------------------------------------------
+def at(rig: Rig, clock: str) -> None:
+    """The time of the day (Shanghai) comes."""
+    hour, minute, second = map(int, clock.split(":"))
+    local = (rig.now // SECOND + 8 * 3600) % DAY_S
+    rig.later((hour * 3600 + minute * 60 + second - local) % DAY_S)
+
+
+@pytest.mark.parametrize("verb", [Verb.KILL, Verb.CANCEL_ALL])
+def test_a_cancel_that_the_exchange_does_not_take_in_a_break_is_asked_for_again_when_it_opens(verb: Verb) -> None:
+    rig = Rig()
+    at(rig, "10:14:00")
+    rig.tick()
+    identity = resting(rig)
+    at(rig, "10:20:00")
+    rig.command(verb, reason="out")
+    assert rig.desk.cancelled[-1:] == [identity]  # our clock may be wrong: it is sent at once all the same
+    asked = len(rig.desk.cancelled)
+    for _ in range(5):
+        rig.later(60)
+    assert len(rig.desk.cancelled) == asked
+    at(rig, "10:30:00")
+    assert len(rig.desk.cancelled) == asked + 1
+    rig.later(5)
+    assert len(rig.desk.cancelled) == asked + 1
+    rig.order(OrderState.CANCELLED, left=1, identity=identity)
+    assert not rig.state.pending.cancels
+
+
+@pytest.mark.parametrize("verb", [Verb.KILL, Verb.FLATTEN])
+@pytest.mark.parametrize(("closed", "opens"), [("10:20:00", "10:30:00"), ("11:30:01", "13:30:00"), ("12:00:00", "13:30:00")])
+def test_what_is_to_be_closed_while_the_market_is_shut_is_closed_when_it_opens(verb: Verb, closed: str, opens: str) -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    at(rig, "10:14:59" if closed < "11" else "11:29:59")
+    rig.tick()
+    at(rig, closed)
+    rig.venue()
+    answer = rig.command(verb, reason="out")
+    assert answer.outcome is Outcome.ACCEPTED
+    for _ in range(5):
+        rig.later(5)
+        rig.venue()
+    assert len(rig.desk.submitted) == 1
+    at(rig, opens)
+    rig.venue()
+    rig.tick()
+    rig.later(2)
+    rig.tick()
+    closing = rig.desk.submitted[-1]
+    assert (len(rig.desk.submitted), closing.side, closing.lots) == (2, SELL, 2)
+
+
+def test_a_flatten_in_a_break_says_when_it_is_done() -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    at(rig, "10:20:00")
+    rig.venue()
+    answer = rig.command(Verb.FLATTEN, reason="out")
+    assert "when they trade again" in answer.message
+    assert not rig.records("verdict")[1:]  # nothing was tried that could not be done
+
+
+@pytest.mark.parametrize("why", ["mode", "feed"])
+@pytest.mark.parametrize("what", [Verb.KILL, Verb.FLATTEN, "roll"])
+def test_nothing_is_tried_all_the_time_that_cannot_be_done(what, why: str) -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    if what == "roll":
+        rig.clock.ns = opening_ns(NEXT_DAY)
+        rig.desk.trading_day = NEXT_DAY
+        rig.begin_day(NEXT_DAY, {"KQ.m@SHFE.rb": NEXT})
+    else:
+        rig.command(what, reason="out")
+        rig.order(OrderState.CANCELLED, left=2)
+    if why == "mode":
+        rig.desired(mode="live_monitor")
+    targets = len(rig.records("target"))
+    for _ in range(20):
+        rig.later(3)
+        if not rig.desk.orders[rig.desk.submitted[-1].client_order_id].state.is_final:
+            rig.order(OrderState.CANCELLED)
+        rig.venue()
+        if why == "mode":
+            rig.tick()
+    assert len(rig.records("target")) <= targets + 2
+    orders = len(rig.desk.submitted)
+    if why == "mode":
+        rig.desired(mode="paper")
+    rig.later(0.5)
+    rig.tick()
+    rig.later(3)
+    rig.tick()
+    assert len(rig.desk.submitted) == orders + 1
+
+
+def test_a_second_kill_and_a_refused_reset_are_no_cause_of_the_kills_cancels() -> None:
+    rig = Rig()
+    identity = resting(rig)
+    rig.command(Verb.KILL, reason="first", params={"policy": "cancel"})
+    kill = rig.records("kill")[-1]
+    assert rig.command(Verb.KILL, reason="again").outcome is Outcome.ACCEPTED  # flatten is more than cancel
+    stronger = rig.records("kill")[-1]
+    assert (stronger.seq > kill.seq, stronger.body["record"]["kill_id"]) == (True, kill.body["record"]["kill_id"])
+    answer = rig.command(Verb.KILL, reason="third")
+    assert (answer.outcome, answer.message) == (Outcome.ACCEPTED, "killed already: again")
+    assert rig.command(Verb.RESET_RISK_KILL, reason="no").reason == "reset_not_confirmed"
+    stranger = BrokerOrder(
+        request=replace(rig.desk.orders[identity].request, client_order_id="stranger"), state=OrderState.WORKING, left=1
+    )
+    rig.desk.orders["stranger"] = stranger
+    rig.venue()
+    assert rig.desk.cancelled[-1] == "stranger"
+    assert rig.records("cancel_sent")[-1].cause == stronger.seq
+
+
+def test_a_kill_in_the_middle_of_a_roll_closes_what_the_roll_left() -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    rig.clock.ns = opening_ns(NEXT_DAY)
+    rig.desk.trading_day = NEXT_DAY
+    rig.begin_day(NEXT_DAY, {"KQ.m@SHFE.rb": NEXT})
+    rig.desk.positions = (rig.state.positions.position(RB),)
+    rig.venue()
+    rig.tick()
+    rig.tick(symbol=NEXT)
+    rig.target(1, Style.PASSIVE, symbol=NEXT)
+    rig.order(OrderState.WORKING)
+    entry = rig.desk.submitted[-1].client_order_id
+    rig.later()
+    roll = rig.desk.submitted[-1]
+    assert (roll.symbol, roll.lots) == (RB, 2)
+    rig.command(Verb.KILL, reason="out")
+    assert entry in rig.desk.cancelled
+    rig.fill(1, identity=roll.client_order_id)
+    rig.order(OrderState.CANCELLED, left=1, identity=roll.client_order_id)
+    assert len(rig.desk.submitted) == 3  # the entry may still trade
+    rig.order(OrderState.CANCELLED, left=1, identity=entry)
+    rig.desk.positions = (rig.state.positions.position(RB),)
+    rig.later(2)
+    rig.tick()
+    closing = rig.desk.submitted[-1]
+    assert (len(rig.desk.submitted), closing.symbol, closing.offset, closing.lots) == (4, RB, CLOSE, 1)
+    assert rig.records("target")[-1].body["held"]["origin"] == "kill"
+    rig.filled(1)
+    rig.later(3)
+    rig.tick()
+    assert len(rig.desk.submitted) == 4
+
+
+def test_a_reset_while_the_kill_is_closing_ends_the_closing() -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    rig.command(Verb.KILL, reason="out")
+    closing = rig.desk.submitted[-1].client_order_id
+    rig.command(Verb.RESET_RISK_KILL, reason="enough", confirm="RESET_RISK_KILL")
+    rig.fill(1, identity=closing)
+    rig.order(OrderState.CANCELLED, left=1, identity=closing)
+    rig.desk.positions = (rig.state.positions.position(RB),)
+    for _ in range(4):
+        rig.later(3)
+        rig.venue()
+        rig.tick()
+    assert len(rig.desk.submitted) == 2
+    assert rig.state.positions.net(RB) == 1
+    rig.command(Verb.KILL, reason="again", params={"policy": "cancel"})
+    for _ in range(3):
+        rig.later(3)
+        rig.tick()
+    assert len(rig.desk.submitted) == 2
+    rig.command(Verb.KILL, reason="now all", params={"policy": "flatten"})
+    assert len(rig.desk.submitted) == 3
+
+
+def test_a_flatten_of_a_contract_that_was_rolled_is_not_cancelled_by_the_roll() -> None:
+    rig = Rig()
+    rig.target(2)
+    rig.filled(2)
+    rig.clock.ns = opening_ns(NEXT_DAY)
+    rig.desk.trading_day = NEXT_DAY
+    rig.begin_day(NEXT_DAY, {"KQ.m@SHFE.rb": NEXT})
+    rig.desk.positions = (rig.state.positions.position(RB),)
+    rig.venue()
+    rig.tick()
+    rig.command(Verb.FLATTEN, reason="out")
+    assert len(rig.desk.submitted) == 2
+    rig.later(2)
+    assert not rig.desk.cancelled
+
+
+def test_disarming_stops_what_works_and_arming_again_brings_nothing_back() -> None:
+    gates = Gates(broker="live", live_enabled=True)
+    rig = Rig(ready=False, settings=GatewaySettings(account="demo", gates=gates))
+    rig.desired(mode="live_trade", symbols=["KQ.m@SHFE.rb"], confirm_live=CONFIRM_LIVE)
+    rig.ready()
+    identity = resting(rig)
+    assert rig.command(Verb.DISARM_LIVE, reason="off").outcome is Outcome.ACCEPTED
+    assert rig.desk.cancelled == [identity]
+    assert rig.command(Verb.DISARM_LIVE, reason="off").reason == "not_live"
+    assert rig.desired(mode="live_trade").message == "wanted: live_trade; now: live_monitor"  # the confirmation went with it
+    rig.target(1)
+    assert rig.records("target")[-1].body["refused"] == "mode_live_monitor"
+    rig.desired(mode="live_trade", confirm_live=CONFIRM_LIVE)
+    rig.order(OrderState.CANCELLED, left=1, identity=identity)
+    for _ in range(3):
+        rig.later()
+        rig.tick()
+    assert len(rig.desk.submitted) == 1
+    rig.target(1)
+    assert len(rig.desk.submitted) == 2
+
+
+def test_nothing_wanted_is_a_wish_too() -> None:
+    wanted: list[tuple[str, ...]] = [(RB,)]
+    held: list[str] = []
+    days = DayWatch(lambda: wanted[-1], lambda: held, lambda symbol, day: symbol, CALENDAR, INSTRUMENTS)
+    now = opening_ns(DAY)
+    began = days.look(now)
+    assert began is not None
+    assert began.contracts == {RB: RB}
+    assert days.look(now) is None
+    wanted.append(())
+    ended = days.look(now)
+    assert ended is not None
+    assert (ended.contracts, ended.trading_day) == ({}, DAY)
+    assert days.look(now) is None
+    held.append(RB)
+    kept = days.look(now)
+    assert kept is not None
+    assert (kept.contracts, list(kept.days)) == ({}, [RB])

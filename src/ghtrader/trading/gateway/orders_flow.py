@@ -183,7 +183,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
 
 
 def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
-    """Ask for a cancel; one that the rate does not let out waits and is asked again."""
+    """Ask for a cancel; one that the rate does not let out waits and is asked again, and so is one asked for while the market is shut."""
     state = turn.state
     order = state.book.get(identity)
     if order is None or order.is_settled or order.phase.is_final:
@@ -214,6 +214,10 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
     turn.sync()
     turn.emit(fx.CancelOrder(client_order_id=identity))
     state.count("cancels")
+    day = state.days.get(order.symbol)
+    if day is not None and not day.accepts_orders(turn.now_ns) and (opening := day.opening_ns(turn.now_ns)):
+        state.pending.not_before[identity] = opening  # the exchange refuses it now, if our clock is right
+        state.pending.cancels[identity] = reason, cause
 
 
 def order_settled(turn: Turn, change: Change) -> None:

@@ -80,7 +80,7 @@ class StrategyLink:
 class Pending:
     """What waits: cancels by order (why, cause) that did not leave, and commands answered when the kill file is written.
 
-    not_before: when (ns) a cancel that the broker failed to send is asked for again, by order.
+    not_before: when (ns) a cancel that the broker failed to send, or the exchange does not take now, is asked for again, by order.
     """
 
     cancels: dict[str, tuple[str, int]] = field(default_factory=dict)

@@ -149,6 +149,7 @@ def on_broker_link(turn: Turn, event: ev.BrokerLinkChanged) -> None:
     if not event.up:
         _life(turn, LifeEvent.LINK_DOWN)
         return
+    state.pending.not_before.clear()
     _life(turn, LifeEvent.LINK_UP)
     ask_venue(turn, "the link is up")
 

@@ -210,6 +210,15 @@ def test_an_order_of_a_command_has_no_tick_and_says_what_is_missing() -> None:
     assert [link.seq for link in chain.links] == [7, 10]
 
 
+def test_an_operators_target_is_no_target_of_the_strategy() -> None:
+    book = Book()
+    command = book.put(RecordKind.COMMAND, command={})
+    wanted = book.put(RecordKind.TARGET, command, held={"contract": SYMBOL, "lots": 1}, refused="")
+    one_order(book, "o1", root=wanted)
+    chain = explain(book.records, "o1")
+    assert (chain.root, chain.target, chain.tick) == ("command", None, None)
+
+
 def test_a_verdict_that_stands_beside_the_chain_is_found_by_the_order() -> None:
     book = Book()
     first = book.put(RecordKind.TARGET, target=target(-1))

@@ -47,9 +47,7 @@ class DayWatch:
         known = symbols or self._seen[0] or seen[1]
         if not known or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
             return None
-        day, self._bracket = trading_day_bracket(
-            now_ns, product_of(known[0]), self._calendar, self._instruments
-        )
+        day, self._bracket = trading_day_bracket(now_ns, product_of(known[0]), self._calendar, self._instruments)
         self._seen = seen
         contracts: dict[str, str] = {}
         missing: list[str] = []

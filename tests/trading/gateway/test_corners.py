@@ -9,6 +9,7 @@ from tests.trading.gateway.rig import CALENDAR, DAY, FUNDS, INSTRUMENTS, NEXT, N
 from ghtrader.core.messages import Outcome, Style, Verb
 from ghtrader.core.orders import Offset, Side
 from ghtrader.ports.broker import BrokerOrder, BrokerPosition, OrderState
+from ghtrader.testing.trading_stores import MemoryDisk, MemoryKillStore
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.days import DayWatch
 from ghtrader.trading.gateway.life import Life
@@ -16,6 +17,7 @@ from ghtrader.trading.gateway.modes import CONFIRM_LIVE, Gates
 from ghtrader.trading.gateway.orders_flow import _other_margin
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.kill.record import KillPhase, KillRecord, decode_kill, encode_kill
 
 
 def locked(*, long: tuple[int, int], short: tuple[int, int]) -> Rig:
@@ -565,3 +567,42 @@ def test_nothing_wanted_is_a_wish_too() -> None:
     kept = days.look(now)
     assert kept is not None
     assert (kept.contracts, list(kept.days)) == ({}, [RB])
+
+
+def test_a_kill_from_beside_while_a_new_gateway_starts_is_a_kill() -> None:
+    rig = Rig(ready=False)
+    rig.disk, rig.kill_store = MemoryDisk(), MemoryKillStore()
+    found, beside = rig.kill_store.replace, KillRecord(account="demo", phase=KillPhase.LATCHED, epoch=1, kill_id="kill-demo-1")
+
+    def replace_late(expected: bytes | None, content: bytes) -> bool:
+        rig.kill_store.write(encode_kill(beside))
+        return found(expected, content)
+
+    rig.kill_store.replace = replace_late  # type: ignore[method-assign]
+    rig.start()
+    assert rig.state.killed
+    assert decode_kill(rig.kill_store.read(), had_journal=True, account="demo") == beside
+    assert [record.body["late"] for record in rig.records("kill")] == [True]
+
+
+def test_a_kill_from_beside_between_the_start_and_the_first_look_stops_the_first_order() -> None:
+    rig = Rig()
+    beside = KillRecord(account="demo", phase=KillPhase.LATCHED, epoch=9, kill_id="kill-demo-9")
+    rig.kill_store.write(encode_kill(beside))
+    rig.target(1)
+    assert not rig.desk.submitted
+    assert rig.state.killed
+    meters = rig.state.risk.meters_of(RB)
+    assert (meters.messages, meters.cancels, rig.desk.cancelled) == (0, 0, [])
+
+
+def test_a_cancel_that_did_not_leave_is_not_counted_after_the_orders_end_either() -> None:
+    rig = Rig()
+    identity = resting(rig)
+    rig.command(Verb.CANCEL_ALL, reason="out")
+    rig.order(OrderState.CANCELLED, left=1)
+    assert rig.state.risk.meters_of(RB).cancels == 1
+    rig.handle(ev.CancelFailed(now_ns=rig.now, client_order_id=identity, never_sent=True, message="gone"))
+    rig.handle(ev.CancelFailed(now_ns=rig.now, client_order_id="nobody's", never_sent=True, message="gone"))
+    assert rig.state.risk.meters_of(RB).cancels == 0
+    assert not rig.state.pending.cancels

@@ -91,7 +91,7 @@ def on_cancel_failed(turn: Turn, event: ev.CancelFailed) -> None:
     """A cancel did not leave, or nobody knows: it is asked for again after a pause, and how the order stands now."""
     state, identity = turn.state, event.client_order_id
     order = state.book.get(identity)
-    if order is None or order.phase.is_final:
+    if order is None:
         return
     cause, _ = turn.record(
         RecordKind.NOTE,
@@ -102,6 +102,8 @@ def on_cancel_failed(turn: Turn, event: ev.CancelFailed) -> None:
         message=event.message,
     )
     turn.tell("cancel_failed", order=identity, never_sent=event.never_sent, message=event.message)
+    if order.phase.is_final:
+        return
     state.pending.not_before[identity] = turn.now_ns + state.settings.requery_ns
     state.pending.cancels[identity] = "the cancel did not leave", cause
     ask_venue(turn, "a cancel failed")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ghtrader.core.orders import OrderKind
 from ghtrader.trading.execution import Timer

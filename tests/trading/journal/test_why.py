@@ -75,6 +75,16 @@ def test_what_is_final_stays_so() -> None:
     assert (told(book)["o1"].state, told(book)["o1"].exchange_order_id) == ("cancelled", "X1")
 
 
+def test_an_order_that_works_goes_on_working_after_a_trade_of_a_part() -> None:
+    book = Book()
+    _, sent = one_order(book)
+    assert told(book)["o1"].lots == 2
+    for state in (OrderState.SENT, OrderState.WORKING):
+        book.put(RecordKind.ORDER_UPDATE, sent, order=order("o1", state))
+    book.put(RecordKind.FILL, sent, fill=fill("o1", "t1", 1))
+    assert (told(book)["o1"].state, told(book)["o1"].lots_filled) == ("working", 1)
+
+
 def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
     book = Book()
     book.put(RecordKind.FILL, fill=fill("venue-1", "t1", 3))

@@ -237,12 +237,12 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
     if view.working or view.now_ns < state.not_before_ns:
         return state, ()
     position = view.position
-    if _is_reached(goal, view):
-        return _finish(state, view, DoneReason.REACHED)
-    if goal.lots == position:  # long and short are alike: the long lots go first, which leaves the short ones to be closed
-        change, part = -view.pairs, state.slice
-    else:
+    if goal.lots != position:
         change, part = wanted_change(goal, position, view.now_ns, state.slice)
+    elif _is_reached(goal, view):
+        return _finish(state, view, DoneReason.REACHED)
+    else:  # long and short are alike: the long lots go first, which leaves the short ones to be closed
+        change, part = -view.pairs, state.slice
     if change == 0:
         return state, ()
     wish = wish_of(goal, BUY if change > 0 else SELL, view)

@@ -149,7 +149,8 @@ class StrategyCore:
         before = self._link.place
         self._step_link(Arrived(link_ns, frame.session, frame.seq, isinstance(frame, Heartbeat)), now_ns)
         after = self._link.place
-        self._holes += max(0, after.lost - before.lost - self._unread)
+        if after.lost > before.lost:
+            self._holes += max(0, after.lost - before.lost - self._unread)
         self._unread = 0
         if after.session != before.session:
             for contract in self._contracts.values():

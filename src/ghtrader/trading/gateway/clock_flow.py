@@ -62,6 +62,8 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
         state.marked_ns = now
         mend_day(turn)
         _mark(turn)
+    if state.seq - state.snapshot_seq >= state.settings.snapshot_records:
+        turn.snapshot()
     publish(turn)
 
 

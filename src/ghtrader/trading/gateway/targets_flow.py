@@ -32,6 +32,9 @@ STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
     """Note a message of the strategy; returns why it cannot be trusted: a hole in its numbers. A new run begins anew."""
     link = turn.state.strategy
+    if session == link.session and seq == link.seq + 1:  # the usual message
+        turn.state.strategy = StrategyLink(session=session, seq=seq, heard_ns=turn.now_ns, state=status or link.state, lost="")
+        return ""
     fresh = session != link.session
     missed = not fresh and seq > link.seq + 1
     old = not fresh and seq <= link.seq
@@ -199,7 +202,7 @@ def can_close(turn: Turn, symbol: str) -> bool:
     day, market = state.days.get(symbol), state.markets.get(symbol)
     if day is None or market is None or state.life != Life.READY or not state.mode.sends_orders or not day.is_continuous(now):
         return False
-    return max(abs(now - market.receive_ns), abs(now - market.ts_ns)) <= state.settings.limits.stale_feed_ns
+    return max(abs(now - market.receive_ns), abs(now - market.ts_ns)) <= state.limits.stale_feed_ns
 
 
 def flatten(turn: Turn, symbols: Iterable[str], origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> None:

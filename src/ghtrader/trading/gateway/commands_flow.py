@@ -12,7 +12,14 @@ from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
-from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
+from ghtrader.trading.gateway.targets_flow import (
+    beyond_limit,
+    cancel_everything,
+    flatten,
+    set_target,
+    stop_direct_orders,
+    target_refusal,
+)
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Reset, Trigger
@@ -118,6 +125,9 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
+    reason, message = beyond_limit(turn, contract, command.lots)
+    if reason:
+        return reason, message
     set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
     return "", f"target of {contract} is {command.lots}"
 

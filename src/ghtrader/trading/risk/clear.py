@@ -144,6 +144,6 @@ def _is_small(state: RiskState, limits: RiskLimits, levels: MeterLevels, intent:
         and (free * share > least or least <= 0 <= free)
         and (not 0 < levels.large_lots <= lots or large is None or counts.large_cancels + 1 < large.warn)
         and (selfmade is None or counts.self_trades + 1 < selfmade.warn)
-        and (opened <= said or said <= 0)
+        and (opened < said * share or said <= 0)
         and (limit is None or opened < limit.warn)
     )

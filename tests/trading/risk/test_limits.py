@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tests.trading.risk.cases import LIMITS, METERS, S
 
-from ghtrader.core.errors import ConfigError, UnknownInstrumentError
+from ghtrader.core.errors import ConfigError, DataError, UnknownInstrumentError
 from ghtrader.trading.risk.config import KEYS
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.meters import ExchangeMeters, Level, MeterLevels, MeterRow, MeterTable
@@ -174,3 +174,10 @@ def test_own_caps_lower_the_stop_levels_and_stand_where_the_table_is_silent() ->
     silent = ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=()))
     assert silent.levels("SHFE.rb2510", "2025-06-05", own) == MeterLevels(cancels=Level(8, 10, 10), messages=Level(20, 25, 25))
     assert METERS.levels("SHFE.rb2510", "2025-06-05") is METERS.levels("SHFE.rb2510", "2025-06-05")
+
+
+def test_a_meter_that_would_warn_beyond_where_it_stops_is_refused() -> None:
+    rows = (row("SHFE.rb", "2025-01-01", 1), row("*", "2025-01-01", 0))
+    assert ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=rows[:1])).table.rows[0].stop == 1
+    with pytest.raises(DataError, match=r"warn too late: cancels of \*$"):
+        ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=rows))

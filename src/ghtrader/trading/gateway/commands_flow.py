@@ -13,6 +13,7 @@ from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
 from ghtrader.trading.gateway.targets_flow import (
+    beyond_limit,
     can_close,
     cancel_everything,
     flatten,
@@ -125,6 +126,9 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
+    reason, message = beyond_limit(turn, contract, command.lots)
+    if reason:
+        return reason, message
     set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
     return "", f"target of {contract} is {command.lots}"
 

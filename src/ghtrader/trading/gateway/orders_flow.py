@@ -101,7 +101,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
             buys, opening_buy = buys + lots, opening_buy + lots * opens
         else:
             sells, opening_sell = sells + lots, opening_sell + lots * opens
-    funds = state.funds
+    funds, market = state.funds, state.markets.get(symbol)
     every, openings = _halts(turn, intent)
     return RiskContext(
         now_ns=turn.now_ns,
@@ -109,7 +109,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         mode=state.mode,
         killed=state.kill.killed,
         reconciled=state.life is READY,
-        market=state.markets.get(symbol),
+        market=market,
         held=state.positions.position(symbol, working),
         price_tick=day.price_tick,
         multiplier=day.multiplier,
@@ -128,6 +128,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]) if working else (),
         other_notional_cny=_other_notional(turn, symbol),
         other_margin_cny=_other_margin(turn, symbol),
+        open_limit_lots=0 if market is None else market.open_limit_lots,
     )
 
 

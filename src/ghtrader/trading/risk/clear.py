@@ -72,8 +72,8 @@ def _is_orderly(
         and (upper is None or price <= upper)
         and (lower is None or price >= lower)
         and rate < limits.orders_per_s * share
-        and (messages is None or counts.messages + 2 < messages.warn <= messages.stop)
-        and (cancels is None or counts.cancels + 1 < cancels.warn <= cancels.stop)
+        and (messages is None or counts.messages + 2 < messages.warn)
+        and (cancels is None or counts.cancels + 1 < cancels.warn)
     )
 
 
@@ -140,11 +140,11 @@ def _is_small(state: RiskState, limits: RiskLimits, levels: MeterLevels, intent:
     return (
         lots < limits.max_order_lots * share
         and side + lots < limits.max_position_lots * share
-        and (value < limits.max_notional_cny * share or value <= 0)
+        and value < limits.max_notional_cny * share
         and context.margin_rate > 0
         and (free * share > least or least <= 0 <= free)
-        and (not 0 < levels.large_lots <= lots or large is None or counts.large_cancels + 1 < large.warn <= large.stop)
-        and (selfmade is None or counts.self_trades + 1 < selfmade.warn <= selfmade.stop)
-        and (opened <= said or said <= 0)
-        and (limit is None or opened < limit.warn <= limit.stop)
+        and (not 0 < levels.large_lots <= lots or large is None or counts.large_cancels + 1 < large.warn)
+        and (selfmade is None or counts.self_trades + 1 < selfmade.warn)
+        and (opened < said * share or said <= 0)
+        and (limit is None or opened < limit.warn)
     )

@@ -52,6 +52,13 @@ def test_values_that_are_no_limits_are_refused(values: dict[str, Any]) -> None:
         RiskLimits.from_values(values)
 
 
+def test_limits_that_bind_nothing_leave_all_money_and_keep_no_distance() -> None:
+    free = RiskLimits.unbound()
+    assert (free.min_available_share, free.limit_proximity_ticks, free.end_guard_ns) == (0.0, 0, 0)
+    assert free.delivery_month_opening
+    assert min(free.stale_feed_ns, free.max_notional_cny, free.max_cancels, free.max_messages) >= 10**9
+
+
 @pytest.mark.parametrize("name", RiskLimits.__struct_fields__)
 def test_a_limit_is_a_number_not_below_its_least(name: str) -> None:
     for bad in (-1, float("nan")):

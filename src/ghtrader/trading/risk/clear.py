@@ -133,7 +133,8 @@ def _is_small(state: RiskState, limits: RiskLimits, levels: MeterLevels, intent:
     opening = lots + buying + selling
     price, multiplier = intent.price_ticks * context.price_tick, context.multiplier
     value = (opening + long + short) * price * multiplier + context.other_notional_cny
-    free = (context.available_cny - opening * price * multiplier * context.margin_rate) / context.equity_cny
+    margin = opening * price * multiplier * context.margin_rate + context.other_margin_cny
+    free = (context.available_cny - margin) / context.equity_cny
     opened, least, said = counts.opened_lots + opening, limits.min_available_share, context.open_limit_lots
     large, selfmade, limit = levels.large_cancels, levels.self_trades, levels.opened_lots
     return (

@@ -15,7 +15,16 @@ from ghtrader.trading.risk.reasons import Breach, NearMiss, RiskReason
 from ghtrader.trading.risk.telling import METERS, Observed, forget, judge, tell
 from ghtrader.trading.risk.trips import next_trip
 
-__all__ = ["observe_accepted", "observe_cancel", "observe_fill", "observe_order", "observe_position", "observe_reject"]
+__all__ = [
+    "observe_accepted",
+    "observe_cancel",
+    "observe_fill",
+    "observe_order",
+    "observe_position",
+    "observe_reject",
+    "observe_unsent",
+    "observe_unsent_cancel",
+]
 
 #: Fills of a contract that a new one is compared with to find self-trades.
 RECENT_FILLS = 8
@@ -60,6 +69,24 @@ def observe_cancel(
         state = replace(state, cancels_at=(*state.cancels_at, now_ns)[-max(1, limits.cancels_per_s) :])
     state = _count(state, symbol, counts)
     return tell(state, _meter_events(state, limits, meters, symbol))
+
+
+def observe_unsent(state: RiskState, symbol: str) -> RiskState:
+    """An order that was counted certainly did not leave: no message of the day; the rate counts attempts."""
+    counts = state.meters_of(symbol)
+    return _count(state, symbol, replace(counts, messages=max(0, counts.messages - 1)))
+
+
+def observe_unsent_cancel(state: RiskState, meters: ExchangeMeters, symbol: str, lots: int) -> RiskState:
+    """A cancel that was counted certainly did not leave, for an order with so many lots left: the exchange counts nothing."""
+    counts = state.meters_of(symbol)
+    if not counts.cancels:  # of a day before
+        return state
+    large = 0 < meters.levels(symbol, state.trading_day).large_lots <= lots
+    counts = replace(
+        counts, messages=counts.messages - 1, cancels=counts.cancels - 1, large_cancels=max(0, counts.large_cancels - large)
+    )
+    return _count(state, symbol, counts)
 
 
 def observe_fill(

@@ -114,7 +114,7 @@ def _is_near_touch(limits: RiskLimits, intent: OrderIntent, context: RiskContext
         room = min(room, upper - max(price, bid, ask, last))
     away, guard, least = limits.price_band_ticks * share, limits.end_guard_ns, limits.limit_proximity_ticks
     return (
-        (left * share > guard or guard <= 0)
+        left * share > guard
         and (context.mode != LIVE_TRADE or (upper is not None and lower is not None))
         and (room * share > least or least <= 0 <= room)
         and (bid <= price <= ask or (price - ask < away and bid - price < away))

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from tests.trading.risk.cases import CONTEXT, DAY, FLAT, INTENT, LIMITS, MARKET, METERS, NOW, RB, STATE, S, context, held, intent
 
 from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.trading.risk.case import Case
 from ghtrader.trading.risk.config import KEYS
 from ghtrader.trading.risk.gate import Verdict, check_order
 from ghtrader.trading.risk.memory import ContractMeters
+from ghtrader.trading.risk.meters import Level, MeterLevels
 from ghtrader.trading.risk.reasons import Blocks
 from ghtrader.trading.risk.reasons import RiskReason as R
 from ghtrader.trading.risk.rules import CLOSING, KILLS_OWN, RULES
@@ -148,6 +150,8 @@ BOUNDARIES: list[tuple[R, dict[str, Any], dict[str, Any]]] = [
     (R.AVAILABLE_MARGIN, {"i": {"lots": 2}, "c": {"available_cny": 112_000.0, "in_flight_buy": 1, "in_flight_sell": 1}}, {"i": {"lots": 2}, "c": {"available_cny": 111_999.0, "in_flight_buy": 1, "in_flight_sell": 1}}),
     (R.AVAILABLE_MARGIN, {"c": {"available_cny": 3_000.0}, "min_available_share": 0.0}, {"c": {"available_cny": 2_999.0}, "min_available_share": 0.0}),
     (R.AVAILABLE_MARGIN, {}, {"c": {"available_cny": NAN}}),
+    (R.AVAILABLE_MARGIN, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.0}}, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.1}}),
+    (R.AVAILABLE_MARGIN, {}, {"c": {"other_margin_cny": NAN}}),
     *[(R.AVAILABLE_MARGIN, {"c": {"margin_rate": 0.01}}, {"c": {"margin_rate": bad}}) for bad in (0.0, -0.1, NAN)],
     (R.LARGE_CANCELS, {"i": {"lots": 299}, "m": {"large_cancels": 40}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),
     (R.LARGE_CANCELS, {"i": {"lots": 300}, "m": {"large_cancels": 39}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),
@@ -359,3 +363,11 @@ def test_the_unchanged_case_and_its_parts_hold() -> None:
     assert go().reason == R.PASSED
     assert go().near == ()
     assert (CONTEXT.trading_day, INTENT.symbol) == (DAY, RB)
+
+
+def test_no_order_is_large_where_nobody_says_from_what_size_on() -> None:
+    (rule,) = (rule for rule in RULES if rule.reason == R.LARGE_CANCELS)
+    full = replace(STATE, meters={RB: ContractMeters(large_cancels=9)})
+    for large_lots, refused in ((0, False), (1, True), (2, False)):
+        levels = MeterLevels(large_cancels=Level(1, 2, 2), large_lots=large_lots)
+        assert (rule.check(Case(full, LIMITS, levels, intent(lots=1), context())) is not None) == refused

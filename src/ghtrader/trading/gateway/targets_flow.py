@@ -117,7 +117,7 @@ def beyond_limit(turn: Turn, contract: str, lots: int) -> tuple[str, str]:
 
     Worked off order by order it would end at the limit, which nobody wanted.
     """
-    most = turn.state.settings.limits.max_position_lots
+    most = turn.state.limits.max_position_lots
     if -most <= lots <= most:
         return "", ""
     held = turn.state.positions.net(contract)

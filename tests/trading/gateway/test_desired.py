@@ -35,7 +35,7 @@ def test_a_command_makes_a_limit_tighter_at_once_and_for_the_runs_to_come() -> N
     )
     assert rig.state.limits == RiskLimits(max_position_lots=1, stale_feed_ns=5 * SECOND // 2)
     rig.target(2)
-    assert rig.records("verdict")[-1].body["reason"] == "max_position"
+    assert rig.records("target")[-1].body["refused"] == "beyond_limit"
     command, mode = rig.records("command")[-1], rig.records("mode")[-1]
     assert (mode.cause, mode.body["why"]) == (command.seq, "thin market")
     rig.later()

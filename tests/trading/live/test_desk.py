@@ -12,10 +12,10 @@ import pytest
 from ghtrader.core.clock import Deadline, SystemClock
 from ghtrader.core.errors import ProviderTransientError
 from ghtrader.core.orders import Offset, OrderKind, Side
-from ghtrader.ports.broker import BrokerOrder, OrderState
-from ghtrader.testing.fakes import FakeBroker, FakeVenue
+from ghtrader.ports.broker import AccountFunds, BrokerOrder, OrderState
+from ghtrader.testing.fakes import FakeBroker, FakeClock, FakeVenue
 from ghtrader.trading.gateway import events as ev
-from ghtrader.trading.gateway.desk import ThreadedDesk
+from ghtrader.trading.gateway.desk import BrokerDesk, ThreadedDesk
 
 RB = "SHFE.rb2510"
 
@@ -52,8 +52,14 @@ def approved(name: str, price: float = 2991.0) -> Any:
 class Desk:
     def __init__(self, brokers: list[Any], **options: float) -> None:
         self.brokers, self.opened, self.threads = brokers, list[Any](), set[int]()
-        self.desk = ThreadedDesk(self.opens, SystemClock(), lambda: "2025-06-05", poll_s=0.001, retry_s=0.01, **options)
+        self.rings = 0
+        self.desk = ThreadedDesk(
+            self.opens, SystemClock(), lambda: "2025-06-05", poll_s=0.001, retry_s=0.01, ring=self.ring, **options
+        )
         self.events: list[ev.Event] = []
+
+    def ring(self) -> None:
+        self.rings += 1
 
     def opens(self) -> Any:
         self.threads.add(threading.get_ident())
@@ -91,6 +97,7 @@ def test_orders_fills_and_the_account_come_as_events_from_the_thread_of_the_brok
     desk = make(ProviderTransientError("closed"), SlowBroker(venue))
     desk.until(lambda: [link.up for link in desk.seen(ev.BrokerLinkChanged)] == [False, True])
     assert desk.seen(ev.BrokerLinkChanged)[0].message == "closed"
+    desk.until(lambda: desk.rings >= len(desk.events))  # whoever waits elsewhere is told of each
     desk.desk.submit(approved("a"))
     desk.until(lambda: bool(desk.seen(ev.OrderChanged)))
     kinds = [type(event) for event in desk.events if isinstance(event, ev.OrderChanged | ev.FillArrived)]
@@ -128,6 +135,25 @@ def test_a_broken_client_is_a_link_that_is_down_and_nothing_asked_meanwhile_is_d
     desk.until(lambda: [link.up for link in desk.seen(ev.BrokerLinkChanged)] == [True, False, False, True])
     assert first.closed
     assert desk.opened == [first, second]
+
+
+def test_money_that_the_broker_does_not_tell_is_a_bad_reading_each_time() -> None:
+    venue = FakeVenue()
+    broker = SlowBroker(venue)
+    clock = FakeClock(1_000_000_000)
+    desk = BrokerDesk(broker, clock, lambda: "2025-06-05")
+    told = [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
+    zero = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, 0.0))
+    for funds in (_no_funds, _no_funds, lambda: zero, lambda: zero):
+        broker.funds = funds  # type: ignore[method-assign]
+        clock.advance(1.0)
+        told += [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
+    assert told[0] > 0
+    assert [str(balance) for balance in told[1:]] == ["nan", "nan", "0.0", "0.0"]
+
+
+def _no_funds() -> AccountFunds:
+    raise ProviderTransientError("the account is not there")
 
 
 def test_what_no_port_speaks_of_is_a_link_that_is_down_too(make: Callable[..., Desk]) -> None:

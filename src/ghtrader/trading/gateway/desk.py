@@ -7,6 +7,7 @@ clients that wait on a network. Both give the same events.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
-from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest
+from ghtrader.ports.broker import AccountFunds, Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
     BrokerLinkChanged,
     Event,
@@ -27,10 +28,12 @@ from ghtrader.trading.gateway.events import (
 )
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.risk.memory import is_equity
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
 FUNDS_EVERY_NS = 1_000_000_000
+UNKNOWN_FUNDS = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, math.nan))
 
 
 def request_of(approved: ApprovedOrder) -> OrderRequest:
@@ -161,11 +164,13 @@ class BrokerDesk:
         if not self._up or not (changed or now - self._funds_at >= FUNDS_EVERY_NS):
             return
         self._funds_at = now
-        with contextlib.suppress(GhtraderError):
+        try:
             funds = self._broker.funds()
-            if funds != self._funds:
-                self._funds = funds
-                self._events.append(FundsArrived(now_ns=now, funds=funds))
+        except GhtraderError:  # what is not told is not known: the last reading does not stand for it
+            funds = UNKNOWN_FUNDS
+        if funds != self._funds or not is_equity(funds.balance):  # bad readings are counted, the same one too
+            self._funds = funds
+            self._events.append(FundsArrived(now_ns=now, funds=funds))
 
     def close(self) -> None:
         """Hang up."""
@@ -186,7 +191,7 @@ class ThreadedDesk:
 
     A broker that cannot be opened is a link that is down, and is opened again every ``retry_s`` seconds; so is one whose poll
     failed. An order that has waited for the broker longer than ``patience_s``, or for one that is not open, is not sent any more.
-    What was asked before `close` is still done.
+    What was asked before `close` is still done. ring: called in the broker's thread whenever there is something in `events`.
     """
 
     def __init__(
@@ -198,8 +203,9 @@ class ThreadedDesk:
         poll_s: float = 0.005,
         retry_s: float = 5.0,
         patience_s: float = 1.0,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
-        self._opens = opens
+        self._opens, self._ring = opens, ring
         self._clock = clock
         self._trading_day = trading_day
         self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
@@ -217,7 +223,7 @@ class ThreadedDesk:
                 self._converse()
             except Exception as error:  # noqa: BLE001 - a client may raise anything; the link is down, and why is said
                 words = f"the broker's client failed: {type(error).__name__}: {error}"
-                self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=words))
+                self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=words))
                 self._stop.wait(self._retry_s)
 
     def _converse(self) -> None:
@@ -231,7 +237,7 @@ class ThreadedDesk:
                 continue
             self._serve(self._desk)
             for event in self._desk.events(self._poll_s):
-                self._found.put(event)
+                self._give(event)
             if self._desk.failed:
                 failed, self._desk = self._desk, None
                 with contextlib.suppress(GhtraderError):
@@ -257,9 +263,13 @@ class ThreadedDesk:
             if wish.order_id:
                 self._refuse(wish, "there is no session with the broker")
 
+    def _give(self, event: Event) -> None:
+        self._found.put(event)
+        self._ring()
+
     def _refuse(self, wish: _Wish, message: str) -> None:
         now = self._clock.now_ns()
-        self._found.put(
+        self._give(
             SubmitFailed(now_ns=now, client_order_id=wish.order_id, never_sent=True, reason="broker_busy", message=message)
         )
 
@@ -267,7 +277,7 @@ class ThreadedDesk:
         try:
             return BrokerDesk(self._opens(), self._clock, self._trading_day)
         except GhtraderError as error:
-            self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
+            self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
             self._stop.wait(self._retry_s)
             return None
 

@@ -14,7 +14,7 @@ from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, Verb
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
-from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, report_of, settings_of
+from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, orders_since, report_of, settings_of
 from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.recorder import Recorder
@@ -82,6 +82,7 @@ class LiveGateway:
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
+        self._began_seq = 0
         self._early: list[LiveTick] = []
         self._subscribed: tuple[str, ...] = ()
         self._day = ""
@@ -156,6 +157,7 @@ class LiveGateway:
             stopwatch=self._watch,
         )
         state = self._shell.state
+        self._began_seq = state.seq
         self._day = state.trading_day
         if self._venue is not None and state.positions.symbols():
             self._venue.restore(state.positions, state.trading_day)
@@ -376,7 +378,8 @@ class LiveGateway:
         days = [*self._past, *([self._result()] if self._shell.state.trading_day else [])]
         seconds = (self._watch.monotonic_ns() - self._began_ns) / NS_PER_S
         fill_model = self._request.fill_model if self._kind == "paper" else ""
-        return report_of(self._shell, self._request.account, fill_model, days, self._ticks, seconds, [])
+        ids = orders_since(self._services.trading().journal(self._request.account), self._began_seq)
+        return report_of(self._shell, ids, self._request.account, fill_model, days, self._ticks, seconds, [])
 
     def close(self) -> None:
         """Publish the last state, seal the journal, hang up; orders stay at the venue."""

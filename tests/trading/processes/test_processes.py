@@ -47,6 +47,7 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
         assert gateway["ticks"] == 4000
         assert gateway["targets"] == gateway["orders"] > 10
         assert gateway["fills"] > 10
+        assert len(set(gateway["order_ids"])) == gateway["orders"]
         assert [day["trading_day"] for day in gateway["days"]] == ["2025-06-05"]
         assert gateway["latency"]["tick_round_trip"]["count"] == 4000
         assert run["strategy"]["ticks"] == 4000

@@ -7,6 +7,7 @@ day, epoch (the number of the gateway's start, from the journal) and a counter. 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -44,12 +45,8 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
         >>> first, second
         ('gh99e509_250605_3_1', 'gh99e509_250605_3_2')
         """
-        after = msgspec.structs.replace(self, count=self.count + 1)
-        return f"{self._prefix}{_base36(after.count)}", after
-
-    @property
-    def _prefix(self) -> str:
-        return f"gh{_account_code(self.account)}_{self.trading_day[2:].replace('-', '')}_{_base36(self.epoch)}_"
+        count = self.count + 1
+        return _order_id(self.account, self.trading_day, self.epoch, count), msgspec.structs.replace(self, count=count)
 
     def on_day(self, trading_day: str) -> OrderIds:
         """The ids of another trading day; the counter goes on."""
@@ -57,14 +54,27 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
 
     def beyond(self, client_order_id: str) -> OrderIds:
         """Ids that cannot meet one that somebody has seen: the counter goes past it when it is of this account and epoch."""
+        if client_order_id == _order_id(self.account, self.trading_day, self.epoch, self.count + 1):  # without taking it apart
+            return msgspec.structs.replace(self, count=self.count + 1)
         known = parse_order_id(client_order_id)
         if known is None or known[:2] != (_account_code(self.account), self.epoch):
             return self
         return msgspec.structs.replace(self, count=max(self.count, known[2]))
 
 
+@lru_cache(maxsize=64)
 def _account_code(account: str) -> str:
     return content_hash(account)[:6]
+
+
+@lru_cache(maxsize=64)
+def _prefix(account: str, trading_day: str, epoch: int) -> str:
+    return f"gh{_account_code(account)}_{trading_day[2:].replace('-', '')}_{_base36(epoch)}_"
+
+
+@lru_cache(maxsize=16)  # an id is made when it is given, and known again when its order is journaled
+def _order_id(account: str, trading_day: str, epoch: int, count: int) -> str:
+    return f"{_prefix(account, trading_day, epoch)}{_base36(count)}"
 
 
 def parse_order_id(client_order_id: str) -> tuple[str, int, int] | None:

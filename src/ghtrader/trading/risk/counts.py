@@ -8,7 +8,7 @@ from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerFill
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip
-from ghtrader.trading.risk.meters import ExchangeMeters, Level
+from ghtrader.trading.risk.meters import ExchangeMeters, Level, MeterLevels
 from ghtrader.trading.risk.reasons import Breach, NearMiss, RiskReason
 from ghtrader.trading.risk.telling import METERS, Observed, forget, judge, tell
 from ghtrader.trading.risk.trips import next_trip
@@ -25,7 +25,8 @@ def observe_order(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, 
     """An order leaves: it counts for the rate and as one message."""
     stamps = (*state.orders_at, now_ns)[-max(1, limits.orders_per_s) :]
     counts = state.meters_of(symbol)
-    state = _count(replace(state, orders_at=stamps), symbol, replace(counts, messages=counts.messages + 1))
+    counts = replace(counts, messages=counts.messages + 1)
+    state = replace(state, orders_at=stamps, meters={**state.meters, symbol: counts})
     return tell(state, _meter_events(state, limits, meters, symbol))
 
 
@@ -121,9 +122,24 @@ def _count(state: RiskState, symbol: str, counts: ContractMeters) -> RiskState:
 def _meter_events(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, symbol: str) -> list[Breach | NearMiss]:
     levels, counts = meters.levels(symbol, state.trading_day, limits), state.meters_of(symbol)
     events: list[Breach | NearMiss] = []
+    if _is_quiet(levels, counts):
+        return events
     for reason, name in METERS.items():
         level: Level | None = getattr(levels, name)
         if level is not None:
             words = f"{name} of the trading day"
             events += judge(reason, getattr(counts, name), level.stop, level.warn, words=words, symbol=symbol)
     return events
+
+
+def _is_quiet(levels: MeterLevels, counts: ContractMeters) -> bool:
+    """Whether every meter stands below its levels, so that there is nothing to tell."""
+    cancels, large, selfmade = levels.cancels, levels.large_cancels, levels.self_trades
+    messages, opened = levels.messages, levels.opened_lots
+    return (
+        (messages is None or counts.messages < messages.warn <= messages.stop)
+        and (cancels is None or counts.cancels < cancels.warn <= cancels.stop)
+        and (large is None or counts.large_cancels < large.warn <= large.stop)
+        and (selfmade is None or counts.self_trades < selfmade.warn <= selfmade.stop)
+        and (opened is None or counts.opened_lots < opened.warn <= opened.stop)
+    )

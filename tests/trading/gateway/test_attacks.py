@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
-from ghtrader.core.messages import Outcome, Style, Verb
+from ghtrader.core.messages import ExecutionStyle, Outcome, Style, Target, Verb
 from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import AccountFunds, BrokerPosition, OrderState
 from ghtrader.testing.trading_stores import MemoryDisk, MemoryKillStore
@@ -62,6 +62,26 @@ def test_more_lots_than_anybody_trades_are_refused_and_a_kill_never_is(lots: int
     assert rig.command(Verb.SET_TARGET, symbol=RB, lots=lots).reason == "bad_params"
     assert direct(rig, lots).reason == "bad_params"
     assert rig.command(Verb.KILL, lots=lots, reason="test").outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("lots", "execution"),
+    [
+        (-(2**63), ExecutionStyle()),
+        (1, ExecutionStyle(patience_ns=2**64 - 1)),
+        (1, ExecutionStyle(duration_ns=-5)),
+        (1, ExecutionStyle(slices=0)),
+    ],
+)
+def test_a_target_out_of_all_reason_is_refused_instead_of_ending_the_gateway(lots: int, execution: ExecutionStyle) -> None:
+    rig = Rig()
+    rig.target(1)
+    rig.filled(1)
+    now = rig.now
+    target = Target(1, "run", 2, "demo", RB, lots, execution, rig._tick, now, now, 0.4, "m", "f", {})
+    rig.handle(ev.TargetArrived(now_ns=now, target=target))
+    assert rig.records("target")[-1].body["refused"] == "bad_target"
+    assert len(rig.desk.submitted) == 1
 
 
 def test_a_journal_that_was_moved_away_never_gives_an_id_that_the_venue_remembers() -> None:

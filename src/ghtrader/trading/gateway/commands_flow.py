@@ -16,7 +16,16 @@ from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.modes import Desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
-from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
+from ghtrader.trading.gateway.targets_flow import (
+    MOST_LOTS,
+    MOST_NS,
+    MOST_SLICES,
+    cancel_everything,
+    flatten,
+    set_target,
+    stop_direct_orders,
+    target_refusal,
+)
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Reset, Trigger
@@ -29,8 +38,7 @@ __all__ = ["SWEEP", "answer", "answer_interrupted", "on_command"]
 SWEEP = ExecutionStyle(style=Style.SWEEP)
 #: Verbs that may be carried out again without harm, however old they are.
 HARMLESS = frozenset({Verb.KILL, Verb.CANCEL_ALL, Verb.CANCEL_ORDER, Verb.DISARM_LIVE})
-#: Beyond these a number is a slip, and no journal could keep it.
-MOST_S, MOST_SLICES, MOST_LOTS, MOST_TICKS = 86_400.0, 10_000, 1_000_000, 1_000_000_000
+MOST_S, MOST_TICKS = MOST_NS / NS_PER_S, 1_000_000_000
 TARGET_PARAMS = frozenset({"style", "patience_s", "duration_s", "slices"})
 #: (reason code, message): an empty code accepts; None: the answer comes later.
 Ruling = tuple[str, str] | None

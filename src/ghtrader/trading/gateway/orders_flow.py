@@ -62,7 +62,7 @@ def exec_view(turn: Turn, symbol: str) -> ExecView:
         working=working,
         market=state.markets.get(symbol),
         now_ns=turn.now_ns,
-        most_lots=0 if day is None else min(day.max_lots, state.settings.limits.max_order_lots),
+        most_lots=0 if day is None else min(day.max_lots, state.limits.max_order_lots),
     )
 
 
@@ -166,7 +166,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
     state = turn.state
     identity, _ = state.ids.take()
     context = risk_context(turn, intent)
-    verdict = check_order(state.risk, state.settings.limits, state.settings.meters, intent, context, identity)
+    verdict = check_order(state.risk, state.limits, state.settings.meters, intent, context, identity)
     approved = verdict.approved
     seq, _ = turn.record(
         VERDICT,
@@ -200,7 +200,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
     free = state.killed or order.intent.origin in {Origin.KILL, Origin.ROLL} or reason in {"flatten", "cancel_all", "roll"}
     verdict = check_cancel(
         state.risk,
-        state.settings.limits,
+        state.limits,
         state.settings.meters,
         turn.now_ns,
         order.symbol,

@@ -6,16 +6,21 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from ghtrader.adapters.paper_feed import PaperFeed
 from ghtrader.adapters.replay import ReplayProvider
 from ghtrader.adapters.replay_feed import ReplayFeed
 from ghtrader.adapters.sim_broker import SimBroker
-from ghtrader.core.clock import Clock
+from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError
-from ghtrader.core.orders import FillModel, Side
+from ghtrader.core.orders import FillModel, Offset, Side
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.data.live_canonical import LiveCanonical
+from ghtrader.data.schema import MARKET_COLUMNS
+from ghtrader.ports.broker import OrderRequest
 from ghtrader.ports.live_feed import LiveFeed
 from ghtrader.sim.replay import ReplayClock, ReplayDay, provided_days
 from ghtrader.sim.venue import Arrival
@@ -23,6 +28,9 @@ from ghtrader.sim.venue_account import SettledDay, VenueAccount
 from ghtrader.trading.orders.positions import PositionLedger
 
 __all__ = ["FolderReplay", "PaperVenue"]
+
+#: A moment of continuous trading in a day that every calendar knows (09:30 in Shanghai).
+WARM_SYMBOL, WARM_DAY, WARM_NS = "SHFE.rb2510", "2025-06-06", 1_749_173_400_000_000_000
 
 
 class FolderReplay:
@@ -80,6 +88,22 @@ class PaperVenue:
         self._account = VenueAccount(FillModel[fill_model.upper()], latency_ns=latency_ns, balance_cny=balance_cny)
         self.broker = SimBroker(self._account, clock)
 
+    def warm_up(self) -> None:
+        """Have the venue's kernels ready before the first tick: three of them, with an order that rests and one that fills, elsewhere."""
+        day, elsewhere = TradingDay.parse(WARM_DAY), VenueAccount(FillModel.BACK, latency_ns=0)
+        elsewhere.open_live_day(day, [self._instruments.spec(WARM_SYMBOL, day)])
+        live = LiveCanonical(WARM_SYMBOL, self._calendar, self._instruments)
+        for number in range(3):
+            now = WARM_NS + number * NS_PER_S // 2
+            live.push(now, np.array([*(_warm_value(name, number) for name in MARKET_COLUMNS), 3300.0, 2700.0]))
+            elsewhere.on_live_tick(WARM_SYMBOL, live.row)
+            if number == 0:
+                for identity, price in (("rests", 3000.0), ("fills", 3001.0)):
+                    request = OrderRequest(
+                        client_order_id=identity, symbol=WARM_SYMBOL, side=Side.BUY, offset=Offset.OPEN, lots=1, limit_price=price
+                    )
+                    elsewhere.submit(request, now)
+
     def restore(self, positions: PositionLedger, trading_day: str) -> None:
         """Hold what an earlier run held: a venue in this process has died with it."""
         for symbol in positions.symbols():
@@ -90,3 +114,15 @@ class PaperVenue:
     def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> PaperFeed:
         """The feed whose ticks the venue goes through first."""
         return PaperFeed(feed, self._account, symbols, self._calendar, self._instruments)
+
+
+def _warm_value(name: str, number: int) -> float:
+    """A value of a plain book that trades ten lots a tick."""
+    level = float(name[-1]) - 1.0 if name[-1].isdigit() else 0.0
+    if name.startswith("bid_price"):
+        return 3000.0 - level
+    if name.startswith("ask_price"):
+        return 3001.0 + level
+    if name == "amount":
+        return 300_000.0 * (number + 1)
+    return {"volume": 10.0 * (number + 1), "open_interest": 1000.0}.get(name, 20.0 if "volume" in name else 3000.0)

@@ -133,6 +133,8 @@ class LiveGateway:
     def start(self, stop: StopWish) -> None:
         """Recover, open the account, want what was asked for. A market time waits for the first tick."""
         self._views.warm_up()
+        if self._kind == "paper":
+            self._services.paper_venue(self._request.fill_model, self._clock, None).warm_up()
         if self._market is not None and not self._hear_time(self._market, stop):
             return
         request, media = self._request, self._services.trading()
@@ -302,6 +304,7 @@ class LiveGateway:
         for tick in ticks:
             if self._market is not None:
                 self._market.tick(tick.ts_ns)
+                self.shell.tick_clock()  # a break of the market is no silence of the strategy
                 self._look_at_day()
             self._take(tick)
 
@@ -313,7 +316,7 @@ class LiveGateway:
         values[: len(tick.values)] = tick.values
         now = self._clock.now_ns()
         try:
-            view, _ = self._views.view(tick.symbol, number, tick.ts_ns, now, values)
+            view, _ = self._views.view(tick.symbol, number, tick.ts_ns, now, values, tick.open_limit_lots)
         except DataError as error:
             if tick.symbol not in self._unusable:
                 self._unusable.add(tick.symbol)

@@ -49,7 +49,7 @@ class _Child:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._last = line if line.strip() else self._last
+            self._last = line if line.startswith(b"{") else self._last
 
     @property
     def ended(self) -> bool:
@@ -79,7 +79,7 @@ class _Child:
     def failure(self) -> GhtraderError:
         """What it ended of, as an error of the same exit code."""
         told, code = self.said(), self.process.returncode
-        message = told.get("message") or ("it ended early" if code == EXIT_OK else f"it ended with exit code {code}")
+        message = told.get("message") or f"it ended by itself with exit code {code}"
         fits = [kind for kind, of_kind in EXIT_CODES if of_kind == code and issubclass(kind, GhtraderError)]
         kind = next((kind for kind in fits if kind.__name__ == told.get("error")), fits[0] if fits else GhtraderError)
         return kind(f"the {self.name} of the paper run failed: {message}", hint=str(told.get("hint") or "see its words above"))

@@ -232,6 +232,9 @@ class PaperVenue(Protocol):
     def broker(self) -> Broker:
         """The exchange as its one account sees it."""
 
+    def warm_up(self) -> None:
+        """Compile what it runs, so that the first tick and the first order wait for nothing. Leaves nothing behind."""
+
     def restore(self, positions: PositionLedger, trading_day: str) -> None:
         """Hold what an earlier run held (its specs as of a day, ISO), before the first tick: the venue has died with that run."""
 

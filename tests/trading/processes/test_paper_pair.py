@@ -70,7 +70,7 @@ def test_what_the_strategy_fails_of_ends_the_run_at_once() -> None:
 
 def test_a_strategy_that_was_killed_is_named() -> None:
     found, codes = pair("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", FOREVER)
-    assert "the strategy of the paper run failed: it ended with exit code -9" in str(found)
+    assert "the strategy of the paper run failed: it ended by itself with exit code -9" in str(found)
     assert codes[1] == -signal.SIGTERM
 
 

@@ -206,6 +206,9 @@ def test_the_exchange_s_daily_open_limit_stops_openings_by_its_table() -> None:
     assert at(760).reason == R.OPEN_LIMIT
     assert at(757, in_flight_buy=1, in_flight_sell=1).reason == R.PASSED
     assert at(757, in_flight_buy=2, in_flight_sell=1).reason == R.OPEN_LIMIT
+    assert [at(299, open_limit_lots=said).reason for said in (0, 299, 300, 3000)] == [R.PASSED, R.OPEN_LIMIT, R.PASSED, R.PASSED]
+    assert at(760, open_limit_lots=3000).reason == R.OPEN_LIMIT  # what the feed says binds where it is less than our own level
+    assert [(miss.used, miss.limit) for miss in at(299, open_limit_lots=300).near] == [(300, 300)]
 
 
 def test_elsewhere_a_close_takes_today_and_history_together() -> None:

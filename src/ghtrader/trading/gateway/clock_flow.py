@@ -44,9 +44,8 @@ def on_sinks(turn: Turn, event: ev.SinksReported) -> None:
 
 def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     """Time passed."""
-    del event
     state, now = turn.state, turn.now_ns
-    _keep_time(turn)
+    _keep_time(turn, event.leapt_ns)
     if state.kill.stage == KillStage.LATCHING and now - state.retried_ns >= MARK_NS:
         state.retried_ns = now
         turn.kill_event(Retry())
@@ -64,9 +63,14 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     publish(turn)
 
 
-def _keep_time(turn: Turn) -> None:
-    """When the clock was set back, stamps of the time before move with it: nothing waits until it has caught up."""
+def _keep_time(turn: Turn, leapt_ns: int) -> None:
+    """When the clock was set back, stamps of the time before move with it: nothing waits until it has caught up.
+
+    When it leapt ahead, the last word of the strategy moves with it: silence is time in which it could have been heard.
+    """
     state, now = turn.state, turn.now_ns
+    if leapt_ns > 0 and state.strategy.heard_ns:
+        state.strategy = replace(state.strategy, heard_ns=min(state.strategy.heard_ns + leapt_ns, now))
     if now < state.clock_ns:
         turn.record(RecordKind.NOTE, 0, what="clock_set_back", by_ns=state.clock_ns - now)
         turn.tell("clock_set_back", seconds=(state.clock_ns - now) / 1e9)

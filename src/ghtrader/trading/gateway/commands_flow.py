@@ -17,6 +17,7 @@ from ghtrader.trading.gateway.targets_flow import (
     MOST_LOTS,
     MOST_NS,
     MOST_SLICES,
+    beyond_limit,
     cancel_everything,
     flatten,
     set_target,
@@ -139,6 +140,9 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return "bad_params", f"style is one of {', '.join(Style)}; {numbers}; nothing else is known"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
+    reason, message = beyond_limit(turn, contract, command.lots)
+    if reason:
+        return reason, message
     set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
     return "", f"target of {contract} is {command.lots}"
 

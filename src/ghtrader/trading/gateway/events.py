@@ -158,4 +158,9 @@ class SinksReported(Event, frozen=True, kw_only=True):
 
 
 class ClockTicked(Event, frozen=True, kw_only=True):
-    """Time passed."""
+    """Time passed. leapt_ns: how much further the clock has come since the last one than the gateway can have listened meanwhile.
+
+    A clock that was set, a market that is over its break (`market_clock`), a gateway that was busy: nobody was silent for that time.
+    """
+
+    leapt_ns: int = 0

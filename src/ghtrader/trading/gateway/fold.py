@@ -350,7 +350,9 @@ FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
 def apply_record(state: GatewayState, record: Record) -> Folded:
     """Change the durable state as a record says. Raises DataError for a record that cannot belong to this journal."""
     fold = FOLDS.get(record.kind)
-    state.seq, state.founded = record.seq, state.founded or record.kind != RecordKind.START
+    state.seq = record.seq
+    if not state.founded:
+        state.founded = record.kind != RecordKind.START
     if fold is None:
         return NOTHING
     try:

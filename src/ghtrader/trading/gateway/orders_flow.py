@@ -20,7 +20,7 @@ from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.gateway.state import READY
-from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.gateway.turn import SYNC, Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.book import Change
 from ghtrader.trading.orders.positions import ContractTerms
@@ -100,7 +100,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
             buys, opening_buy = buys + lots, opening_buy + lots * opens
         else:
             sells, opening_sell = sells + lots, opening_sell + lots * opens
-    funds = state.funds
+    funds, market = state.funds, state.markets.get(symbol)
     every, openings = _halts(turn, intent)
     return RiskContext(
         now_ns=turn.now_ns,
@@ -108,7 +108,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         mode=state.mode,
         killed=state.kill.killed,
         reconciled=state.life is READY,
-        market=state.markets.get(symbol),
+        market=market,
         held=state.positions.position(symbol, working),
         price_tick=day.price_tick,
         multiplier=day.multiplier,
@@ -126,6 +126,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         opening_sell=opening_sell,
         own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]) if working else (),
         other_notional_cny=_other_notional(turn, symbol),
+        open_limit_lots=0 if market is None else market.open_limit_lots,
     )
 
 
@@ -183,8 +184,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
         state.count(f"refused_{verdict.reason}")
         return str(verdict.reason)
     cause, _ = turn.record(ORDER_INTENT, seq, client_order_id=identity, intent=intent)
-    turn.sync()
-    turn.emit(fx.SubmitOrder(approved=approved))
+    turn.effects += (SYNC, fx.SubmitOrder(approved=approved))
     turn.record(ORDER_SENT, cause, client_order_id=identity)
     state.count("orders")
     return ""

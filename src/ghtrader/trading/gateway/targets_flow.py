@@ -16,6 +16,7 @@ __all__ = [
     "MOST_LOTS",
     "MOST_NS",
     "MOST_SLICES",
+    "beyond_limit",
     "cancel_everything",
     "flatten",
     "on_beat",
@@ -29,11 +30,16 @@ __all__ = [
 STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
 #: Beyond these a number is a slip, and no journal could keep what comes of it: a day, slices of it, lots.
 MOST_NS, MOST_SLICES, MOST_LOTS = 86_400 * NS_PER_S, 10_000, 1_000_000
+#: What a strategy's beat says when its code failed (`trading.strategy.halts`): nobody will change its last target any more.
+STRATEGY_FAILED = "strategy_failed"
 
 
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
     """Note a message of the strategy; returns why it cannot be trusted: a hole in its numbers. A new run begins anew."""
     link = turn.state.strategy
+    if session == link.session and seq == link.seq + 1:  # the usual message
+        turn.state.strategy = StrategyLink(session=session, seq=seq, heard_ns=turn.now_ns, state=status or link.state, lost="")
+        return ""
     fresh = session != link.session
     missed = not fresh and seq > link.seq + 1
     old = not fresh and seq <= link.seq
@@ -59,6 +65,9 @@ def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
     )
     if changed:
         turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
+    if changed and STRATEGY_FAILED in beat.state:
+        turn.tell("strategy_failed", session=beat.session)
+        _stop_its_orders(turn)
     if beat.session != link.session or "no_account" in beat.state:
         turn.state.views.clear()  # it has not heard yet, or has lost, how its contracts stand
     for symbol in turn.state.traded():
@@ -74,6 +83,12 @@ def on_strategy_lost(turn: Turn, event: ev.StrategyLost) -> None:
     state.strategy = StrategyLink(session=link.session, seq=link.seq, heard_ns=link.heard_ns, state=link.state, lost=event.reason)
     turn.record(RecordKind.STRATEGY, 0, session=link.session, lost=event.reason)
     turn.tell("strategy_lost", reason=event.reason)
+    _stop_its_orders(turn)
+
+
+def _stop_its_orders(turn: Turn) -> None:
+    """What rests for the strategy is cancelled; positions stay."""
+    state = turn.state
     for symbol in state.executors.symbols():
         target = state.targets.get(symbol)
         if target is not None and target.origin == Origin.STRATEGY:
@@ -97,6 +112,20 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
     if not state.executors.accepts_target(contract):
         return "symbol_claimed", f"a direct order of {contract} is under way"
     return "", ""
+
+
+def beyond_limit(turn: Turn, contract: str, lots: int) -> tuple[str, str]:
+    """Why a target is larger than any position that the gate lets come about; empty when it is not, or makes less of what is held.
+
+    Worked off order by order it would end at the limit, which nobody wanted.
+    """
+    most = turn.state.settings.limits.max_position_lots
+    if -most <= lots <= most:
+        return "", ""
+    held = turn.state.positions.net(contract)
+    if abs(lots) <= abs(held) and lots * held > 0:
+        return "", ""
+    return "beyond_limit", f"{lots} lots of {contract} are wanted, at most {most} may be held"
 
 
 def _words(turn: Turn, code: str) -> str:
@@ -124,6 +153,8 @@ def on_target(turn: Turn, event: ev.TargetArrived) -> None:
         refused, message = target_refusal(turn, target.symbol, STRATEGY)
     if not refused:
         refused, message = _size_refusal(target) or _age_refusal(turn, target)
+    if not refused:
+        refused, message = beyond_limit(turn, state.contract_of(target.symbol) or target.symbol, target.lots)
     take(turn, target, refused, message)
 
 

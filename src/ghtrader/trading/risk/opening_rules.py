@@ -174,9 +174,10 @@ def _open_limit(case: Case) -> str | None:
     level, said = case.levels.opened_lots, case.context.open_limit_lots
     flying = case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     used = case.state.meters_of(case.intent.symbol).opened_lots + flying + case.intent.lots
-    if 0 < said < used:
-        return f"lots opened in the day would be {used}, the exchange lets {said}"
-    return case.meter(RiskReason.OPEN_LIMIT, used, level, "lots opened in the day, all that is in flight included")
+    words = "lots opened in the day, all that is in flight included"
+    if said > 0 and (level is None or said < level.stop):
+        return case.at_most(RiskReason.OPEN_LIMIT, used, said, words)
+    return case.meter(RiskReason.OPEN_LIMIT, used, level, words)
 
 
 def _rule(

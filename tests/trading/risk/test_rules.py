@@ -148,6 +148,8 @@ BOUNDARIES: list[tuple[R, dict[str, Any], dict[str, Any]]] = [
     (R.AVAILABLE_MARGIN, {"i": {"lots": 2}, "c": {"available_cny": 112_000.0, "in_flight_buy": 1, "in_flight_sell": 1}}, {"i": {"lots": 2}, "c": {"available_cny": 111_999.0, "in_flight_buy": 1, "in_flight_sell": 1}}),
     (R.AVAILABLE_MARGIN, {"c": {"available_cny": 3_000.0}, "min_available_share": 0.0}, {"c": {"available_cny": 2_999.0}, "min_available_share": 0.0}),
     (R.AVAILABLE_MARGIN, {}, {"c": {"available_cny": NAN}}),
+    (R.AVAILABLE_MARGIN, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.0}}, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.1}}),
+    (R.AVAILABLE_MARGIN, {}, {"c": {"other_margin_cny": NAN}}),
     *[(R.AVAILABLE_MARGIN, {"c": {"margin_rate": 0.01}}, {"c": {"margin_rate": bad}}) for bad in (0.0, -0.1, NAN)],
     (R.LARGE_CANCELS, {"i": {"lots": 299}, "m": {"large_cancels": 40}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),
     (R.LARGE_CANCELS, {"i": {"lots": 300}, "m": {"large_cancels": 39}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),

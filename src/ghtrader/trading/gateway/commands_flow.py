@@ -18,6 +18,7 @@ from ghtrader.trading.gateway.targets_flow import (
     MOST_NS,
     MOST_SLICES,
     beyond_limit,
+    can_close,
     cancel_everything,
     flatten,
     set_target,
@@ -161,8 +162,11 @@ def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return blocking[0], "positions cannot be closed now; cancel_all works at any time"
     turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
     stop_direct_orders(turn, seq)
-    count = flatten(turn, Origin.COMMAND, SWEEP, seq, "flatten")
-    return "", f"{count} contracts are being closed; targets are taken again after reload"
+    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
+    flatten(turn, symbols, Origin.COMMAND, SWEEP, seq, "flatten")
+    shut = sum(not can_close(turn, symbol) for symbol in symbols)
+    later = f", {shut} of them when they trade again" if shut else ""
+    return "", f"{len(symbols)} contracts are being closed{later}; targets are taken again after reload"
 
 
 def _disarm(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
@@ -199,6 +203,7 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     policy = str(command.params.get("policy") or turn.state.settings.kill_policy)
     if policy not in set(KillPolicy):
         return "bad_params", f"policy is one of {', '.join(KillPolicy)}"
+    before = turn.state.kill
     turn.kill_event(
         Trigger(
             actor=command.actor,
@@ -209,6 +214,8 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         ),
         seq,
     )
+    if turn.state.kill == before and before.pending is None:
+        return "", f"killed already: {before.reason}"
     return "", "the kill is being written"
 
 

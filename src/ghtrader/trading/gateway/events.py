@@ -12,6 +12,7 @@ from ghtrader.trading.words import MarketView
 
 __all__ = [
     "BrokerLinkChanged",
+    "CancelFailed",
     "ClockTicked",
     "CommandArrived",
     "DayBegan",
@@ -88,6 +89,14 @@ class SubmitFailed(Event, frozen=True, kw_only=True):
     client_order_id: str
     never_sent: bool
     reason: str
+    message: str
+
+
+class CancelFailed(Event, frozen=True, kw_only=True):
+    """A cancel did not leave (``never_sent``), or nobody knows."""
+
+    client_order_id: str
+    never_sent: bool
     message: str
 
 

@@ -179,7 +179,7 @@ class GatewayShell:
             self._kill_content = content
             self._events.append(ev.KillSeen(now_ns=now, content=content))
         if any(isinstance(event, ev.KillSeen) for event in self._events):  # another order of this turn may have seen it
-            self._events.append(
+            self._events.appendleft(  # before the kill, which would cancel what never left
                 ev.SubmitFailed(
                     now_ns=now,
                     client_order_id=approved.client_order_id,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, ExecutionStyle, Target
 from ghtrader.trading.execution import Stop, TargetChanged
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.state import HeldTarget, StrategyLink
 from ghtrader.trading.gateway.turn import Turn
@@ -17,6 +20,7 @@ __all__ = [
     "MOST_NS",
     "MOST_SLICES",
     "beyond_limit",
+    "can_close",
     "cancel_everything",
     "flatten",
     "on_beat",
@@ -172,6 +176,11 @@ def _age_refusal(turn: Turn, target: Target) -> tuple[str, str]:
     age = turn.now_ns - target.tick_ns
     if age > turn.state.settings.target_max_age_ns:
         return "stale_target", f"it was decided on a tick {age / 1e9:.1f} s old"
+    if -age > turn.state.settings.clock_drift_ns:
+        return (
+            "future_target",
+            f"it was decided on a tick {-age / 1e9:.1f} s ahead of our clock (trading.preflight.max_clock_drift_s)",
+        )
     return "", ""
 
 
@@ -198,11 +207,17 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     )
 
 
+def _want(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, origin: Origin, cause: int, note: str) -> int:
+    """Journal a target; returns its number."""
+    held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
+    market = turn.state.markets.get(contract)
+    seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=market, refused="", message=note)
+    return seq
+
+
 def set_target(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, origin: Origin, cause: int, note: str) -> None:
     """A target that is not the strategy's: an operator's, a roll's, the kill's."""
-    state = turn.state
-    held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
-    seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=state.markets.get(contract), refused="", message=note)
+    seq = _want(turn, contract, lots, execution, origin, cause, note)
     drive(turn, contract, TargetChanged(lots=lots, execution=execution, origin=origin, cause=seq, note=note), seq)
 
 
@@ -225,14 +240,25 @@ def stop_direct_orders(turn: Turn, cause: int) -> None:
             drive(turn, symbol, Stop(), cause)
 
 
-def flatten(turn: Turn, origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> int:
-    """Bring every position to nothing; returns how many contracts are held or worked."""
+def can_close(turn: Turn, symbol: str) -> bool:
+    """Whether closing orders of a contract may leave: it trades now, by its calendar and a fresh tick. Before, nothing is tried."""
+    state, now = turn.state, turn.now_ns
+    day, market = state.days.get(symbol), state.markets.get(symbol)
+    if day is None or market is None or state.life != Life.READY or not state.mode.sends_orders or not day.is_continuous(now):
+        return False
+    return max(abs(now - market.receive_ns), abs(now - market.ts_ns)) <= state.limits.stale_feed_ns
+
+
+def flatten(turn: Turn, symbols: Iterable[str], origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> None:
+    """Bring positions to nothing; one that cannot be closed now is wanted at nothing until it can."""
     state = turn.state
-    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
     for symbol in symbols:
         held = state.targets.get(symbol)
         executor = state.executors.get(symbol)
         if held is not None and (held.lots, held.origin) == (0, origin) and executor is not None:
             continue
-        set_target(turn, symbol, 0, execution, origin, cause, note)
-    return len(symbols)
+        if can_close(turn, symbol):
+            set_target(turn, symbol, 0, execution, origin, cause, note)
+        else:
+            _want(turn, symbol, 0, execution, origin, cause, note)
+            drive(turn, symbol, Stop(), cause)

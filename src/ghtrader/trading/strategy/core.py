@@ -84,6 +84,7 @@ class StrategyCore:
         self._sent = 0
         self._ticks = self._gaps = self._ignored = self._withheld = 0
         self._last_ns = 0
+        self._unread = self._holes = 0  # messages told as dealt with behind the last one that was read; holes that they were not
         self.halts.set(HaltReason.NO_GATEWAY, f"no gateway of account {account} is heard: ghtrader gateway run", 0)
 
     def on_frame(self, frame: StreamFrame, now_ns: int, link_ns: int = 0) -> tuple[Target | TickDone, ...]:
@@ -121,9 +122,21 @@ class StrategyCore:
         """Nothing came until now."""
         self._step_link(TimePassed(link_ns), now_ns)
 
-    def on_unreadable(self, count: int, now_ns: int) -> None:
-        """So many messages of the gateway were no messages; stands until one can be read. What they said is missing in the stream."""
+    def on_unreadable(self, count: int, now_ns: int) -> tuple[TickDone, ...]:
+        """So many messages of the gateway were no messages; stands until one can be read. What they said is missing in the stream.
+
+        What is to be sent: they are dealt with, for a replay that waits. The newest of them bears the number after those that were read,
+        unless a later one has come: then they are holes already.
+        """
         self.halts.set(HaltReason.UNKNOWN_MESSAGE, f"{count} messages of the gateway could not be read", now_ns)
+        place = self._link.place
+        if not place.session:
+            return ()
+        behind, self._holes = count - self._holes, 0
+        if behind <= 0:
+            return ()
+        self._unread += behind
+        return (TickDone(MESSAGE_VERSION, self.session, self._sent, place.seq + self._unread, 0),)
 
     def _done(self, frame: TickFrame, spent: int) -> TickDone:
         return TickDone(MESSAGE_VERSION, self.session, self._sent, frame.seq, spent)
@@ -153,6 +166,9 @@ class StrategyCore:
         before = self._link.place
         self._step_link(Arrived(link_ns, frame.session, frame.seq, isinstance(frame, Heartbeat)), now_ns)
         after = self._link.place
+        if after.lost > before.lost:
+            self._holes += max(0, after.lost - before.lost - self._unread)
+        self._unread = 0
         if after.session != before.session:
             for contract in self._contracts.values():
                 self._begin(contract, now_ns)

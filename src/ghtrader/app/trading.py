@@ -10,19 +10,24 @@ from ghtrader.adapters.paper_feed import PaperFeed
 from ghtrader.adapters.replay import ReplayProvider
 from ghtrader.adapters.replay_feed import ReplayFeed
 from ghtrader.adapters.sim_broker import SimBroker
-from ghtrader.core.clock import Clock
+from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError
-from ghtrader.core.orders import FillModel, Side
+from ghtrader.core.orders import FillModel, Offset, OrderKind, Side
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.ports.live_feed import LiveFeed
+from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES, MARKET_COLUMNS
+from ghtrader.ports.broker import OrderRequest
+from ghtrader.ports.live_feed import FeedState, FeedStatus, LiveFeed, LiveTick
 from ghtrader.sim.replay import ReplayClock, ReplayDay, provided_days
 from ghtrader.sim.venue import Arrival
 from ghtrader.sim.venue_account import SettledDay, VenueAccount
 from ghtrader.trading.orders.positions import PositionLedger
 
 __all__ = ["FolderReplay", "PaperVenue"]
+
+#: A contract and a moment of continuous trading that every table knows (2025-06-06 09:30 in Shanghai).
+WARM_SYMBOL, WARM_NS = "SHFE.rb2510", 1_749_173_400_000_000_000
 
 
 class FolderReplay:
@@ -76,9 +81,31 @@ class PaperVenue:
     def __init__(
         self, fill_model: str, latency_ns: int, clock: Clock, calendar: Calendar, instruments: InstrumentTable, balance_cny: float
     ) -> None:
+        self._fill_model, self._latency_ns = fill_model, latency_ns
         self._calendar, self._instruments = calendar, instruments
         self._account = VenueAccount(FillModel[fill_model.upper()], latency_ns=latency_ns, balance_cny=balance_cny)
         self.broker = SimBroker(self._account, clock)
+
+    def warm_up(self) -> None:
+        """Have every kernel of an order's life ready, on an account of its own: compiling them takes tens of seconds."""
+        clock = ReplayClock()
+        other = PaperVenue(self._fill_model, self._latency_ns, clock, self._calendar, self._instruments, 1e9)
+        feed = other.feed(_WarmRows(), (WARM_SYMBOL,))
+        orders = (("take", 3001.0, OrderKind.GFD), ("rest", 2999.0, OrderKind.GFD), ("all", 3001.0, OrderKind.FOK))
+        for tick in iter(lambda: feed.poll(0.0), []):
+            clock.move_to(tick[-1].ts_ns)
+            for name, price, kind in orders:
+                request = OrderRequest(
+                    client_order_id=name,
+                    symbol=WARM_SYMBOL,
+                    side=Side.BUY,
+                    offset=Offset.OPEN,
+                    lots=1,
+                    limit_price=price,
+                    kind=kind,
+                )
+                other.broker.submit(request)
+        other.broker.cancel("rest")
 
     def restore(self, positions: PositionLedger, trading_day: str) -> None:
         """Hold what an earlier run held: a venue in this process has died with it."""
@@ -90,3 +117,32 @@ class PaperVenue:
     def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> PaperFeed:
         """The feed whose ticks the venue goes through first."""
         return PaperFeed(feed, self._account, symbols, self._calendar, self._instruments)
+
+
+class _WarmRows:
+    """`ports.live_feed.LiveFeed` of a few rows, one at a poll."""
+
+    def __init__(self) -> None:
+        fixed = dict.fromkeys(BID_SIZES + ASK_SIZES, 5.0) | {"last_price": 3000.0, "open_interest": 1000.0}
+        fixed |= {name: 3000.0 - level for level, name in enumerate(BID_PRICES)}
+        fixed |= {name: 3001.0 + level for level, name in enumerate(ASK_PRICES)}
+        self._rows = [fixed | {"volume": 10.0 * row, "amount": 300_000.0 * row} for row in range(1, 6)]
+        self._given = 0
+
+    def poll(self, timeout_s: float) -> list[LiveTick]:
+        """The next row; none after the last."""
+        del timeout_s
+        if self._given == len(self._rows):
+            return []
+        row, stamp = self._rows[self._given], WARM_NS + self._given * NS_PER_S
+        self._given += 1
+        values = tuple(row.get(name, float("nan")) for name in MARKET_COLUMNS)
+        return [LiveTick(WARM_SYMBOL, self._given, stamp, stamp, values)]
+
+    @property
+    def status(self) -> FeedStatus:
+        """Where it stands."""
+        return FeedStatus(state=FeedState.LIVE, ticks=self._given, rebuilds=0, lost=0, last_receive_ns=0)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -201,6 +201,7 @@ class LiveGateway:
         if self._kind != "paper":
             return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day)
         self._venue = self._services.paper_venue(self._request.fill_model, self._clock, None)
+        self._venue.warm_up()
         return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
 
     def _want(self) -> None:

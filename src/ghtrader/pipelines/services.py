@@ -223,6 +223,9 @@ class PaperVenue(Protocol):
     def broker(self) -> Broker:
         """The exchange as its one account sees it."""
 
+    def warm_up(self) -> None:
+        """Have everything ready that an order needs, so that the first one waits for no compiler."""
+
     def restore(self, positions: PositionLedger, trading_day: str) -> None:
         """Hold what an earlier run held (its specs as of a day, ISO), before the first tick: the venue has died with that run."""
 

@@ -21,6 +21,7 @@ from ghtrader.core.errors import (
     StoreError,
     UnknownInstrumentError,
 )
+from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.maintenance import moment_ns
 from ghtrader.data.schema import MARKET_COLUMNS
 from ghtrader.pipelines.download import download_series, list_skips
@@ -279,6 +280,36 @@ def test_nothing_is_asked_in_the_maintenance_window_and_a_run_that_meets_it_leav
 def unit_opened(services, moment: int):
     services.clock.ns = moment
     return services
+
+
+def test_the_questions_before_the_first_day_are_put_again_when_the_line_breaks(open_services: OpenServices) -> None:
+    asked: dict[str, int] = {}
+
+    class Broken(FakeProvider):
+        silent = 1
+
+        def _meet(self, question: str) -> None:
+            asked[question] = asked.get(question, 0) + 1
+            if asked[question] <= self.silent:
+                raise ProviderTransientError(f"no answer to {question}")
+
+        def continuous_table(self, product: str) -> list[tuple[TradingDay, str]]:
+            self._meet("table")
+            return super().continuous_table(product)
+
+        def trading_days(self, symbol: str) -> list[TradingDay]:
+            self._meet(symbol)
+            return super().trading_days(symbol)
+
+    provider = Broken({(SYMBOL, day): pl.DataFrame() for day in DAYS}, table=[("2025-06-05", SYMBOL)])
+    services = unit_services(open_services, provider, None, attempts_per_day=3)
+    assert len(fetch_schedule(services, "rb").schedule.segments) == 1
+    assert asked == {"table": 2, SYMBOL: 2}
+    asked.clear()
+    provider.silent = 3
+    with pytest.raises(ProviderTransientError, match="no answer to table"):
+        fetch_schedule(services, "rb")
+    assert asked == {"table": 3}
 
 
 def test_silence_is_the_lines_fault_a_dead_worker_ours_and_a_refused_login_ends_the_run(open_services: OpenServices) -> None:

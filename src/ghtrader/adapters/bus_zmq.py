@@ -200,12 +200,15 @@ class ZmqCommandClient:
 
 
 class ZmqStateSink:
-    """`ports.state_sink.StateSink` for readers on this machine. A socket that cannot be made is tried again with every state."""
+    """`ports.state_sink.StateSink` for readers on this machine. A socket that cannot be made is tried again with every state.
+
+    socket_name: of the process whose state it is, at most eight letters.
+    """
 
     name = "bus"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, socket_name: str = "state") -> None:
+        self._folder, self._socket_name = folder, socket_name
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         self._outcomes: list[Outcome] = []
@@ -227,7 +230,7 @@ class ZmqStateSink:
         socket = self._context.socket(zmq.PUB)
         try:
             socket.setsockopt(zmq.LINGER, 100)
-            socket.bind(_state_endpoint(self._folder))
+            socket.bind(_state_endpoint(self._folder, self._socket_name))
         except BaseException:
             socket.close(0)
             raise
@@ -244,16 +247,16 @@ class ZmqStateSink:
 
 
 class ZmqStateSource:
-    """`ports.state_sink.StateSource`: the newest state that was sent since it was made; nothing before the gateway's next one."""
+    """`ports.state_sink.StateSource`: the newest state that was sent since it was made; nothing before the process's next one."""
 
     name = "bus"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, socket_name: str = "state") -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.CONFLATE, 1)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
-        self._socket.connect(_state_endpoint(folder))
+        self._socket.connect(_state_endpoint(folder, socket_name))
         self._newest: bytes | None = None
 
     def read(self) -> bytes | None:
@@ -267,5 +270,5 @@ class ZmqStateSource:
         self._context.destroy(linger=0)
 
 
-def _state_endpoint(folder: Path) -> str:
-    return f"ipc://{socket_folder(folder) / 'state.ipc'}"
+def _state_endpoint(folder: Path, socket_name: str) -> str:
+    return f"ipc://{socket_folder(folder) / socket_name}.ipc"

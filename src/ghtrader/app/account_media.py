@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from ghtrader.ports.state_sink import StateSink, StateSource
     from ghtrader.trading.commands.ways import Way
     from ghtrader.trading.gateway.warm_side import WarmSide
+    from ghtrader.trading.state.revision import StateDocument
+    from ghtrader.trading.strategy.outlet import StrategyOutlet
+    from ghtrader.trading.strategy.report import StrategyDocument
     from ghtrader.trading.views import StateReader
 
 __all__ = ["LocalAccountMedia"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 JOURNAL, SOCKETS, STATE, MAILBOX, STATEMENTS = "journal", "ipc", "state", "mailbox", "statements"
+STRATEGY_FILE, STRATEGY_REVISION, STRATEGY_SOCKET = "strategy.json", "strategy.revision", "strategy"
 
 
 class LocalAccountMedia:
@@ -96,10 +100,55 @@ class LocalAccountMedia:
             sources.append(redis)
         return WarmSide(StatePublisher(sinks, [mailbox]), sources)
 
-    def state_reader(self, account: str) -> StateReader:
+    def strategy_outlet(self, account: str) -> StrategyOutlet:
+        """The sinks of the strategy's state; revisions go on behind those of the runs before."""
+        from ghtrader.adapters.bus_zmq import ZmqStateSink
+        from ghtrader.adapters.local.revisions import LocalRevisions
+        from ghtrader.adapters.local.state_file import LocalStateFile
+        from ghtrader.trading.state.publish import StatePublisher
+        from ghtrader.trading.state.revision import Revisions
+        from ghtrader.trading.strategy.outlet import StrategyOutlet
+
+        folder, settings = self.folder(account), self._redis()
+        file = LocalStateFile(folder, STRATEGY_FILE)
+        sinks: list[StateSink] = [file, ZmqStateSink(folder / SOCKETS, STRATEGY_SOCKET)]
+        if settings is not None:
+            from ghtrader.adapters.redis.server import AccountKeys
+            from ghtrader.adapters.redis.sink import RedisStateSink
+
+            sinks.append(RedisStateSink(settings, AccountKeys(account).strategy))
+        before = self._strategy_reader(account, [file]).read().document
+        revisions = Revisions(LocalRevisions(folder / STRATEGY_REVISION), 0 if before is None else before.revision)
+        return StrategyOutlet(StatePublisher(sinks), revisions)
+
+    def strategy_reader(self, account: str) -> StateReader[StrategyDocument]:
+        """The state that the account's strategy publishes."""
+        from ghtrader.adapters.bus_zmq import ZmqStateSource
+        from ghtrader.adapters.local.state_file import LocalStateFile
+
+        folder, settings = self.folder(account), self._redis()
+        sources: list[StateSource] = [
+            LocalStateFile(folder, STRATEGY_FILE),
+            ZmqStateSource(folder / SOCKETS, STRATEGY_SOCKET),
+        ]
+        if settings is not None:
+            from ghtrader.adapters.redis.client import RedisStateSource
+            from ghtrader.adapters.redis.server import AccountKeys
+
+            sources.append(RedisStateSource(settings, account, AccountKeys(account).strategy))
+        return self._strategy_reader(account, sources)
+
+    def _strategy_reader(self, account: str, sources: Sequence[StateSource]) -> StateReader[StrategyDocument]:
+        from ghtrader.trading.strategy.report import StrategyDocument
+        from ghtrader.trading.views import StateReader
+
+        return StateReader(account, sources, StrategyDocument)
+
+    def state_reader(self, account: str) -> StateReader[StateDocument]:
         """The state that the account's gateway publishes."""
         from ghtrader.adapters.bus_zmq import ZmqStateSource
         from ghtrader.adapters.local.state_file import LocalStateFile
+        from ghtrader.trading.state.revision import StateDocument
         from ghtrader.trading.views import StateReader
 
         folder, settings = self.folder(account), self._redis()
@@ -108,7 +157,7 @@ class LocalAccountMedia:
             from ghtrader.adapters.redis.client import RedisStateSource
 
             sources.append(RedisStateSource(settings, account))
-        return StateReader(account, sources)
+        return StateReader(account, sources, StateDocument)
 
     def command_ways(self, account: str) -> list[Way]:
         """Ways to the account's gateway."""

@@ -14,7 +14,7 @@ from ghtrader.core.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ghtrader.pipelines.strategy_process import StrategyStatus
+    from ghtrader.trading.strategy.report import StrategyDocument, StrategyEvent
 
 __all__ = ["app"]
 
@@ -32,13 +32,14 @@ def _group() -> None:
     """Keep `run` a verb of its own, also while it is the only one."""
 
 
-def _line(status: StrategyStatus) -> str:
+def _line(status: StrategyDocument) -> str:
     """One status in one line."""
     report = status.report
     traded = ", ".join(f"{item.symbol} {item.position:+d} -> {item.target:+d}" for item in report.contracts) or "no contract yet"
     done = f"{traded}; {report.ticks:,} ticks, {report.targets:,} targets"
     missing = "; ".join(f"{halt.reason}: {halt.message}" for halt in report.halts)
-    return f"{status.state}: {missing or done}" if status.state == "halted" else f"{status.state}: {done}"
+    degraded = f" (degraded: {', '.join(status.degraded)})" if status.degraded else ""
+    return f"{status.state}: {missing or done if status.state == 'halted' else done}{degraded}"
 
 
 @app.command(
@@ -83,11 +84,17 @@ def run(
         params=tuple(params),
     )
 
-    def show(status: StrategyStatus) -> None:
+    def show(status: StrategyDocument) -> None:
         def render(console: Console) -> None:
             console.print(_line(status), highlight=False, soft_wrap=True)
 
         emit(status, as_json=as_json, render=render)
         sys.stdout.flush()
 
-    show(run_strategy(context.obj, request, show))
+    errors = sys.stderr
+
+    def say(event: StrategyEvent) -> None:
+        words = "  ".join(f"{name}={value}" for name, value in event.fields.items() if value)
+        errors.write(f"{event.name}  {words}\n")
+
+    show(run_strategy(context.obj, request, show, say))

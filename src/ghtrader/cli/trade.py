@@ -13,7 +13,7 @@ from ghtrader.cli.render import emit, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ghtrader.pipelines.trade import CommandReport, TradeStatus
+    from ghtrader.pipelines.trade import CommandReport, StrategyStatus, TradeStatus
 
 __all__ = ["app"]
 
@@ -46,7 +46,7 @@ def status(
         while watch:
             Deadline(0.5).pause(0.5)
             newer = seen.look()
-            if (newer.state, newer.gateway, newer.failed) != (found.state, found.gateway, found.failed):
+            if _content(newer) != _content(found):
                 found = newer
                 _tell(found, as_json=as_json)
     except KeyboardInterrupt:
@@ -110,11 +110,32 @@ def _show_answer(console: Console, report: CommandReport) -> None:
     table(console, "", ("", ""), rows)
 
 
+def _content(status: TradeStatus) -> tuple[object, ...]:
+    """What makes a status another one: not its age."""
+    strategy = status.strategy
+    return status.state, status.gateway, status.failed, strategy.state, strategy.process, strategy.failed
+
+
 def _tell(found: TradeStatus, *, as_json: bool) -> None:
     emit(found, as_json=as_json, render=lambda console: _show(console, found))
 
 
+def _strategy_rows(strategy: StrategyStatus) -> list[tuple[str, str]]:
+    state, process = strategy.state, strategy.process
+    rows = [("strategy", f"process {process.pid}" if process else "none runs")]
+    if state is not None:
+        halts = "; ".join(f"{halt.reason}: {halt.message}" for halt in state.report.halts)
+        rows += [
+            ("  state", f"{state.state} {halts}".rstrip()),
+            ("  degraded", ", ".join(state.degraded) or "nothing"),
+            ("  revision", f"{state.revision:,}, {strategy.age_s:,.1f} s old, from {strategy.source}"),
+        ]
+    return rows + [(f"  cannot read {name}", message) for name, message in strategy.failed.items()]
+
+
 def _show(console: Console, found: TradeStatus) -> None:
+    from ghtrader.core.clock import iso_utc
+
     state, gateway = found.state, found.gateway
     rows = [("account", found.account), ("gateway", f"process {gateway.pid}" if gateway else "none runs")]
     if state is not None:
@@ -125,11 +146,14 @@ def _show(console: Console, found: TradeStatus) -> None:
             ("halts", ", ".join(state.halts) or "none"),
             ("degraded", ", ".join(state.degraded) or "nothing"),
             ("trading day", state.trading_day or "-"),
+            ("market time", iso_utc(state.updated_at)),
+            ("heard of the strategy", "never" if found.heard_s is None else f"{found.heard_s:,.1f} s before"),
             ("revision", f"{state.revision:,}, {found.age_s:,.1f} s old, from {found.source}"),
         ]
     else:
         rows.append(("state", "none was ever published"))
     rows += [(f"cannot read {name}", message) for name, message in found.failed.items()]
+    rows += _strategy_rows(found.strategy)
     table(console, "", ("", ""), rows)
     if state is not None and state.working:
         orders = [

@@ -39,7 +39,7 @@ KEYS = (
         default=2,
         minimum=1,
         maximum=20,
-        doc="How often a day is asked for in one run, at most: the bound of a provider's hits per day under an outage.",
+        doc="How often a day, or the list of days, is asked for in one run, at most: the bound of a provider's hits under an outage.",
     ),
     ConfigKey(
         name="data.download.timeout_s",

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from ghtrader.trading.gateway.lockstep import LockstepFeed
     from ghtrader.trading.gateway.warm_side import WarmSide
     from ghtrader.trading.orders.positions import PositionLedger
+    from ghtrader.trading.state.revision import StateDocument
+    from ghtrader.trading.strategy.outlet import StrategyOutlet
+    from ghtrader.trading.strategy.report import StrategyDocument
     from ghtrader.trading.views import StateReader
 
 
@@ -170,7 +173,13 @@ class AccountMedia(Protocol):
     def warm_side(self, account: str) -> WarmSide:
         """The gateway's sinks of state, and its ways of commands beside its stream; closed by the caller."""
 
-    def state_reader(self, account: str) -> StateReader:
+    def strategy_outlet(self, account: str) -> StrategyOutlet:
+        """The sinks of the strategy's state; closed by the caller."""
+
+    def strategy_reader(self, account: str) -> StateReader[StrategyDocument]:
+        """Reads the state that the account's strategy publishes; closed by the caller."""
+
+    def state_reader(self, account: str) -> StateReader[StateDocument]:
         """Reads the state that the account's gateway publishes; closed by the caller."""
 
     def command_ways(self, account: str) -> list[Way]:

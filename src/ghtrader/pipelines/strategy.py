@@ -13,9 +13,12 @@ from ghtrader.ports.lock import strategy_key
 if TYPE_CHECKING:
     from ghtrader.core.messages import ParamValue
     from ghtrader.pipelines.services import Services
-    from ghtrader.pipelines.strategy_process import StrategyStatus
+    from ghtrader.trading.strategy.report import StrategyDocument, StrategyEvent
 
-__all__ = ["StrategyRequest", "parse_params", "run_strategy"]
+__all__ = ["StrategyRequest", "TellsEvent", "TellsState", "parse_params", "run_strategy"]
+
+TellsState = Callable[["StrategyDocument"], None]
+TellsEvent = Callable[["StrategyEvent"], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +67,8 @@ def _plain(text: str) -> ParamValue:
     return text
 
 
-def run_strategy(services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> StrategyStatus:
-    """Run until SIGTERM or SIGINT; the last status. ``tell`` gets one whenever it changes, and every half minute.
+def run_strategy(services: Services, request: StrategyRequest, tell: TellsState, tell_event: TellsEvent) -> StrategyDocument:
+    """Run until SIGTERM or SIGINT; the last state. ``tell`` gets one whenever it changes, and every half minute.
 
     Raises LockHeldError at once when another process runs the account's strategy, DataError for a model that does not fit, UsageError
     for a strategy that cannot be loaded. Without a model or a gateway it stays halted and says so.
@@ -76,6 +79,6 @@ def run_strategy(services: Services, request: StrategyRequest, tell: Callable[[S
     try:
         from ghtrader.pipelines.strategy_process import serve
 
-        return serve(services, request, tell)
+        return serve(services, request, tell, tell_event)
     finally:
         lock.release()

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable
-
-import msgspec
 
 from ghtrader.core.clock import NS_PER_S
-from ghtrader.core.errors import StoreError
 from ghtrader.core.messages import ParamValue
-from ghtrader.data.atomic import write_atomically
 from ghtrader.datasets.factors.session import warm_up
 from ghtrader.pipelines.backtest import policies_of
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stopping import StopWish
-from ghtrader.pipelines.strategy import StrategyRequest, parse_params
+from ghtrader.pipelines.strategy import StrategyRequest, TellsEvent, TellsState, parse_params
 from ghtrader.pipelines.strategy_models import bare_binding, resolve_symbol, strategy_model
 from ghtrader.trading.link.machine import LinkLimits
 from ghtrader.trading.strategy.api import StrategyContext
@@ -27,30 +21,16 @@ from ghtrader.trading.strategy.core import LOCKSTEP, StrategyCore
 from ghtrader.trading.strategy.halts import HaltReason
 from ghtrader.trading.strategy.loading import LoadedStrategy, load_strategy
 from ghtrader.trading.strategy.model import ModelBinding
-from ghtrader.trading.strategy.report import StrategyReport
+from ghtrader.trading.strategy.report import StrategyDocument
 from ghtrader.trading.strategy.shell import StrategyShell
 
-__all__ = ["STATE_FILE", "StrategyStatus", "serve"]
+__all__ = ["serve"]
 
-STATE_FILE = "strategy.json"
 #: How long one wait for a message is: a signal is noticed within it.
 WAIT_S = 0.1
+#: How often sinks of the state are asked how they are.
+LOOK_NS = NS_PER_S // 4
 TELL_EVERY_NS = 30 * NS_PER_S
-
-
-class StrategyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in the account's ``strategy.json``: starting, halted, ready or stopped; by whom; and the core's report.
-
-    source: of the strategy, a built-in's name or the file with the beginning of its SHA-256.
-    """
-
-    state: str
-    account: str
-    pid: int
-    started_ns: int
-    written_ns: int
-    source: str
-    report: StrategyReport
 
 
 class _Missing:
@@ -97,11 +77,11 @@ def _link_limits(services: Services) -> LinkLimits:
     return LinkLimits(suspect_ns=silence * 5 // 8, fail_ns=silence, recover_ns=_seconds(services, "strategy.recover_s"))
 
 
-def serve(services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> StrategyStatus:
+def serve(services: Services, request: StrategyRequest, tell: TellsState, tell_event: TellsEvent) -> StrategyDocument:
     """Run the strategy until a signal; see `pipelines.strategy.run_strategy`. The caller holds the account's lock."""
     stop = StopWish()
     with stop.installed():
-        process = _Process(services, request, tell)
+        process = _Process(services, request, tell, tell_event)
         try:
             while not stop.received:
                 process.turn()
@@ -109,17 +89,15 @@ def serve(services: Services, request: StrategyRequest, tell: Callable[[Strategy
             process.close()
     if stop.received == signal.SIGINT:
         raise KeyboardInterrupt
-    return process.status("stopped")
+    return process.last
 
 
 class _Process:
-    """One run: core, shell, state file."""
+    """One run: core, shell, and what operators hear of it."""
 
-    def __init__(self, services: Services, request: StrategyRequest, tell: Callable[[StrategyStatus], None]) -> None:
+    def __init__(self, services: Services, request: StrategyRequest, tell: TellsState, tell_event: TellsEvent) -> None:
         clock = services.clock
-        self._clock, self._tell, self._account = clock, tell, request.account
-        self._folder = services.trading().folder(request.account)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._clock, self._tell, self._tell_event, self._account = clock, tell, tell_event, request.account
         loaded = _strategy_of(services, request)
         self._source = loaded.name if request.file is None else f"{request.file} {loaded.source_hash[:16]}"
         self._started = clock.now_ns()
@@ -137,20 +115,25 @@ class _Process:
         self._stream = services.trading().strategy_stream(request.account)
         self._shell = StrategyShell(self._core, self._stream, clock, beat_ns=_seconds(services, "strategy.beat_s"))
         self._report_ns = _seconds(services, "strategy.report_s")
-        self._reported = self._told = -TELL_EVERY_NS
-        self._last: tuple[object, ...] = ()
+        self._outlet = services.trading().strategy_outlet(request.account)
+        self._reported = self._told = self._looked = -TELL_EVERY_NS
+        self._seen: tuple[object, ...] = ()
         self._starting = True
         self._report()
 
-    def status(self, state: str) -> StrategyStatus:
-        """As of now."""
+    def _document(self, state: str) -> StrategyDocument:
+        """As of now; the outlet numbers it."""
         now = self._clock.now_ns()
-        return StrategyStatus(
-            state=state,
+        return StrategyDocument(
             account=self._account,
+            revision=0,
+            updated_at=now,
+            sender="strategy",
+            degraded=(),
+            counters={},
+            state=state,
             pid=os.getpid(),
             started_ns=self._started,
-            written_ns=now,
             source=self._source,
             report=self._core.report(now),
         )
@@ -161,14 +144,27 @@ class _Process:
             self._look()
             self._starting = False
         self._shell.step(WAIT_S)
-        halts = self._core.halts.standing
         now = self._clock.monotonic_ns()
-        changed = tuple((halt.reason, halt.symbol, halt.message) for halt in halts) != self._last
-        if not changed and now - self._reported < self._report_ns:
+        if now - self._looked >= LOOK_NS:
+            self._looked = now
+            self._hear()
+        if self._standing() == self._seen and now - self._reported < self._report_ns:
             return
         self._look()
         self._report()
         gc.collect()  # with the collector off, between messages and never while one is answered
+
+    def _standing(self) -> tuple[object, ...]:
+        """What operators should know at once when it changes: halts, and what is degraded."""
+        return (
+            tuple((halt.reason, halt.symbol, halt.message) for halt in self._core.halts.standing),
+            self._outlet.reasons,
+        )
+
+    def _hear(self) -> None:
+        """Tell what became of sinks and halts."""
+        for event in self._outlet.look(self._clock.now_ns(), self._core.halts.changes()):
+            self._tell_event(event)
 
     def _look(self) -> None:
         if self._missing is None:
@@ -185,25 +181,23 @@ class _Process:
         gc.disable()
 
     def _report(self) -> None:
-        """Write the state file; tell what changed, else tell it now and then."""
-        now, halts = self._clock.monotonic_ns(), self._core.halts.standing
-        seen = tuple((halt.reason, halt.symbol, halt.message) for halt in halts)
-        status = self.status("starting" if self._starting else "halted" if halts else "ready")
-        self._write(status)
+        """Publish the state; tell what changed, else tell it now and then."""
+        now, seen = self._clock.monotonic_ns(), self._standing()
+        self._publish("starting" if self._starting else "halted" if self._core.halts.standing else "ready")
         self._reported = now
-        if seen != self._last or now - self._told >= TELL_EVERY_NS:
-            self._last, self._told = seen, now
-            self._tell(status)
+        if seen != self._seen or now - self._told >= TELL_EVERY_NS:
+            self._seen, self._told = seen, now
+            self._tell(self.last)
 
-    def _write(self, status: StrategyStatus) -> None:
-        document = msgspec.json.format(msgspec.json.encode(status), indent=1)
-        with contextlib.suppress(StoreError):  # a full disk must not stop a strategy; the next report tries again
-            write_atomically(self._folder / STATE_FILE, document)
+    def _publish(self, state: str) -> None:
+        self.last = self._outlet.publish(self._document(state))
 
     def close(self) -> None:
         """Say goodbye."""
         self._shell.beat("stopped")
-        self._write(self.status("stopped"))
+        self._hear()
+        self._publish("stopped")
         self._stream.close()
+        self._outlet.close()
         gc.enable()
         gc.unfreeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import TypeVar
 
 import msgspec
 
@@ -10,18 +11,32 @@ from ghtrader.core.errors import UsageError
 from ghtrader.core.messages import Command, CommandAnswer, ParamValue, Verb
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.strategy import parse_params
-from ghtrader.ports.lock import Holder, gateway_key
+from ghtrader.ports.lock import Holder, gateway_key, strategy_key
 from ghtrader.trading.commands.ways import AnyWay
-from ghtrader.trading.state.revision import StateDocument
-from ghtrader.trading.views import StateReader
+from ghtrader.trading.state.revision import PublishedDocument, StateDocument
+from ghtrader.trading.strategy.report import StrategyDocument
+from ghtrader.trading.views import SeenState, StateReader
 
-__all__ = ["CommandReport", "StateWatch", "TradeStatus", "give_command"]
+__all__ = ["CommandReport", "StateWatch", "StrategyStatus", "TradeStatus", "give_command"]
+
+D = TypeVar("D", bound=PublishedDocument)
+
+
+class StrategyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's strategy as seen now: fields as in `TradeStatus`."""
+
+    process: Holder | None
+    age_s: float
+    source: str
+    failed: dict[str, str]
+    state: StrategyDocument | None
 
 
 class TradeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as seen now. gateway: the process that trades it, None when none does. age_s: of the state.
+    """An account as seen now. gateway: the process that trades it, None when none does. age_s: of the state, by this machine's clock.
 
-    source: the medium that the state was read from; failed: media that could not be read, and why. state: None when there never was one.
+    source: the medium that the state was read from; failed: media that could not be read, and why. state: None when there never was
+    one. heard_s: how long before the state the gateway had last heard of its strategy, None when never.
     """
 
     account: str
@@ -30,6 +45,8 @@ class TradeStatus(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     failed: dict[str, str]
     state: StateDocument | None
+    heard_s: float | None
+    strategy: StrategyStatus
 
 
 class CommandReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,24 +62,44 @@ class StateWatch:
     """Looks at an account again and again; never sees it go backwards. Raises UsageError for what is no name of an account."""
 
     def __init__(self, services: Services, account: str) -> None:
-        self._services, self._account = services, account
-        self._reader: StateReader = services.trading().state_reader(account)
+        media = services.trading()
+        self._account, self._clock, self._locks = account, services.clock, media.locks()
+        self._gateway: StateReader[StateDocument] = media.state_reader(account)
+        self._strategy: StateReader[StrategyDocument] = media.strategy_reader(account)
 
     def look(self) -> TradeStatus:
         """The account now."""
-        seen = self._reader.read()
+        gateway, strategy = self._gateway.read(), self._strategy.read()
         return TradeStatus(
             account=self._account,
-            gateway=self._services.trading().locks().holder(gateway_key(self._account)),
-            age_s=round(seen.age_ns(self._services.clock.now_ns()) / 1e9, 3),
-            source=seen.source,
-            failed=seen.failed,
-            state=seen.document,
+            gateway=self._locks.holder(gateway_key(self._account)),
+            age_s=self._age_s(gateway),
+            source=gateway.source,
+            failed=gateway.failed,
+            state=gateway.document,
+            heard_s=None if gateway.document is None else _heard_s(gateway.document),
+            strategy=StrategyStatus(
+                process=self._locks.holder(strategy_key(self._account)),
+                age_s=self._age_s(strategy),
+                source=strategy.source,
+                failed=strategy.failed,
+                state=strategy.document,
+            ),
         )
+
+    def _age_s(self, seen: SeenState[D]) -> float:
+        return round(seen.age_ns(self._clock.now_ns()) / 1e9, 3)
 
     def close(self) -> None:
         """Let go of every medium."""
-        self._reader.close()
+        self._gateway.close()
+        self._strategy.close()
+
+
+def _heard_s(state: StateDocument) -> float | None:
+    """Both stamps are the gateway's, so that the market's time is as good as any."""
+    heard_ns = int(state.strategy.get("heard_ns") or 0)
+    return round((state.updated_at - heard_ns) / 1e9, 3) if heard_ns else None
 
 
 def give_command(

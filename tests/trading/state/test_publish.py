@@ -42,7 +42,7 @@ def revision_of(medium: MemoryStateMedium) -> int:
 def test_matrix_of_partial_failures(faults: tuple[str, ...]) -> None:
     """Every sink well, then each with its fault, then well again: the reader has the best there is, and never less than before."""
     sinks = media()
-    publisher, reader = StatePublisher(list(sinks.values())), StateReader("demo", list(sinks.values()))
+    publisher, reader = StatePublisher(list(sinks.values())), StateReader("demo", list(sinks.values()), StateDocument)
     seen = 0
     for revision in range(1, 13):
         if revision == 5:
@@ -76,7 +76,10 @@ def test_matrix_of_partial_failures(faults: tuple[str, ...]) -> None:
 @settings(max_examples=150, deadline=None)
 def test_readers_never_go_backwards(steps: list[tuple[str, int, int]]) -> None:
     sinks = list(media().values())
-    publisher, readers = StatePublisher(sinks), [StateReader("demo", sinks), StateReader("demo", sinks[::-1])]
+    publisher, readers = (
+        StatePublisher(sinks),
+        [StateReader("demo", sinks, StateDocument), StateReader("demo", sinks[::-1], StateDocument)],
+    )
     revision, seen, older = 0, [(0, 0), (0, 0)], content(state_document(1))
     for what, index, fault in steps:
         medium = sinks[index]
@@ -106,20 +109,20 @@ def test_of_equal_revisions_the_newest_stamp_wins() -> None:
     sinks = list(media().values())
     for medium, stamp in zip(sinks, (5, 9, 7), strict=True):
         medium.content = content(state_document(3, updated_at=stamp))
-    view = StateReader("demo", sinks).read()
+    view = StateReader("demo", sinks, StateDocument).read()
     assert view.document is not None
     assert (view.document.updated_at, view.source, view.age_ns(10), view.age_ns(1)) == (9, "redis", 1, 0)
     sinks[2].content = content(state_document(4, updated_at=1))
-    assert StateReader("demo", sinks).read().source == "bus"
+    assert StateReader("demo", sinks, StateDocument).read().source == "bus"
     sinks[0].content = sinks[1].content = sinks[2].content
-    assert StateReader("demo", sinks).read().source == "file"  # then the order of sources
+    assert StateReader("demo", sinks, StateDocument).read().source == "file"  # then the order of sources
 
 
 def test_closing_lets_go_of_every_medium() -> None:
     sinks = list(media().values())
     StatePublisher(sinks[:2]).close()
     assert [medium.is_closed for medium in sinks] == [True, True, False]
-    StateReader("demo", sinks[2:]).close()
+    StateReader("demo", sinks[2:], StateDocument).close()
     assert sinks[2].is_closed
 
 
@@ -179,11 +182,11 @@ def test_what_is_no_state_of_the_account_is_named_and_left(tmp_path: Path) -> No
     good, torn, other = MemoryStateMedium("good"), MemoryStateMedium("torn"), MemoryStateMedium("other")
     good.content, torn.content = content(state_document(1)), content(state_document(9))[:-5]
     other.content = content(state_document(9, account="else"))
-    view = StateReader("demo", [torn, other, good]).read()
+    view = StateReader("demo", [torn, other, good], StateDocument).read()
     assert view.document == state_document(1)
     assert set(view.failed) == {"torn", "other"}
-    assert StateReader("demo", []).read().document is None
-    assert StateReader("demo", []).read().age_ns(5) == 0
+    assert StateReader("demo", [], StateDocument).read().document is None
+    assert StateReader("demo", [], StateDocument).read().age_ns(5) == 0
 
 
 def test_the_file_is_replaced_at_once_and_says_when_it_cannot(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ghtrader.adapters.bus_zmq import ZmqStreamServer
 from ghtrader.core.clock import Deadline
 from ghtrader.core.messages import Target, TickDone
 from ghtrader.ports.bus import StreamFrame
+from ghtrader.testing.redis_server import RedisServer
 
 OWN = """
 from ghtrader.trading.strategy.api import Decision, Strategy
@@ -36,14 +37,16 @@ COMMAND = (sys.executable, "-m", "ghtrader.app", "strategy", "run", "--account",
 
 
 @contextmanager
-def running(cli: Cli, *options: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([*COMMAND, *options], env=cli.environment, stdout=subprocess.PIPE, text=True)
+def running(cli: Cli, *options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {**cli.environment, **environment}
+    process = subprocess.Popen([*COMMAND, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+        process.stderr.close()
 
 
 def line_of(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -61,6 +64,15 @@ def until_halted(process: subprocess.Popen[str]) -> dict[str, Any]:
     status = line_of(process)
     assert status["state"] == "halted"
     return status
+
+
+def until_said(process: subprocess.Popen[str], event: str) -> dict[str, str]:
+    """The fields of an event that it tells operators."""
+    for line in process.stderr:
+        name, *words = line.rstrip().split("  ")
+        if name == event:
+            return dict(word.split("=", 1) for word in words)
+    raise AssertionError(f"{event} was never said")
 
 
 def refused_s(cli: Cli) -> float:
@@ -84,8 +96,13 @@ def test_one_strategy_per_account_and_a_dead_holder_frees_it(cli: Cli, tmp_path:
         assert min(refused_s(cli) for _ in range(3)) < 1.0
         first.send_signal(signal.SIGKILL)
         first.wait()
-        with running(cli) as again:
-            until_halted(again)
+        server = RedisServer(tmp_path / "redis")  # named and not there: nothing waits for it
+        with running(cli, GHTRADER_REDIS_URL=server.url) as again:
+            assert until_halted(again)["revision"] > missing["revision"]
+            assert until_said(again, "warm_path_state")["reasons"] == "redis_unavailable"
+            server.start()
+            assert "reasons" not in until_said(again, "warm_path_recovered")
+            server.stop()
             again.send_signal(signal.SIGTERM)
             last = [json.loads(line) for line in again.stdout][-1]
             assert (again.wait(), last["state"]) == (0, "stopped")

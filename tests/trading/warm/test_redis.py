@@ -19,6 +19,7 @@ from ghtrader.testing.redis_server import RedisServer
 from ghtrader.testing.state_media import state_document
 from ghtrader.trading.commands.dedupe import DedupeWindow
 from ghtrader.trading.state.publish import StatePublisher
+from ghtrader.trading.state.revision import StateDocument
 from ghtrader.trading.views import StateReader
 
 CLOCK = SystemClock()
@@ -133,7 +134,7 @@ def test_a_server_lost_under_load_is_told_heals_and_loses_nothing(server: RedisS
     assert set(gateway.applied) == set(senders.answers)  # none lost ...
     assert len(gateway.applied) == len(set(gateway.applied))  # ... none twice
     assert gateway.longest_s < 0.5  # the gateway's thread never waited for the server
-    reader = StateReader("demo", [RedisStateSource(RedisSettings(server.url), "demo")])
+    reader = StateReader("demo", [RedisStateSource(RedisSettings(server.url), "demo")], StateDocument)
     eventually(lambda: gateway.codes == () and (reader.read().document or state_document(0)).degraded == ())
     assert reader.read().source == "redis"
     reader.close()

@@ -15,12 +15,12 @@ NAME = "state.json"
 
 
 class LocalStateFile:
-    """`ports.state_sink.StateSink` and `StateSource`: the file ``state.json`` in ``folder``, which is made by the first `put`."""
+    """`ports.state_sink.StateSink` and `StateSource`: the file ``file_name`` in ``folder``, which is made by the first `put`."""
 
     name = "file"
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
+    def __init__(self, folder: Path, file_name: str = NAME) -> None:
+        self._path = folder / file_name
         self._outcomes: list[Outcome] = []
 
     def put(self, revision: int, content: bytes) -> None:

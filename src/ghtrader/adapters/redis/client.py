@@ -33,12 +33,12 @@ class _Sent:
 
 
 class RedisStateSource:
-    """`ports.state_sink.StateSource`."""
+    """`ports.state_sink.StateSource`. key: of the process whose state it is, in `server.AccountKeys`; default: the gateway's."""
 
     name = "redis"
 
-    def __init__(self, settings: RedisSettings, account: str) -> None:
-        self._settings, self._key = settings, AccountKeys(account).state
+    def __init__(self, settings: RedisSettings, account: str, key: str = "") -> None:
+        self._settings, self._key = settings, key or AccountKeys(account).state
         self._client = settings.connect()
 
     def read(self) -> bytes | None:

@@ -74,8 +74,13 @@ class AccountKeys:
 
     @property
     def state(self) -> str:
-        """The state document, JSON."""
+        """The gateway's state document, JSON."""
         return f"ghtrader:{{{self.account}}}:state"
+
+    @property
+    def strategy(self) -> str:
+        """The strategy's state document, JSON."""
+        return f"ghtrader:{{{self.account}}}:strategy"
 
     @property
     def commands(self) -> str:

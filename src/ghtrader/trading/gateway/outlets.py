@@ -73,9 +73,9 @@ class StreamOutlets:
         return self._degraded
 
     def flush(self) -> None:
-        """Give the newest state to the sinks now."""
+        """Give the newest state to the sinks now, stamped by this machine's clock: its own stamps are those of the market."""
         if self.document is not None and self._publish is not None:
-            self._degraded = self._publish(self.document)
+            self._degraded = self._publish(replace(self.document, written_ns=self._clock.now_ns()))
 
     def reply(self, source: str, answer: CommandAnswer) -> None:
         """Answer a command on the way it came."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ghtrader.ports.state_sink import StateSink
 from ghtrader.ports.warm_path import Outcome, WarmReason, Watched
 from ghtrader.trading.link.warm_path import WarmEvent, WarmLimits, WarmPath
-from ghtrader.trading.state.revision import StateDocument
+from ghtrader.trading.state.revision import PublishedDocument
 
 __all__ = ["StatePublisher"]
 
@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class StatePublisher:
-    """Publishes the state of one account; owned by one thread. The order of sinks means nothing.
+    """Publishes the state of one process of an account; owned by one thread. The order of sinks means nothing.
 
     watched: what else may be degraded (command sources). A document whose revision is not above the last one is not published.
     """
@@ -33,7 +33,7 @@ class StatePublisher:
         self.revision = 0
         self.refused = 0
 
-    def publish(self, document: StateDocument) -> tuple[str, ...]:
+    def publish(self, document: PublishedDocument) -> tuple[str, ...]:
         """Give the state to every sink; reason codes of what fails now, sorted. Never waits, never raises."""
         now_ns = document.updated_at
         self.look(now_ns)
@@ -41,9 +41,16 @@ class StatePublisher:
             self.refused += 1
             return self.reasons
         self.revision = document.revision
-        told = tuple(sorted((set(document.degraded) - set(WarmReason)) | set(self.reasons)))
-        counters = {**document.counters, **self.counters}
-        content = _encode(replace(document, degraded=told, counters=counters))
+        standing = self.reasons
+        told = replace(
+            document,
+            degraded=tuple(sorted((set(document.degraded) - set(WarmReason)) | set(standing))),
+            counters={**document.counters, **self.counters},
+            written_ns=document.written_ns or now_ns,
+            warm_path_degraded=bool(standing),
+            warm_path_reason=next((str(reason) for reason in WarmReason if reason in standing), ""),
+        )
+        content = _encode(told)
         for sink in self._sinks:
             sink.put(document.revision, content)
         return self.look(now_ns)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Halt", "HaltReason", "Halts"]
+__all__ = ["Halt", "HaltChange", "HaltReason", "Halts"]
+
+KEPT_CHANGES = 100
 
 
 class HaltReason(StrEnum):
@@ -32,8 +35,19 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int
 
 
+class HaltChange(msgspec.Struct, frozen=True):
+    """For operators. name: ``safe_halt_entered`` when a first reason came, ``safe_halt_cleared`` when the last one went.
+
+    reasons: that came or went. message: of the first of them, "" of those that went.
+    """
+
+    name: str
+    reasons: tuple[str, ...]
+    message: str = ""
+
+
 class Halts:
-    """The standing reasons, in the order in which they came.
+    """The standing reasons, in the order in which they came; `changes` tells when the first came and when the last went.
 
     >>> halts = Halts()
     >>> halts.set(HaltReason.LINK, "a gap", 7), halts.set(HaltReason.LINK, "another gap", 9), halts.stops("SHFE.rb2510")
@@ -44,9 +58,12 @@ class Halts:
 
     def __init__(self) -> None:
         self._standing: dict[tuple[HaltReason, str], Halt] = {}
+        self._changes: deque[HaltChange] = deque(maxlen=KEPT_CHANGES)
 
     def set(self, reason: HaltReason, message: str, now_ns: int, symbol: str = "") -> bool:
         """Let a reason stand; whether it is new. Its beginning stays, its message is the newest."""
+        if not self._standing:
+            self._changes.append(HaltChange("safe_halt_entered", (str(reason),), message))
         before = self._standing.get((reason, symbol))
         if before is None or before.message != message:
             since = now_ns if before is None else before.since_ns
@@ -55,11 +72,23 @@ class Halts:
 
     def clear(self, reason: HaltReason, symbol: str = "") -> bool:
         """Take a reason back; whether it stood."""
-        return bool(self._standing) and self._standing.pop((reason, symbol), None) is not None
+        if not self._standing or self._standing.pop((reason, symbol), None) is None:
+            return False
+        if not self._standing:
+            self._changes.append(HaltChange("safe_halt_cleared", (str(reason),)))
+        return True
 
     def drop(self, symbol: str) -> None:
         """A contract is given up."""
-        self._standing = {key: halt for key, halt in self._standing.items() if key[1] != symbol}
+        for reason, of in tuple(self._standing):
+            if of == symbol:
+                self.clear(reason, of)
+
+    def changes(self) -> list[HaltChange]:
+        """What operators should hear, each once; the oldest are dropped when nobody asks."""
+        found = list(self._changes)
+        self._changes.clear()
+        return found
 
     def stops(self, symbol: str) -> bool:
         """Whether any reason holds for a contract."""

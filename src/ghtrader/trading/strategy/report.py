@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from ghtrader.trading.state.revision import PublishedDocument
 from ghtrader.trading.strategy.halts import Halt
 from ghtrader.trading.strategy.timing import StageTime
 
-__all__ = ["ContractReport", "StrategyReport"]
+__all__ = ["ContractReport", "StrategyDocument", "StrategyEvent", "StrategyReport"]
 
 
 class ContractReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,3 +51,25 @@ class StrategyReport(msgspec.Struct, frozen=True, kw_only=True):
     def ready(self) -> bool:
         """Whether targets may leave for every contract."""
         return not self.halts
+
+
+class StrategyEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A line for operators: ``warm_path_state``, ``warm_path_recovered``, ``safe_halt_entered``, ``safe_halt_cleared``, ..."""
+
+    name: str
+    at_ns: int
+    fields: dict[str, str] = {}
+
+
+class StrategyDocument(PublishedDocument, frozen=True, kw_only=True):
+    """What a strategy's process publishes. state: starting, halted, ready or stopped. events: the newest, oldest first.
+
+    source: of the strategy, a built-in's name or the file with the beginning of its SHA-256.
+    """
+
+    state: str
+    pid: int
+    started_ns: int
+    source: str
+    report: StrategyReport
+    events: tuple[StrategyEvent, ...] = ()

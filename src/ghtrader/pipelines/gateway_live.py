@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -78,7 +79,9 @@ class LiveGateway:
         if request.market_time and self._kind == "live":
             raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
         self._recorder = Recorder(services, request.account, tell) if request.record else None
-        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._recorder.take)
+        #: An alias tells the time, too, where no contract of today is known yet or the one before has no ticks any more.
+        self._clocks = tuple(name for name in request.symbols if is_continuous(name)) if request.market_time else ()
+        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._record)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
@@ -113,6 +116,11 @@ class LiveGateway:
 
     def _open_feed(self, symbols: tuple[str, ...], begin: dict[str, int]) -> LiveFeed:
         return self._services.live_feed(symbols, begin, self._in_session)
+
+    def _record(self, ticks: Sequence[LiveTick]) -> None:
+        """Keep ticks of contracts; an alias has none of its own. The feed's thread."""
+        assert self._recorder is not None
+        self._recorder.take([tick for tick in ticks if tick.symbol not in self._clocks])
 
     def _in_session(self) -> bool:
         """Asked by the feed's thread: facts of days are replaced, never changed."""
@@ -161,7 +169,7 @@ class LiveGateway:
             self._venue.restore(state.positions, state.trading_day)
         self._days = DayWatch(
             lambda: self.shell.state.desired.symbols,
-            self.shell.state.positions.symbols,
+            lambda: self.shell.state.positions.symbols(),  # a snapshot of the state is another ledger
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,
@@ -179,8 +187,6 @@ class LiveGateway:
     def _hear_time(self, market: MarketClock, stop: StopWish) -> bool:
         """Wait for the first tick, which says what time it is; False when the end came first."""
         symbols = self._request.symbols
-        if any(is_continuous(symbol) for symbol in symbols):
-            raise UsageError("the time of the market goes by contracts, not by aliases", hint="--symbol SHFE.rb2510")
         self._threads.subscribe(symbols)
         deadline = Deadline(self._request.wait_s)
         while not stop.received and not self._early:
@@ -291,7 +297,8 @@ class LiveGateway:
             if self._market is not None:
                 self._market.tick(tick.ts_ns)
                 self._look_at_day()
-            self._take(tick)
+            if tick.symbol not in self._clocks:
+                self._take(tick)
 
     def _take(self, tick: LiveTick) -> None:
         """To the strategy first: it computes while the gateway's own part is done."""
@@ -336,7 +343,7 @@ class LiveGateway:
         wanted = () if state.desired.mode == Mode.IDLE else self._outlets.subscribed
         if wanted != self._subscribed:
             self._subscribed = wanted
-            self._threads.subscribe(wanted)
+            self._threads.subscribe((*wanted, *self._clocks) if wanted else ())
             if self._venue is not None and wanted:
                 self._feed = self._venue.feed(self._threads, wanted)
 

@@ -22,13 +22,16 @@ from ghtrader.testing.fakes import FakeFeed
 def compiled(monkeypatch: pytest.MonkeyPatch) -> set[Any]:
     """Kernels that were called, with the types that each is compiled for."""
     seen: set[Any] = set()
-    for home, name in ((venue_kernel, "advance_row"), (venue_kernel, "arrive_now"), (tape, "infer_trades")):
 
-        def spy(*arguments: Any, kernel: Any = getattr(home, name), name: str = name) -> Any:
+    def spied(name: str, kernel: Any) -> Any:
+        def spy(*arguments: Any) -> Any:
             seen.add((name, tuple(nb.typeof(argument) for argument in arguments)))
             return kernel(*arguments)
 
-        monkeypatch.setattr(home, name, spy)
+        return spy
+
+    for home, name in ((venue_kernel, "advance_row"), (venue_kernel, "arrive_now"), (tape, "infer_trades")):
+        monkeypatch.setattr(home, name, spied(name, getattr(home, name)))
     return seen
 
 

@@ -62,6 +62,7 @@ CORES = {
         tests=(
             "risk/test_gate.py",
             "risk/test_rules.py",
+            "risk/test_clear.py",
             "risk/test_limits.py",
             "risk/test_losses.py",
             "risk/test_counts.py",

@@ -108,7 +108,7 @@ class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True):
         >>> held.closable(Side.SELL)
         (2, 2)
         """
-        if side == Side.SELL:
+        if side < 0:
             return self.long_today - self.long_today_frozen, self.long_history - self.long_history_frozen
         return self.short_today - self.short_today_frozen, self.short_history - self.short_history_frozen
 
@@ -142,7 +142,8 @@ def split_close(position: BrokerPosition, side: Side, lots: int) -> list[tuple[O
     >>> split_close(held, Side.SELL, 4)
     [(<Offset.CLOSE: 'close'>, 2), (<Offset.CLOSE_TODAY: 'close_today'>, 2)]
     """
-    today, history = (max(0, free) for free in position.closable(side))
+    today, history = position.closable(side)
+    today, history = max(0, today), max(0, history)
     if not tells_today_apart(position.symbol):
         pieces = [(Offset.CLOSE, min(lots, today + history))]
     else:

@@ -23,7 +23,10 @@ class Mode(StrEnum):
     @property
     def sends_orders(self) -> bool:
         """Whether orders may leave at all."""
-        return self in {Mode.PAPER, Mode.SIM, Mode.LIVE_TRADE}
+        return self in _SENDING
+
+
+_SENDING = frozenset({Mode.PAPER, Mode.SIM, Mode.LIVE_TRADE})
 
 
 class Origin(StrEnum):

@@ -82,6 +82,12 @@ EXECUTOR_STEPS: dict[tuple[ExecPhase, ExecSignal], ExecPhase] = {
     (ExecPhase.CANCELLING, ExecSignal.ASK_CANCEL): ExecPhase.CANCELLING,
     (ExecPhase.CANCELLING, ExecSignal.ENDED): ExecPhase.READY,
 }
+#: The members that are asked for at every tick, as plain names: to look one up in its class takes longer than to compare it.
+READY, PLACED, CANCELLING = ExecPhase.READY, ExecPhase.PLACED, ExecPhase.CANCELLING
+WISH, PLACE, ASK_CANCEL, ENDED, DONE = tuple(ExecSignal)
+INSTANT = frozenset({Style.TAKER, Style.PASSIVE})
+CHASE, TWAP, STOP = Style.CHASE, Style.TWAP, Style.STOP
+BUY, SELL, OPEN, GFD, FAK, UNKNOWN = Side.BUY, Side.SELL, Offset.OPEN, OrderKind.GFD, OrderKind.FAK, OrderPhase.UNKNOWN
 
 
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +121,7 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
 def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """The executor after an event, and what it asks for, in order."""
     if isinstance(event, PlaceRefused):
-        return _refused(state, view, DoneReason.REFUSED) if state.phase is ExecPhase.PLACED else (state, ())
+        return _refused(state, view, DoneReason.REFUSED) if state.phase is PLACED else (state, ())
     phase = event.phase if isinstance(event, OrderDone) else None
     state, effects = _after_end(state, view, phase)
     if isinstance(event, TargetChanged):
@@ -124,7 +130,7 @@ def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[E
         state, more = _stop(state, view, at_once=True)
     elif isinstance(event, OrderDone):
         more = ()
-    elif state.phase is ExecPhase.READY:
+    elif state.phase is READY:
         state, more = _act(state, view) if isinstance(event, Tick) else (state, ())
     else:
         state, more = _watch(state, view)
@@ -145,20 +151,20 @@ def _own(state: ExecutorState, view: ExecView) -> OrderRecord | None:
 def _finish(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
     missing = 0 if state.goal is None else state.goal.lots - view.position
     done = Done(symbol=state.symbol, reason=reason, missing=missing)
-    return _move(state, ExecSignal.DONE, goal=None, wake_ns=0, not_before_ns=0), (done,)
+    return _move(state, DONE, goal=None, wake_ns=0, not_before_ns=0), (done,)
 
 
 # --- an order's end -----------------------------------------------------------------------------------------------------------
 def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """Notice that the order is no longer there, by the view: whether or not anybody said so."""
-    if state.phase not in {ExecPhase.PLACED, ExecPhase.CANCELLING}:
+    if state.phase is not PLACED and state.phase is not CANCELLING:
         return state, ()
     order = _own(state, view)
     if order is not None:
         return msgspec.structs.replace(state, order_id=order.client_order_id), ()
     filled = (view.position - state.placed_position) * state.placed_side
     superseded, goal = state.is_superseded, state.goal
-    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="")
+    state = _move(state, ENDED, wake_ns=0, order_id="")
     if goal is None:
         return _finish(state, view, DoneReason.STOPPED)
     if goal.lots == view.position:
@@ -168,7 +174,7 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
     if phase in {OrderPhase.REJECTED, OrderPhase.LOST}:
         return _count_refusal(state, view, DoneReason.REJECTED)
     complete = filled >= state.placed_lots
-    last_of_twap = goal.style is Style.TWAP and state.placed_kind == OrderKind.FAK
+    last_of_twap = goal.style is TWAP and state.placed_kind == FAK
     if not complete and (goal.style in ONE_SHOT or last_of_twap):
         return _finish(state, view, DoneReason.GIVEN_UP)
     kept = msgspec.structs.replace(goal, refused=0)
@@ -176,7 +182,7 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
 
 
 def _refused(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
-    state = _move(state, ExecSignal.ENDED, wake_ns=0, order_id="")
+    state = _move(state, ENDED, wake_ns=0, order_id="")
     return _count_refusal(state, view, reason)
 
 
@@ -190,11 +196,11 @@ def _count_refusal(state: ExecutorState, view: ExecView, reason: DoneReason) -> 
 
 # --- what is wanted -----------------------------------------------------------------------------------------------------------
 def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> tuple[ExecutorState, tuple[Effect, ...]]:
-    if event.execution.style is Style.STOP:
+    if event.execution.style is STOP:
         return _stop(state, view, at_once=False)
     goal = state.goal
     same = goal is not None and (goal.lots, goal.execution, goal.origin) == (event.lots, event.execution, event.origin)
-    ends_anyway = state.phase is ExecPhase.CANCELLING and goal is not None and goal.style in ONE_SHOT
+    ends_anyway = state.phase is CANCELLING and goal is not None and goal.style in ONE_SHOT
     if not same or ends_anyway:
         wanted = Goal(
             lots=event.lots,
@@ -205,17 +211,17 @@ def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> 
             started_ns=view.now_ns,
             started_lots=view.position,
         )
-        state = _move(state, ExecSignal.WISH, goal=wanted, slice=-1, not_before_ns=0)
-    return _act(state, view) if state.phase is ExecPhase.READY else _watch(state, view)
+        state = _move(state, WISH, goal=wanted, slice=-1, not_before_ns=0)
+    return _act(state, view) if state.phase is READY else _watch(state, view)
 
 
 def _stop(state: ExecutorState, view: ExecView, *, at_once: bool) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """Give up the goal. at_once: the cancel does not wait until the venue has the order."""
-    if state.phase is ExecPhase.READY:
+    if state.phase is READY:
         return _finish(state, view, DoneReason.STOPPED)
     order = _own(state, view)
     stopped = msgspec.structs.replace(state, goal=None)
-    if at_once and state.phase is ExecPhase.PLACED and order is not None and _may_cancel(order):
+    if at_once and state.phase is PLACED and order is not None and _may_cancel(order):
         return _cancel(stopped, order, "stopped")
     return _watch(stopped, view)
 
@@ -226,27 +232,28 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
     assert goal is not None, "an executor is READY for a goal only"
     if view.working or view.now_ns < state.not_before_ns:
         return state, ()
-    if goal.lots == view.position:
+    position = view.position
+    if goal.lots == position:
         return _finish(state, view, DoneReason.REACHED)
-    change, part = wanted_change(goal, view.position, view.now_ns, state.slice)
+    change, part = wanted_change(goal, position, view.now_ns, state.slice)
     if change == 0:
         return state, ()
-    wish = wish_of(goal, Side.BUY if change > 0 else Side.SELL, view)
+    wish = wish_of(goal, BUY if change > 0 else SELL, view)
     if wish is None:
-        return _finish(state, view, DoneReason.NOT_TRADABLE) if goal.style in {Style.TAKER, Style.PASSIVE} else (state, ())
+        return _finish(state, view, DoneReason.NOT_TRADABLE) if goal.style in INSTANT else (state, ())
     intent = _first_piece(state.symbol, goal, change, wish, view)
     if intent is None:
         return _finish(state, view, DoneReason.FROZEN)
     state = _move(
         state,
-        ExecSignal.PLACE,
+        PLACE,
         goal=msgspec.structs.replace(goal, pieces=goal.pieces + 1),
         wake_ns=wish.cancel_ns,
         order_id="",
         placed_lots=intent.lots,
         placed_side=int(intent.side),
         placed_price=intent.price_ticks,
-        placed_position=view.position,
+        placed_position=position,
         placed_kind=int(intent.kind),
         slice=part,
         cancelled_unseen=False,
@@ -257,8 +264,8 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
 def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecView) -> OrderIntent | None:
     like = OrderIntent(
         symbol=symbol,
-        side=Side.BUY,
-        offset=Offset.OPEN,
+        side=BUY,
+        offset=OPEN,
         lots=1,
         price_ticks=wish.price_ticks,
         kind=wish.kind,
@@ -269,8 +276,8 @@ def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecVie
     pieces = split_intents(view.held, change, like)
     if not pieces:
         return None
-    first = pieces[0]
-    return first if not view.most_lots else msgspec.structs.replace(first, lots=min(first.lots, view.most_lots))
+    first, most = pieces[0], view.most_lots
+    return msgspec.structs.replace(first, lots=most) if 0 < most < first.lots else first
 
 
 # --- what is out --------------------------------------------------------------------------------------------------------------
@@ -279,11 +286,11 @@ def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[E
     order = _own(state, view)
     if order is None or not _may_cancel(order):
         return state, ()
-    if state.phase is ExecPhase.CANCELLING:
+    if state.phase is CANCELLING:
         return _cancel(state, order, "acknowledged late") if state.cancelled_unseen and order.acked else (state, ())
-    if state.phase is not ExecPhase.PLACED:
+    if state.phase is not PLACED:
         return state, ()
-    seen = order.acked or order.phase is OrderPhase.UNKNOWN
+    seen = order.acked or order.phase is UNKNOWN
     if state.is_superseded and seen:
         return _cancel(state, order, "target changed")
     if state.wake_ns and view.now_ns >= state.wake_ns:
@@ -295,18 +302,18 @@ def _watch(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[E
 
 def _may_cancel(order: OrderRecord) -> bool:
     """Whether something of the order can still rest: it is a day order and has not ended."""
-    return order.intent.kind is OrderKind.GFD and not order.phase.is_final
+    return order.intent.kind is GFD and not order.phase.is_final
 
 
 def _moved_away(state: ExecutorState, view: ExecView) -> bool:
     """Whether a chasing order stands behind the touch."""
     market = view.market
-    if state.goal is None or state.goal.style is not Style.CHASE or market is None or not market.continuous:
+    if state.goal is None or state.goal.style is not CHASE or market is None or not market.continuous:
         return False
-    touch = market.bid if state.placed_side == Side.BUY else market.ask
+    touch = market.bid if state.placed_side == BUY else market.ask
     return touch is not None and (touch - state.placed_price) * state.placed_side > 0
 
 
 def _cancel(state: ExecutorState, order: OrderRecord, reason: str) -> tuple[ExecutorState, tuple[Effect, ...]]:
-    state = _move(state, ExecSignal.ASK_CANCEL, wake_ns=0, cancelled_unseen=not order.acked)
+    state = _move(state, ASK_CANCEL, wake_ns=0, cancelled_unseen=not order.acked)
     return state, (CancelWorking(client_order_id=order.client_order_id, reason=reason),)

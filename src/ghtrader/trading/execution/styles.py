@@ -13,6 +13,8 @@ __all__ = ["SWEEP_TICKS", "Wish", "wanted_change", "wish_of"]
 
 #: How far through the touch a sweep goes where the day's price limits are not known.
 SWEEP_TICKS = 20
+CHASE, PASSIVE, SWEEP, TWAP = Style.CHASE, Style.PASSIVE, Style.SWEEP, Style.TWAP
+BUY, GFD, FAK = Side.BUY, OrderKind.GFD, OrderKind.FAK
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +35,7 @@ def wanted_change(goal: Goal, position: int, now_ns: int, done_slice: int) -> tu
     >>> wanted_change(goal, 0, 10, -1), wanted_change(goal, 1, 10, 0), wanted_change(goal, 1, 50, 0), wanted_change(goal, 1, 100, 1)
     ((2, 0), (0, 0), (4, 1), (4, 2))
     """
-    if goal.style is not Style.TWAP:
+    if goal.style is not TWAP:
         return goal.lots - position, 0
     slices = max(1, goal.execution.slices)
     part = _slice_at(goal, now_ns)
@@ -59,27 +61,27 @@ def wish_of(goal: Goal, side: Side, view: ExecView) -> Wish | None:
     market = view.market
     if market is None or not market.continuous:
         return None
-    own, other = (market.bid, market.ask) if side is Side.BUY else (market.ask, market.bid)
+    own, other = (market.bid, market.ask) if side is BUY else (market.ask, market.bid)
     execution, now = goal.execution, view.now_ns
-    if goal.style is Style.SWEEP:
+    if goal.style is SWEEP:
         return _sweep(market, side, other)
-    if goal.style is Style.PASSIVE:
+    if goal.style is PASSIVE:
         return _rest(own, now + execution.patience_ns)
-    if goal.style is Style.CHASE and now < goal.started_ns + execution.patience_ns:
+    if goal.style is CHASE and now < goal.started_ns + execution.patience_ns:
         return _rest(own, goal.started_ns + execution.patience_ns)
-    if goal.style is Style.TWAP and now < goal.started_ns + execution.duration_ns:
+    if goal.style is TWAP and now < goal.started_ns + execution.duration_ns:
         slices, part = max(1, execution.slices), _slice_at(goal, now)
         next_slice = goal.started_ns + -(-execution.duration_ns * (part + 1) // slices)
         return _rest(own, min(now + execution.patience_ns, next_slice))
-    return None if other is None else Wish(price_ticks=other, kind=OrderKind.FAK)
+    return None if other is None else Wish(price_ticks=other, kind=FAK)
 
 
 def _rest(price: int | None, cancel_ns: int) -> Wish | None:
-    return None if price is None else Wish(price_ticks=price, kind=OrderKind.GFD, cancel_ns=cancel_ns)
+    return None if price is None else Wish(price_ticks=price, kind=GFD, cancel_ns=cancel_ns)
 
 
 def _sweep(market: MarketView, side: Side, touch: int | None) -> Wish | None:
     if touch is None:
         return None
-    limit = market.upper if side is Side.BUY else market.lower
-    return Wish(price_ticks=touch + side * SWEEP_TICKS if limit is None else limit, kind=OrderKind.FAK)
+    limit = market.upper if side is BUY else market.lower
+    return Wish(price_ticks=touch + side * SWEEP_TICKS if limit is None else limit, kind=FAK)

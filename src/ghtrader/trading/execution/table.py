@@ -15,6 +15,7 @@ __all__ = ["DIRECT", "TARGET", "ExecutorTable"]
 
 #: Owners of a contract, for `ExecutorTable.claim`; a kill or a roll claims under its own name.
 TARGET, DIRECT = "target", "direct"
+IDLE = ExecPhase.IDLE
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class ExecutorTable:
         if symbol in self._directs:
             moved, effects = step_direct(self._directs[symbol], event, view)
             self._directs[symbol] = moved
-            if moved.phase is ExecPhase.IDLE:
+            if moved.phase is IDLE:
                 del self._directs[symbol]
                 self.release(symbol, DIRECT)
             return effects
@@ -70,15 +71,16 @@ class ExecutorTable:
             if not isinstance(event, TargetChanged):
                 return ()
             before = ExecutorState(symbol=symbol)
-        self._targets[symbol], effects = step_executor(before, event, view)
-        if self._targets[symbol].phase is ExecPhase.IDLE:
+        after, effects = step_executor(before, event, view)
+        self._targets[symbol] = after
+        if after.phase is IDLE:
             del self._targets[symbol]
             self.release(symbol, TARGET)
         return effects
 
     def accepts_target(self, symbol: str) -> bool:
         """Whether a target of the contract would be taken."""
-        return self.owner(symbol) in {"", TARGET}
+        return self._claims.get(symbol, TARGET) == TARGET
 
     def place(self, intent: OrderIntent, view: ExecView) -> tuple[Effect, ...] | None:
         """A direct order; None when somebody holds the contract or something of it is in flight."""

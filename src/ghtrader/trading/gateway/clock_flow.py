@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ghtrader.trading.execution import Timer
 from ghtrader.trading.gateway import events as ev

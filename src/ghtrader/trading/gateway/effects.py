@@ -33,7 +33,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all effects."""
 
 
-class Append(Effect, frozen=True, kw_only=True):
+class Append(Effect, frozen=True):
     """Append a record to the journal (buffered)."""
 
     record: Record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ghtrader.core.orders import Offset, Side
+from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerPosition
 from ghtrader.trading.execution import (
     CancelWorking,
@@ -17,7 +17,7 @@ from ghtrader.trading.execution import (
 from ghtrader.trading.execution.goals import Effect as ExecEffect
 from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
-from ghtrader.trading.gateway.life import Life
+from ghtrader.trading.gateway.state import READY
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.book import Change
@@ -27,6 +27,9 @@ from ghtrader.trading.risk.gate import check_cancel, check_order
 from ghtrader.trading.words import OrderIntent, Origin
 
 __all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "mark_of", "order_settled", "place", "risk_context", "terms_of"]
+
+OPEN, STRATEGY = Offset.OPEN, Origin.STRATEGY
+VERDICT, ORDER_INTENT, ORDER_SENT = RecordKind.VERDICT, RecordKind.ORDER_INTENT, RecordKind.ORDER_SENT
 
 
 def terms_of(turn: Turn, symbol: str) -> ContractTerms:
@@ -84,24 +87,19 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
     day = state.days.get(symbol)
     working = state.book.working(symbol)
     buys, sells = state.book.in_flight(symbol)
-    opening = {Side.BUY: 0, Side.SELL: 0}
+    opening_buy = opening_sell = 0
     for order in working:
-        if order.intent.offset is Offset.OPEN:
-            opening[order.side] += order.in_flight
+        if order.intent.offset is OPEN:
+            opening_buy += order.in_flight if order.side > 0 else 0
+            opening_sell += order.in_flight if order.side < 0 else 0
     funds = state.funds
-    silent = state.strategy_halt(turn.now_ns) if intent.origin == Origin.STRATEGY else ""
-    halts = state.halts()
-    link = tuple(code for code in halts if code == "broker_down")
-    skipped = {"broker_down", "risk_killed"} | ({"paused"} if intent.origin == Origin.COMMAND else set())
-    opening_halts = tuple(code for code in (*halts, silent) if code and code not in skipped)
-    if symbol in state.retired:
-        opening_halts += ("retired_contract",)
+    every, openings = _halts(turn, intent)
     return RiskContext(
         now_ns=turn.now_ns,
         trading_day=state.trading_day,
         mode=state.mode,
         killed=state.killed,
-        reconciled=state.life == Life.READY,
+        reconciled=state.life is READY,
         market=state.markets.get(symbol),
         held=state.positions.position(symbol, working),
         price_tick=0.0 if day is None else day.price_tick,
@@ -110,25 +108,40 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         equity_cny=math.nan if funds is None else funds.balance,
         available_cny=math.nan if funds is None else funds.available,
         seq=state.seq + 1,
-        halt_reasons=link,
-        opening_halts=opening_halts,
+        halt_reasons=every,
+        opening_halts=openings,
         min_lots=1 if day is None else day.min_lots,
         max_lots=0 if day is None else day.max_lots,
         in_flight_buy=buys,
         in_flight_sell=sells,
-        opening_buy=opening[Side.BUY],
-        opening_sell=opening[Side.SELL],
-        own_working=tuple((order.side, order.intent.price_ticks, order.in_flight) for order in working),
+        opening_buy=opening_buy,
+        opening_sell=opening_sell,
+        own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]),
         other_notional_cny=_other_notional(turn, symbol),
     )
+
+
+def _halts(turn: Turn, intent: OrderIntent) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why no order at all may leave, and why none that opens; a kill is the gate's own to know."""
+    state = turn.state
+    halts = state.halts()
+    silent = state.strategy_halt(turn.now_ns) if intent.origin == STRATEGY else ""
+    retired = ("retired_contract",) if intent.symbol in state.retired else ()
+    if not halts and not silent:
+        return (), retired
+    skipped = {"broker_down", "risk_killed"} | ({"paused"} if intent.origin == Origin.COMMAND else set())
+    every = tuple(code for code in halts if code == "broker_down")
+    return every, (*(code for code in (*halts, silent) if code and code not in skipped), *retired)
 
 
 def _other_notional(turn: Turn, symbol: str) -> float:
     """Value of what other contracts hold and open, at their last price; NaN when one of them has no price."""
     state, total = turn.state, 0.0
-    for other in sorted({*state.traded(), *(order.symbol for order in state.book.unsettled())}):
-        if other == symbol:
-            continue
+    held_or_working, unsettled = state.positions.symbols(), state.book.unsettled()
+    if not unsettled and (not held_or_working or held_or_working == (symbol,)):
+        return total  # the usual case
+    others = {*held_or_working, *[order.intent.symbol for order in unsettled]}
+    for other in sorted(others - {symbol}):
         held: BrokerPosition = state.positions.position(other)
         lots = held.lots + sum(state.book.in_flight(other))
         if not lots:
@@ -148,7 +161,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
     verdict = check_order(state.risk, state.settings.limits, state.settings.meters, intent, context, identity)
     approved = verdict.approved
     seq, _ = turn.record(
-        RecordKind.VERDICT,
+        VERDICT,
         intent.cause,
         approved=approved is not None,
         reason=str(verdict.reason),
@@ -156,14 +169,15 @@ def place(turn: Turn, intent: OrderIntent) -> str:
         client_order_id=identity if approved is not None else "",
         intent=intent,
     )
-    turn.near_misses(verdict.near, seq)
+    if verdict.near:
+        turn.near_misses(verdict.near, seq)
     if approved is None:
         state.count(f"refused_{verdict.reason}")
         return str(verdict.reason)
-    cause, _ = turn.record(RecordKind.ORDER_INTENT, seq, client_order_id=identity, intent=intent)
+    cause, _ = turn.record(ORDER_INTENT, seq, client_order_id=identity, intent=intent)
     turn.sync()
     turn.emit(fx.SubmitOrder(approved=approved))
-    turn.record(RecordKind.ORDER_SENT, cause, client_order_id=identity)
+    turn.record(ORDER_SENT, cause, client_order_id=identity)
     state.count("orders")
     return ""
 
@@ -184,7 +198,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
         order.symbol,
         killed=state.killed,
         flattening=free,
-        closing=order.intent.offset is not Offset.OPEN,
+        closing=order.intent.offset is not OPEN,
     )
     if not verdict.allowed:
         if identity not in state.pending.cancels:

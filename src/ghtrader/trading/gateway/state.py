@@ -27,6 +27,7 @@ from ghtrader.trading.words import MarketView, Mode, Origin
 __all__ = ["GatewaySettings", "GatewayState", "HeldTarget", "Pending", "StrategyLink"]
 
 SECOND_NS = 1_000_000_000
+READY = Life.READY  # a member's name costs more to look up in its class than all else that asks for it
 NO_DAY = "1970-01-01"
 
 
@@ -63,8 +64,7 @@ class HeldTarget(msgspec.Struct, frozen=True, kw_only=True):
     tick_seq: int = 0
 
 
-@dataclass(frozen=True)
-class StrategyLink:
+class StrategyLink(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard of the strategy: its run, the number of its last message, when, and how it says it is."""
 
     session: str = ""
@@ -124,7 +124,7 @@ class GatewayState:
     feed_up: bool = False
     feed_message: str = "not connected"
     broker_message: str = "not connected"
-    strategy: StrategyLink = StrategyLink()
+    strategy: StrategyLink = field(default_factory=StrategyLink)
     degraded: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     pending: Pending = field(default_factory=Pending)
@@ -138,11 +138,19 @@ class GatewayState:
     flattened_ns: int = 0
     dirty: bool = True
     counters: dict[str, int] = field(default_factory=dict)
+    _mode: Mode = field(default=Mode.IDLE, init=False, repr=False, compare=False)
+    _halts: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+    _halts_of: tuple[object, ...] = field(default=(), init=False, repr=False, compare=False)
+    _mode_of: tuple[Desired | None, tuple[str, ...] | None] = field(default=(None, None), init=False, repr=False, compare=False)
 
     @property
     def mode(self) -> Mode:
-        """The effective mode."""
-        return effective_mode(self.desired, self.settings.gates, self.red)[0]
+        """The effective mode; worked out anew when what is wanted, or the preflight, is another object."""
+        desired, red = self._mode_of
+        if desired is not self.desired or red is not self.red:
+            self._mode, _ = effective_mode(self.desired, self.settings.gates, self.red)
+            self._mode_of = self.desired, self.red
+        return self._mode
 
     @property
     def killed(self) -> bool:
@@ -151,16 +159,23 @@ class GatewayState:
 
     def count(self, name: str) -> None:
         """Count something that operators may ask for."""
-        self.counters[name] = self.counters.get(name, 0) + 1
+        counters = self.counters
+        counters[name] = counters.get(name, 0) + 1
 
     def halts(self) -> tuple[str, ...]:
         """Why no position may be opened now, as reason codes; empty when it may."""
+        rests_on = (self.kill, self.desired, self.red, self.life, self.feed_up, self.trading_day, self.missing)
+        if rests_on != self._halts_of:
+            self._halts_of, self._halts = rests_on, self._find_halts()
+        return self._halts
+
+    def _find_halts(self) -> tuple[str, ...]:
         found = []
         if self.killed:
             found.append("risk_killed")
         if not self.mode.sends_orders:
             found.append(f"mode_{self.mode}")
-        if self.life != Life.READY:
+        if self.life is not READY:
             found.append({Life.OFFLINE: "broker_down", Life.RECONCILING: "reconciling"}.get(self.life, "unbalanced"))
         if not self.feed_up:
             found.append("feed_down")

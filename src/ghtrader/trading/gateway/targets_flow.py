@@ -22,6 +22,8 @@ __all__ = [
     "target_refusal",
 ]
 
+STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
+
 
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
     """Note a message of the strategy; returns why it cannot be trusted: a hole in its numbers. A new run begins anew."""
@@ -81,11 +83,10 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
         return code, f"{symbol} is not traded by account {state.settings.account}"
     if contract in state.retired:
         return RETIRED_CONTRACT, f"{contract} is no longer the main contract"
-    allowed = {"paused"} if origin == Origin.COMMAND else set()
-    halts = [code for code in state.halts() if code not in allowed]
-    if halts:
-        return halts[0], _words(turn, halts[0])
-    if origin == Origin.STRATEGY and contract not in state.contracts.values():
+    for code in state.halts():
+        if code != "paused" or origin != Origin.COMMAND:
+            return code, _words(turn, code)
+    if origin == STRATEGY and contract not in state.contracts.values():
         return HELD_ONLY, f"{contract} is held by account {state.settings.account}, and not traded"
     if not state.executors.accepts_target(contract):
         return "symbol_claimed", f"a direct order of {contract} is under way"
@@ -114,7 +115,7 @@ def on_target(turn: Turn, event: ev.TargetArrived) -> None:
     if not refused and target.account != state.settings.account:
         refused, message = "wrong_account", f"the target is for account {target.account}"
     if not refused:
-        refused, message = target_refusal(turn, target.symbol, Origin.STRATEGY)
+        refused, message = target_refusal(turn, target.symbol, STRATEGY)
     if not refused:
         refused, message = _age_refusal(turn, target)
     take(turn, target, refused, message)
@@ -132,10 +133,10 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     state = turn.state
     contract = state.contract_of(target.symbol) or target.symbol
     held = HeldTarget(
-        contract=contract, lots=target.lots, execution=target.execution, origin=Origin.STRATEGY, cause=0, tick_seq=target.tick_seq
+        contract=contract, lots=target.lots, execution=target.execution, origin=STRATEGY, cause=0, tick_seq=target.tick_seq
     )
-    body = {"target": target, "market": state.markets.get(contract), "held": held, "refused": refused, "message": message}
-    seq, _ = turn.record(RecordKind.TARGET, 0, **body)
+    market = state.markets.get(contract)
+    seq, _ = turn.record(TARGET, 0, target=target, market=market, held=held, refused=refused, message=message)
     state.dealt[contract] = target.session, target.seq
     if refused:
         state.count(f"target_refused_{refused}")
@@ -145,7 +146,7 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     drive(
         turn,
         contract,
-        TargetChanged(lots=target.lots, execution=target.execution, origin=Origin.STRATEGY, cause=seq, note=target.note),
+        TargetChanged(lots=target.lots, execution=target.execution, origin=STRATEGY, cause=seq, note=target.note),
         seq,
     )
 

@@ -19,10 +19,14 @@ __all__ = ["MESSAGE", "Turn"]
 
 #: Version of the messages to the strategy.
 MESSAGE = 1
+#: Session and number of a strategy that was not heard of a contract.
+NOBODY = ("", 0)
 
 
 class Turn:
     """Collects what one event leads to. ``cause`` of a record is the record that led to it."""
+
+    __slots__ = ("_breached", "effects", "enforce", "now_ns", "state")
 
     def __init__(self, state: GatewayState, now_ns: int) -> None:
         self.state = state
@@ -34,13 +38,16 @@ class Turn:
     # --- journal --------------------------------------------------------------------------------------------------------
     def record(self, kind: RecordKind, cause: int = 0, **body: Any) -> tuple[int, Folded]:
         """Apply a record and append it; returns its number and what it did."""
-        record = Record(self.state.seq + 1, cause, self.now_ns, kind, body)
-        folded = apply_record(self.state, record)
-        self.effects.append(fx.Append(record=record))
-        self.state.dirty = True
-        for told in folded.told:
-            self._hear(told, record.seq)
-        return record.seq, folded
+        state = self.state
+        seq = state.seq + 1
+        record = Record(seq, cause, self.now_ns, kind, body)
+        folded = apply_record(state, record)
+        self.effects.append(fx.Append(record))
+        state.dirty = True
+        if folded.told:
+            for told in folded.told:
+                self._hear(told, seq)
+        return seq, folded
 
     def snapshot(self) -> None:
         """Write everything down, so that a restart reads no further back."""
@@ -87,33 +94,47 @@ class Turn:
     def view(self, symbol: str) -> None:
         """Tell the strategy how a contract stands, when that changed."""
         state = self.state
-        halts = state.halts()
         if symbol in state.retired:
-            halts = (RETIRED_CONTRACT, *halts)
+            reason = RETIRED_CONTRACT
         elif symbol not in state.contracts.values():
-            halts = (HELD_ONLY, *halts)
+            reason = HELD_ONLY
+        else:
+            halts = state.halts()
+            reason = halts[0] if halts else ""
         buys, sells = state.book.in_flight(symbol)
         target = state.targets.get(symbol)
-        session, seq = state.dealt.get(symbol, ("", 0))
+        session, seq = state.dealt.get(symbol, NOBODY)
+        position, working, mode = state.positions.net(symbol), buys - sells, str(state.mode)
+        lots = 0 if target is None else target.lots
+        before = state.views.get(symbol)
+        if (
+            before is not None
+            and before.target_seq == seq
+            and before.position == position
+            and before.working == working
+            and before.target == lots
+            and before.reason == reason
+            and before.mode == mode
+            and before.target_session == session
+        ):
+            return
         view = AccountView(
             version=MESSAGE,
             session="",
             seq=0,
             ts_ns=self.now_ns,
             symbol=symbol,
-            position=state.positions.net(symbol),
-            working=buys - sells,
-            target=0 if target is None else target.lots,
-            mode=str(state.mode),
-            accepts=not halts,
-            reason=halts[0] if halts else "",
+            position=position,
+            working=working,
+            target=lots,
+            mode=mode,
+            accepts=not reason,
+            reason=reason,
             target_session=session,
             target_seq=seq,
         )
-        before = state.views.get(symbol)
-        if before is None or _content(before) != _content(view):
-            state.views[symbol] = view
-            self.effects.append(fx.PublishView(view=view))
+        state.views[symbol] = view
+        self.effects.append(fx.PublishView(view=view))
 
     # --- kill -----------------------------------------------------------------------------------------------------------
     def kill_event(self, event: KillEvent, cause: int = 0) -> None:
@@ -154,16 +175,3 @@ class Turn:
                 seq,
             )
         self._breached.clear()
-
-
-def _content(view: AccountView) -> tuple[object, ...]:
-    return (
-        view.position,
-        view.working,
-        view.target,
-        view.mode,
-        view.accepts,
-        view.reason,
-        view.target_session,
-        view.target_seq,
-    )

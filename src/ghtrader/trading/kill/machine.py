@@ -38,6 +38,7 @@ from ghtrader.trading.kill.table import KILL_TABLE, KillAction, KillSignal, Kill
 
 __all__ = ["RESET_CONFIRMATION", "KillState", "ResetRefusal", "initial_kill", "reset_refusal", "signal_of", "step_kill"]
 
+_CLEAR = KillStage.CLEAR
 #: What a reset must spell out.
 RESET_CONFIRMATION = "RESET_RISK_KILL"
 
@@ -58,7 +59,7 @@ class KillState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def killed(self) -> bool:
         """Whether orders are forbidden, the kill's own excepted."""
-        return self.stage != KillStage.CLEAR
+        return self.stage is not _CLEAR
 
     @property
     def epoch(self) -> int:

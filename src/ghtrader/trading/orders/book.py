@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from ghtrader.core.errors import UsageError
-from ghtrader.core.orders import Side
 from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
 from ghtrader.trading.orders.ids import external_order_id
 from ghtrader.trading.orders.machine import OrderEvent, OrderPhase, OrderRecord, event_of, step_order, step_trade
@@ -67,7 +66,7 @@ def intent_of(order: BrokerOrder, price_tick: float) -> OrderIntent:
 class OrderBook:
     """Owned by one thread. Orders by client order id, in the order in which they came.
 
-    >>> from ghtrader.core.orders import Offset, OrderKind
+    >>> from ghtrader.core.orders import Offset, OrderKind, Side
     >>> book = OrderBook()
     >>> wanted = OrderIntent(symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2, price_ticks=3000, kind=OrderKind.GFD,
     ...                      origin=Origin.STRATEGY)
@@ -80,6 +79,8 @@ class OrderBook:
     def __init__(self) -> None:
         self._orders: dict[str, OrderRecord] = {}
         self._live: dict[str, None] = {}
+        self._unsettled: tuple[OrderRecord, ...] | None = ()  # what the live ones are, None: to be looked up again
+        self._working: dict[str, tuple[OrderRecord, ...]] = {}  # those of a contract that has any, once they were asked for
 
     # --- what happens ---------------------------------------------------------------------------------------------------
     def add(self, client_order_id: str, intent: OrderIntent, *, trading_day: str, ts_ns: int, adopted: bool = False) -> Change:
@@ -208,20 +209,23 @@ class OrderBook:
 
     def _own(self, client_order_id: str, event: OrderEvent, ts_ns: int, message: str = "") -> Change:
         record = self._known(client_order_id)
-        if event is OrderEvent.LOSE and record.acked:
+        if record.acked and event is OrderEvent.LOSE:
             return Change(order=record, note="contradiction")
         moved = step_order(record, event, ts_ns)
         if moved is None:
             return Change(order=record, note="stale")
-        return self._keep(record, msgspec.structs.replace(moved, message=message or moved.message))
+        return self._keep(record, msgspec.structs.replace(moved, message=message) if message else moved)
 
     def _keep(self, before: OrderRecord | None, record: OrderRecord) -> Change:
-        self._orders[record.client_order_id] = record
+        name = record.client_order_id
+        self._orders[name] = record
+        self._unsettled = None
+        self._working.pop(record.intent.symbol, None)
         settled = record.is_settled
         if settled:
-            self._live.pop(record.client_order_id, None)
+            self._live.pop(name, None)
         else:
-            self._live[record.client_order_id] = None
+            self._live[name] = None
         ended = settled and before is not None and not before.is_settled
         return Change(order=record, changed=True, settled=ended)
 
@@ -239,18 +243,32 @@ class OrderBook:
 
     def unsettled(self) -> tuple[OrderRecord, ...]:
         """Orders that may still change a position, of any contract."""
-        return tuple(self._orders[name] for name in self._live)
+        found = self._unsettled
+        if found is None:
+            orders = self._orders
+            found = self._unsettled = tuple([orders[name] for name in self._live])
+        return found
 
     def working(self, symbol: str) -> tuple[OrderRecord, ...]:
         """Orders of a contract that may still change its position, UNKNOWN ones and those whose trades are awaited included."""
-        return tuple(order for order in self.unsettled() if order.symbol == symbol)
+        if not self._live:
+            return ()
+        found = self._working.get(symbol)
+        if found is None:
+            found = tuple([order for order in self.unsettled() if order.intent.symbol == symbol])
+            if found:
+                self._working[symbol] = found
+        return found
 
     def in_flight(self, symbol: str) -> tuple[int, int]:
         """(buy, sell) lots of a contract that may still change its position; never fewer than may."""
-        lots = {Side.BUY: 0, Side.SELL: 0}
+        buys = sells = 0
         for order in self.working(symbol):
-            lots[order.side] += order.in_flight
-        return lots[Side.BUY], lots[Side.SELL]
+            if order.intent.side > 0:
+                buys += order.in_flight
+            else:
+                sells += order.in_flight
+        return buys, sells
 
     # --- documents ------------------------------------------------------------------------------------------------------
     def copy(self) -> OrderBook:

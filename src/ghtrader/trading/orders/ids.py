@@ -7,6 +7,7 @@ day, epoch (the number of the gateway's start, from the journal) and a counter. 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -19,12 +20,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OURS = re.compile(r"gh(?P<account>[0-9a-f]{6})_(?P<day>\d{6})_(?P<epoch>[0-9a-z]{1,5})_(?P<count>[0-9a-z]{1,6})")
 
 
+@lru_cache(maxsize=64)
 def _base36(number: int) -> str:
+    if 0 <= number < 36:
+        return _DIGITS[number]
     digits = ""
     while number:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
-    return digits or "0"
+    return digits
 
 
 class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +49,7 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
         ('gh99e509_250605_3_1', 'gh99e509_250605_3_2')
         """
         after = msgspec.structs.replace(self, count=self.count + 1)
-        return f"{self._prefix}{_base36(after.count)}", after
-
-    @property
-    def _prefix(self) -> str:
-        return f"gh{_account_code(self.account)}_{self.trading_day[2:].replace('-', '')}_{_base36(self.epoch)}_"
+        return f"{_prefix(self.account, self.trading_day, self.epoch)}{_base36(after.count)}", after
 
     def on_day(self, trading_day: str) -> OrderIds:
         """The ids of another trading day; the counter goes on."""
@@ -57,14 +57,23 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
 
     def beyond(self, client_order_id: str) -> OrderIds:
         """Ids that cannot meet one that somebody has seen: the counter goes past it when it is of this account and epoch."""
+        next_one, after = self.take()
+        if client_order_id == next_one:  # the usual case, without taking it apart
+            return after
         known = parse_order_id(client_order_id)
         if known is None or known[:2] != (_account_code(self.account), self.epoch):
             return self
         return msgspec.structs.replace(self, count=max(self.count, known[2]))
 
 
+@lru_cache(maxsize=64)
 def _account_code(account: str) -> str:
     return content_hash(account)[:6]
+
+
+@lru_cache(maxsize=64)
+def _prefix(account: str, trading_day: str, epoch: int) -> str:
+    return f"gh{_account_code(account)}_{trading_day[2:].replace('-', '')}_{_base36(epoch)}_"
 
 
 def parse_order_id(client_order_id: str) -> tuple[str, int, int] | None:

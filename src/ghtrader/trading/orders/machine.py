@@ -60,6 +60,12 @@ class OrderEvent(StrEnum):
     LAST_TRADE = "last_trade"
 
 
+SEND, ASK_CANCEL, FILL = OrderEvent.SEND, OrderEvent.ASK_CANCEL, OrderEvent.FILL
+#: Words of a venue that has the order in its book, and of one that has had it.
+_RESTS = frozenset({OrderEvent.ACK, OrderEvent.PART})
+_SEEN = _RESTS | {OrderEvent.FILL, OrderEvent.CANCEL}
+
+
 def _steps() -> dict[tuple[OrderPhase, OrderEvent], OrderPhase]:
     phase, event = OrderPhase, OrderEvent
     told = {
@@ -212,20 +218,19 @@ def step_order(record: OrderRecord, event: OrderEvent, ts_ns: int, *, left: int 
     if phase is None:
         return None
     known = record.left if left is None else min(record.left, left)
-    if event is OrderEvent.FILL:
+    if event is FILL:
         known = 0
-    if record.cancel_asked and event in {OrderEvent.ACK, OrderEvent.PART}:
-        phase = ORDER_STEPS[(phase, OrderEvent.ASK_CANCEL)]
-    moved = msgspec.structs.replace(
-        record,
-        phase=phase,
-        left=known,
-        acked=record.acked or event in {OrderEvent.ACK, OrderEvent.PART, OrderEvent.FILL, OrderEvent.CANCEL},
-        cancel_asked=record.cancel_asked or event is OrderEvent.ASK_CANCEL,
-        sent_ns=ts_ns if event is OrderEvent.SEND and not record.sent_ns else record.sent_ns,
-        updated_ns=record.updated_ns,
+    if record.cancel_asked and event in _RESTS:
+        phase = ORDER_STEPS[(phase, ASK_CANCEL)]
+    acked = record.acked or event in _SEEN
+    cancel_asked = record.cancel_asked or event is ASK_CANCEL
+    sent_ns = ts_ns if event is SEND and not record.sent_ns else record.sent_ns
+    before = (record.phase, record.left, record.acked, record.cancel_asked, record.sent_ns)
+    if (phase, known, acked, cancel_asked, sent_ns) == before:
+        return None
+    return msgspec.structs.replace(
+        record, phase=phase, left=known, acked=acked, cancel_asked=cancel_asked, sent_ns=sent_ns, updated_ns=ts_ns
     )
-    return None if moved == record else msgspec.structs.replace(moved, updated_ns=ts_ns)
 
 
 def step_trade(record: OrderRecord, trade_id: str, lots: int, price: float, ts_ns: int) -> OrderRecord:

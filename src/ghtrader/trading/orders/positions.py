@@ -22,6 +22,9 @@ from ghtrader.trading.words import OrderIntent
 
 __all__ = ["ContractTerms", "DayMoney", "LotBatch", "PositionLedger", "held_after_working", "split_intents"]
 
+#: Members of enumerations as plain names: to look one up in its class takes longer than to compare it.
+BUY, SELL, OPEN = Side.BUY, Side.SELL, Offset.OPEN
+
 
 class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What turns prices into money: units per lot and fees."""
@@ -127,6 +130,8 @@ class PositionLedger:
         self.trading_day = trading_day
         self.based = False
         self._contracts: dict[str, _Contract] = {}
+        self._positions: dict[str, BrokerPosition] = {}  # of known contracts, once asked for, until lots change
+        self._symbols: tuple[str, ...] | None = None
         for symbol, known in (terms or {}).items():
             self.set_terms(symbol, known)
 
@@ -140,12 +145,20 @@ class PositionLedger:
         return ContractTerms() if contract is None else contract.terms
 
     def _contract(self, symbol: str) -> _Contract:
-        return self._contracts.setdefault(symbol, _Contract())
+        found = self._contracts.get(symbol)
+        if found is None:
+            found = self._contracts[symbol] = _Contract()
+        return found
+
+    def _lots_change(self, symbol: str) -> None:
+        self._positions.pop(symbol, None)
+        self._symbols = None
 
     # --- what happens ---------------------------------------------------------------------------------------------------
     def apply_fill(self, fill: BrokerFill) -> None:
         """Take a trade. Whether it was taken before is the order book's to know."""
         contract = self._contract(fill.symbol)
+        self._lots_change(fill.symbol)
         contract.fees_cny += contract.terms.fee_cny(fill.offset, fill.price, fill.lots)
         if fill.offset is Offset.OPEN:
             self._open(contract, fill.side, fill.lots, fill.price)
@@ -218,6 +231,7 @@ class PositionLedger:
                     batches = [LotBatch(lots, mark)] if lots else []
                 contract.history[side], contract.today[side] = batches, []
             contract.realised_cny, contract.fees_cny, contract.estimated = 0.0, 0.0, False
+            self._lots_change(symbol)
         self.trading_day = trading_day
         return {symbol: day for symbol, day in money.items() if day != DayMoney()}
 
@@ -230,6 +244,7 @@ class PositionLedger:
             for side in Side:
                 lots = sum(batch.lots for batch in contract.history[side])
                 contract.history[side] = [LotBatch(lots, mark)] if lots else []
+            self._lots_change(symbol)
 
     def take_over(self, held: BrokerPosition) -> None:
         """Believe the venue: its lots by side and kind, at the prices that are known, oldest first; the others have no price.
@@ -249,28 +264,46 @@ class PositionLedger:
             today, pool = _draw(pool, wanted[side, True])
             contract.history[side], contract.today[side] = history, today
             contract.estimated = contract.estimated or bool(pool)
+        self._lots_change(held.symbol)
 
     # --- what stands ----------------------------------------------------------------------------------------------------
     def symbols(self) -> tuple[str, ...]:
         """Contracts with lots, sorted."""
-        return tuple(symbol for symbol in sorted(self._contracts) if any(self._lots(symbol)))
+        found = self._symbols
+        if found is None:
+            found = self._symbols = tuple([symbol for symbol in sorted(self._contracts) if self._has_lots(symbol)])
+        return found
 
-    def _lots(self, symbol: str) -> tuple[int, int, int, int]:
-        contract = self._contracts.get(symbol)
-        return (0, 0, 0, 0) if contract is None else (*contract.counts(Side.BUY), *contract.counts(Side.SELL))
+    def _has_lots(self, symbol: str) -> bool:
+        held = self._free(symbol)
+        return bool(held.long_today or held.long_history or held.short_today or held.short_history)
+
+    def _free(self, symbol: str) -> BrokerPosition:
+        """Lots of a contract, nothing of them frozen."""
+        held = self._positions.get(symbol)
+        if held is None:
+            contract = self._contracts.get(symbol)
+            if contract is None:
+                return BrokerPosition(symbol=symbol, long_today=0, long_history=0, short_today=0, short_history=0)
+            (long_today, long_history), (short_today, short_history) = contract.counts(BUY), contract.counts(SELL)
+            held = self._positions[symbol] = BrokerPosition(
+                symbol=symbol,
+                long_today=long_today,
+                long_history=long_history,
+                short_today=short_today,
+                short_history=short_history,
+            )
+        return held
 
     def net(self, symbol: str) -> int:
         """Signed lots: long minus short."""
-        long_today, long_history, short_today, short_history = self._lots(symbol)
-        return long_today + long_history - short_today - short_history
+        held = self._free(symbol)
+        return held.long_today + held.long_history - held.short_today - held.short_history
 
     def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
         """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
-        long_today, long_history, short_today, short_history = self._lots(symbol)
-        held = BrokerPosition(
-            symbol=symbol, long_today=long_today, long_history=long_history, short_today=short_today, short_history=short_history
-        )
-        return held_after_working(held, working)
+        held = self._free(symbol)
+        return held_after_working(held, working) if working else held
 
     def average_price(self, symbol: str, side: Side) -> float:
         """Mean price of a side's lots in CNY (history at its settlement), as far as prices are known; NaN without any."""
@@ -399,9 +432,9 @@ def split_intents(held: BrokerPosition, delta: int, like: OrderIntent) -> tuple[
     """
     if delta == 0:
         return ()
-    side, wanted = (Side.BUY if delta > 0 else Side.SELL), abs(delta)
-    opposite = held.short_today + held.short_history if side is Side.BUY else held.long_today + held.long_history
-    pieces = split_close(held, side, min(wanted, max(0, opposite)))
+    side, wanted = (BUY if delta > 0 else SELL), abs(delta)
+    opposite = held.short_today + held.short_history if delta > 0 else held.long_today + held.long_history
+    pieces = split_close(held, side, min(wanted, opposite)) if opposite > 0 else []
     if wanted > opposite:
-        pieces.append((Offset.OPEN, wanted - max(0, opposite)))
-    return tuple(msgspec.structs.replace(like, side=side, offset=offset, lots=lots) for offset, lots in pieces)
+        pieces.append((OPEN, wanted - max(0, opposite)))
+    return tuple([msgspec.structs.replace(like, side=side, offset=offset, lots=lots) for offset, lots in pieces])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass
 from typing import NoReturn
 
 import msgspec
 
 from ghtrader.ports.broker import OrderRequest
 from ghtrader.trading.risk.case import Case
+from ghtrader.trading.risk.clear import is_clear
 from ghtrader.trading.risk.context import RiskContext
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import RiskState, within_second
@@ -20,26 +20,50 @@ from ghtrader.trading.words import OrderIntent, Origin
 __all__ = ["ApprovedOrder", "CancelVerdict", "RiskContext", "Verdict", "check_cancel", "check_order"]
 
 _TOKEN = object()
+_put = object.__setattr__
 #: Prices are rounded to so many decimals: 28001 ticks of 0.02 are 560.02.
 _DECIMALS = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedOrder:
     """An order that the gate approved; only `check_order` makes one, and it does not leave the process.
 
     limit_price in CNY. approved_seq: number of the journal record that carries the verdict. Raises TypeError for anybody else.
     """
 
+    __slots__ = ("approved_seq", "client_order_id", "intent", "limit_price")
     client_order_id: str
     intent: OrderIntent
     limit_price: float
     approved_seq: int
-    token: InitVar[object]
 
-    def __post_init__(self, token: object) -> None:
+    def __init__(
+        self, *, client_order_id: str, intent: OrderIntent, limit_price: float, approved_seq: int, token: object
+    ) -> None:
         if token is not _TOKEN:
             raise TypeError("an approved order is made by the risk gate only (check_order)")
+        _put(self, "client_order_id", client_order_id)
+        _put(self, "intent", intent)
+        _put(self, "limit_price", limit_price)
+        _put(self, "approved_seq", approved_seq)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"an approved order does not change ({name})")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"an approved order does not change ({name})")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApprovedOrder) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[str, OrderIntent, float, int]:
+        return self.client_order_id, self.intent, self.limit_price, self.approved_seq
+
+    def __repr__(self) -> str:
+        return f"ApprovedOrder({self.client_order_id!r}, {self.intent!r}, {self.limit_price!r}, {self.approved_seq!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an approval does not leave the process that gave it")
@@ -86,14 +110,19 @@ def check_order(
 ) -> Verdict:
     """Ask the rules in their order (`ghtrader.trading.risk.rules.RULES`); pure: the same input gives the same verdict.
 
+    Where all of them hold with room to spare, which `is_clear` knows at once, none is asked.
     Opening orders pass all of them, closing ones those for every order, the kill's own only those that the kill obeys as well.
     Whoever sends the approved order tells `observe_order`.
     """
-    case = Case(state, limits, meters.levels(intent.symbol, context.trading_day, limits), intent, context)
-    for rule in RULES if case.opening else KILLS_OWN if intent.origin == Origin.KILL else CLOSING:
-        message = rule.check(case)
-        if message is not None:
-            return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
+    levels = meters.levels(intent.symbol, context.trading_day, limits)
+    near: tuple[NearMiss, ...] = ()
+    if not is_clear(state, limits, levels, intent, context):
+        case = Case(state, limits, levels, intent, context)
+        for rule in RULES if case.opening else KILLS_OWN if intent.origin == Origin.KILL else CLOSING:
+            message = rule.check(case)
+            if message is not None:
+                return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
+        near = tuple(case.near)
     approved = ApprovedOrder(
         client_order_id=client_order_id,
         intent=intent,
@@ -101,7 +130,7 @@ def check_order(
         approved_seq=context.seq,
         token=_TOKEN,
     )
-    return Verdict(approved=approved, near=tuple(case.near))
+    return Verdict(approved=approved, near=near)
 
 
 def check_cancel(

@@ -79,7 +79,7 @@ def within_second(stamps: tuple[int, ...], now_ns: int) -> int:
     >>> within_second((0, 1, SECOND_NS), SECOND_NS)
     2
     """
-    return sum(abs(now_ns - stamp) < SECOND_NS for stamp in stamps)
+    return sum([abs(now_ns - stamp) < SECOND_NS for stamp in stamps])
 
 
 def is_equity(value: float | None) -> bool:

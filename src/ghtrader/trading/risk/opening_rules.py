@@ -12,7 +12,7 @@ from ghtrader.trading.risk.memory import is_equity
 from ghtrader.trading.risk.reasons import Blocks, RiskReason, Severity
 from ghtrader.trading.words import Mode
 
-__all__ = ["OPENING_RULES", "delivery_month"]
+__all__ = ["OPENING_RULES", "delivery_month", "month_reached"]
 
 
 def _openings_halted(case: Case) -> str | None:
@@ -69,12 +69,17 @@ def delivery_month(symbol: str, near_year: int) -> str:
     return f"{year:04d}-{month[-2:]}"
 
 
+@lru_cache(maxsize=256)
+def month_reached(symbol: str, day: str) -> str:
+    """The delivery month of a contract (YYYY-MM) when it has come on that day (ISO); else nothing."""
+    month = delivery_month(symbol, int(day[:4]))
+    return month if month <= day[:7] else ""
+
+
 def _delivery_month(case: Case) -> str | None:
     day = case.context.trading_day
-    month = delivery_month(case.intent.symbol, int(day[:4]))
-    if month and month <= day[:7] and not case.limits.delivery_month_opening:
-        return f"the contract delivers in {month}"
-    return None
+    month = "" if case.limits.delivery_month_opening else month_reached(case.intent.symbol, day)
+    return f"the contract delivers in {month}" if month else None
 
 
 def _session_end(case: Case) -> str | None:

@@ -23,6 +23,8 @@ METERS = {
 
 def tell(state: RiskState, events: list[Breach | NearMiss]) -> Observed:
     """Leave out what was told; hard breaches always pass."""
+    if not events:
+        return state, ()
     fresh: list[Breach | NearMiss] = []
     told = set(state.told)
     for event in events:
@@ -47,9 +49,9 @@ def judge(
     reason: RiskReason, used: float, limit: float, warn_from: float, *, hard: bool = False, words: str, symbol: str = ""
 ) -> list[Breach | NearMiss]:
     """A breach from the limit on, a near-miss from ``warn_from`` on."""
+    if not (used >= limit or used >= warn_from):
+        return []
     message = f"{symbol + ': ' if symbol else ''}{words} {used:.12g} of {limit:.12g}"
     if used >= limit:
         return [Breach(reason=reason, hard=hard, message=message, symbol=symbol)]
-    if used >= warn_from:
-        return [NearMiss(reason=reason, used=used, limit=limit, message=message, symbol=symbol)]
-    return []
+    return [NearMiss(reason=reason, used=used, limit=limit, message=message, symbol=symbol)]

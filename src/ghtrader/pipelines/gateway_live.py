@@ -169,7 +169,7 @@ class LiveGateway:
             self._venue.restore(state.positions, state.trading_day)
         self._days = DayWatch(
             lambda: self.shell.state.desired.symbols,
-            lambda: self.shell.state.positions.symbols(),  # a snapshot of the state is another ledger
+            self.shell.state.held,
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,

@@ -213,7 +213,7 @@ class ReplayProcess:
         state = self._shell.state
         self._days = DayWatch(
             lambda: state.desired.symbols or self._symbols,
-            lambda: state.positions.symbols(),  # a snapshot of the state is another ledger
+            state.held,
             lambda symbol, day: main_contract(services, symbol, day),
             self._calendar,
             self._instruments,

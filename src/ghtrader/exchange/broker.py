@@ -328,6 +328,9 @@ class Broker:
             if order.status == "ALIVE":
                 self._finish(order, CANCELLED)
 
+        self.orders.clear()  # a login of the next day is told of that day only
+        self.trades.clear()
+
         def price(symbol: str) -> float:
             series = self.market.contracts[symbol]
             if day in series.days:

@@ -17,10 +17,10 @@ from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
 from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, report_of, settings_of
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.live_books import LiveBooks
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.services import PaperVenue, Services
-from ghtrader.pipelines.statement import settlements_before
 from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
 from ghtrader.ports.live_feed import FeedState, LiveFeed, LiveTick
@@ -99,7 +99,7 @@ class LiveGateway:
         self._began_ns = self._watch.monotonic_ns()
         self._rung = self._looked = self._beaten = 0
         media = services.trading()
-        self._statements = media.statements(request.account)
+        self._books = LiveBooks(media.statements(request.account), request.account, self._calendar, self._watch, tell)
         self._server: StreamServer = media.gateway_stream(request.account)
         self._warm = media.warm_side(request.account)
 
@@ -165,15 +165,15 @@ class LiveGateway:
         )
         state = self._shell.state
         self._day = state.trading_day
-        if self._venue is not None and state.positions.symbols():
-            self._venue.restore(state.positions, state.trading_day)
+        if self._venue is not None:
+            self._books.restore(self._venue, media.journal(request.account), state)
         self._days = DayWatch(
             lambda: self.shell.state.desired.symbols,
             self.shell.state.held,
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,
-            settlements=lambda day: settlements_before(self._statements, self.shell.state.positions.trading_day, day),
+            settlements=lambda day: self._books.settlements(state.positions.trading_day, day),
         )
         self._want()
         self._check()
@@ -205,9 +205,10 @@ class LiveGateway:
     def _open_desk(self) -> OrderDesk:
         account = self._request.account
         if self._kind != "paper":
-            return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day)
+            return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day, days=self._books.days)
         self._venue = self._services.paper_venue(self._request.fill_model, self._clock, None)
         self._venue.warm_up()
+        self._early = []  # it has not gone through them
         return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
 
     def _want(self) -> None:
@@ -323,6 +324,7 @@ class LiveGateway:
         for message in self._warm.receive():
             self._hear(message)
         self._look_at_day()
+        self._books.keep(self.shell.state, self._clock.now_ns())
         self._look_at_feed()
         self._check()
         state = self.shell.state
@@ -334,8 +336,11 @@ class LiveGateway:
     def _look_at_day(self) -> None:
         """The day of now, and with it what is subscribed."""
         state = self.shell.state
+        if self._books.look(state):
+            self._days.again()
         began = self._days.look(self._clock.now_ns())
         if began is not None:
+            self._books.begin_day(began.trading_day)
             if state.trading_day and began.trading_day != state.trading_day:
                 self._past.append(self._result())
             self._day = began.trading_day
@@ -396,5 +401,7 @@ class LiveGateway:
             self._outlets.beat("gateway_over")
             with contextlib.suppress(GhtraderError):
                 self._shell.close()
+                self._books.look(self._shell.state)
+                self._books.keep(self._shell.state, self._clock.now_ns(), at_once=True)
         self._warm.close()
         self._server.close()

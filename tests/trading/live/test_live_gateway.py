@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from ghtrader.data.recording import TickSpool
 from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 from ghtrader.pipelines.ingest import list_store
 from ghtrader.pipelines.recorder import Recorder
-from ghtrader.ports.live_feed import FeedState
+from ghtrader.pipelines.statement import check_statements
+from ghtrader.ports.live_feed import FeedState, LiveTick
 from ghtrader.ports.lock import gateway_key
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.trading.gateway.feed import ThreadedFeed
@@ -88,6 +90,46 @@ def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_re
         assert again.state.positions.net(RB) == 1
     finally:
         again.close()
+
+
+def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(world: World) -> None:
+    """Bought in one run, sold in the next, settled in the third: the statement knows both trades and balances to the cent."""
+    held, funds = 1, []
+    for lots, first in ((held, 400), (0, 800)):
+        ticks = iter(sample_ticks(300, first))
+        world.queued.put(next(ticks))
+        run = Running(world, account="mine", mode="paper")
+        try:
+            run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", lambda: feed(world, run, ticks))
+            funds.append(run.state.funds)
+            run.target(lots)
+            run.until(lambda: run.state.positions.net(RB) == lots, "filled", lambda: feed(world, run, ticks))
+            run.until(lambda: run.state.funds.balance != funds[-1].balance, "money", lambda: feed(world, run, ticks))
+            funds.append(run.state.funds)
+        finally:
+            run.close()
+    assert funds[0].balance == 10_000_000.0
+    assert funds[2].commission == pytest.approx(funds[1].commission)
+    assert funds[1].commission > 0
+    assert funds[2].balance - funds[2].position_profit == pytest.approx(funds[1].balance - funds[1].position_profit)
+    world.queued.put(sample_ticks(1, day="20250606")[0])
+    last = Running(world, account="mine", mode="")
+    try:
+        last.until(lambda: bool(world.trading().statements("mine").days()), "settled")
+    finally:
+        last.close()
+    books = check_statements(world, "mine", day="2025-06-05")
+    assert books.balanced, books.days
+    assert books.days[0].check is not None
+    assert books.days[0].check.trades == 2
+    assert books.days[0].balance_cny == pytest.approx(funds[3].balance)
+
+
+def feed(world: World, run: Running, ticks: Iterator[LiveTick]) -> None:
+    """One more tick when the ones before are taken."""
+    if world.queued.empty():
+        world.queued.put(next(ticks))
+    run.beat()
 
 
 def test_what_a_mode_lacks_makes_it_live_monitor_and_is_said(world: World) -> None:

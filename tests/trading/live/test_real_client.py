@@ -16,6 +16,7 @@ from tests.trading.strategy.frames import binding
 from ghtrader.core.messages import ExecutionStyle, Style
 from ghtrader.pipelines import gateway_live
 from ghtrader.pipelines.main_series import make_schedule
+from ghtrader.pipelines.statement import check_statements
 from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.modes import CONFIRM_LIVE
 from ghtrader.trading.link.machine import LinkLimits
@@ -110,6 +111,12 @@ def test_a_roll_on_live_ticks_leaves_the_old_contract_for_the_new(opened: Callab
     rows = [row for symbol, row in Hold.made if symbol == NEW]
     assert rows == list(range(1, len(rows) + 1))  # a new strategy, which had seen nothing
     assert run.state.differences == ()
+    books = check_statements(world, "kq")
+    assert [(day.trading_day, day.state) for day in books.days] == [(FIRST, "balanced"), (SECOND, "not settled yet")]
+    first = books.days[0]
+    assert first.check is not None
+    assert (first.source, first.check.trades) == ("account at the venue", 1)
+    assert (first.commission_cny, first.position_profit_cny) != (0.0, 0.0)
 
 
 class Pushed:

@@ -27,8 +27,8 @@ RB = "SHFE.rb2510"
 FIRST_ROW = 400
 
 
-def sample_ticks(rows: int, first: int = FIRST_ROW) -> list[LiveTick]:
-    frame = pl.read_parquet(SAMPLES / "SHFE.rb2510.20250605.parquet").slice(first, rows)
+def sample_ticks(rows: int, first: int = FIRST_ROW, day: str = "20250605") -> list[LiveTick]:
+    frame = pl.read_parquet(SAMPLES / f"SHFE.rb2510.{day}.parquet").slice(first, rows)
     names = [name for name in MARKET_COLUMNS if name in frame.columns]
     found = []
     for number, row in enumerate(frame.iter_rows(named=True)):

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
+from ghtrader.ports.account_day import TellsAccountDay
 from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
     BrokerLinkChanged,
@@ -27,6 +28,7 @@ from ghtrader.trading.gateway.events import (
 )
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.statement.venue_days import VenueDays
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
@@ -67,10 +69,14 @@ class OrderDesk(Protocol):
 
 
 class BrokerDesk:
-    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did."""
+    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did.
 
-    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str]) -> None:
+    days: is told of the account's days, where the broker tells them.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str], days: VenueDays | None = None) -> None:
         self._broker = broker
+        self._days = days if isinstance(broker, TellsAccountDay) else None
         self._clock = clock
         self._trading_day = trading_day
         self._known_fills: set[str] = set()
@@ -163,6 +169,8 @@ class BrokerDesk:
         self._funds_at = now
         with contextlib.suppress(GhtraderError):
             funds = self._broker.funds()
+            if self._days is not None and isinstance(self._broker, TellsAccountDay):
+                self._days.take(self._broker.account_day(), self._trading_day())
             if funds != self._funds:
                 self._funds = funds
                 self._events.append(FundsArrived(now_ns=now, funds=funds))
@@ -195,13 +203,14 @@ class ThreadedDesk:
         clock: Clock,
         trading_day: Callable[[], str],
         *,
+        days: VenueDays | None = None,
         poll_s: float = 0.005,
         retry_s: float = 5.0,
         patience_s: float = 1.0,
     ) -> None:
         self._opens = opens
         self._clock = clock
-        self._trading_day = trading_day
+        self._trading_day, self._days = trading_day, days
         self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
         self._asked: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -265,7 +274,7 @@ class ThreadedDesk:
 
     def _open(self) -> BrokerDesk | None:
         try:
-            return BrokerDesk(self._opens(), self._clock, self._trading_day)
+            return BrokerDesk(self._opens(), self._clock, self._trading_day, self._days)
         except GhtraderError as error:
             self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
             self._stop.wait(self._retry_s)

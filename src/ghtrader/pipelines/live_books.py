@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 
 from ghtrader.core.clock import NS_PER_S, Clock
+from ghtrader.core.errors import DataError, StoreError
 from ghtrader.core.phases import Phase
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
@@ -34,11 +38,28 @@ class LiveBooks:
     def __init__(self, statements: StatementStore, account: str, calendar: Calendar, watch: Clock, tell: Tell) -> None:
         self._statements, self._account, self._calendar = statements, account, calendar
         self._watch, self._tell = watch, tell
-        self._kept = statements.running()
+        self._kept = self._read()
         self.days = VenueDays(self._kept)
         self._venue: PaperVenue | None = None
         self._stated = self._kept_ns = 0
         self._said = self._late = ""
+
+    def _read(self) -> KeptDay | None:
+        """What an earlier run kept; a file that cannot be read says nothing."""
+        try:
+            return self._statements.running()
+        except (DataError, StoreError) as error:
+            self._tell("books_failed", {"message": error.message})
+            return None
+
+    def _write(self, write: Callable[[], None]) -> bool:
+        """Books that cannot be written are told of, and no reason to leave orders alone."""
+        try:
+            write()
+        except StoreError as error:
+            self._tell("books_failed", {"message": error.message})
+            return False
+        return True
 
     # --- a paper account's venue dies with its process -----------------------------------------------------------------------
     def restore(self, venue: PaperVenue, journal: JournalStore, state: GatewayState) -> None:
@@ -66,7 +87,9 @@ class LiveBooks:
         self._stated += 0 if self._venue is None else len(found)
         is_late = False
         for statement in found:
-            self._statements.put(msgspec.structs.replace(statement, account=self._account))
+            named = msgspec.structs.replace(statement, account=self._account)
+            if not self._write(partial(self._statements.put, named)):
+                continue
             self._tell("statement", {"day": statement.trading_day, "balance": round(statement.balance_cny, 2)})
             ledger = state.positions.trading_day
             if ledger > statement.trading_day and self._follows(statement.trading_day) == ledger:
@@ -97,8 +120,7 @@ class LiveBooks:
             return
         self._kept_ns = watch_ns
         found = KeptDay(day=day, is_over=_is_over(state, day.trading_day, now_ns))
-        if found != kept:
-            self._statements.keep_running(found)
+        if found != kept and self._write(partial(self._statements.keep_running, found)):
             self._kept = found
 
     def _running(self) -> AccountDay | None:

@@ -19,6 +19,7 @@ from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 from ghtrader.pipelines.ingest import list_store
 from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.statement import check_statements
+from ghtrader.ports.broker import AccountFunds
 from ghtrader.ports.live_feed import FeedState, LiveTick
 from ghtrader.ports.lock import gateway_key
 from ghtrader.ports.tick_store import DayKey
@@ -94,20 +95,7 @@ def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_re
 
 def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(world: World) -> None:
     """Bought in one run, sold in the next, settled in the third: the statement knows both trades and balances to the cent."""
-    held, funds = 1, []
-    for lots, first in ((held, 400), (0, 800)):
-        ticks = iter(sample_ticks(300, first))
-        world.queued.put(next(ticks))
-        run = Running(world, account="mine", mode="paper")
-        try:
-            run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", lambda: feed(world, run, ticks))
-            funds.append(run.state.funds)
-            run.target(lots)
-            run.until(lambda: run.state.positions.net(RB) == lots, "filled", lambda: feed(world, run, ticks))
-            run.until(lambda: run.state.funds.balance != funds[-1].balance, "money", lambda: feed(world, run, ticks))
-            funds.append(run.state.funds)
-        finally:
-            run.close()
+    funds = [*traded_paper(world, 1, 400), *traded_paper(world, 0, 800)]
     assert funds[0].balance == 10_000_000.0
     assert funds[2].commission == pytest.approx(funds[1].commission)
     assert funds[1].commission > 0
@@ -123,6 +111,25 @@ def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(worl
     assert books.days[0].check is not None
     assert books.days[0].check.trades == 2
     assert books.days[0].balance_cny == pytest.approx(funds[3].balance)
+
+
+def traded_paper(world: World, lots: int, first: int) -> tuple[AccountFunds, AccountFunds]:
+    """A run of a paper account that comes to hold so many lots; its money when it was ready and when it was done."""
+    ticks = iter(sample_ticks(300, first))
+    world.queued.put(next(ticks))
+    run = Running(world, account="mine", mode="paper")
+
+    def each() -> None:
+        feed(world, run, ticks)
+
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up and RB in run.state.markets, "ready", each)
+        before = run.state.funds
+        run.target(lots)
+        run.until(lambda: run.state.positions.net(RB) == lots and run.state.funds.balance != before.balance, "filled", each)
+        return before, run.state.funds
+    finally:
+        run.close()
 
 
 def feed(world: World, run: Running, ticks: Iterator[LiveTick]) -> None:

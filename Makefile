@@ -42,7 +42,7 @@ demo: $(VENV)/.core ## the whole loop on the sample days
 
 test: $(VENV)/.test ## every test; nothing is skipped silently
 	@bash scripts/system_packages.sh chromium java mvn redis-server
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 questdb: $(VENV)/.test ## a real QuestDB server on free loopback ports; prints its environment as shell exports
 	@bash scripts/system_packages.sh java mvn
@@ -53,7 +53,7 @@ questdb-stop: $(VENV)/.test ## stop the server of make questdb
 
 test-questdb: $(VENV)/.test ## every contract, migration, parity and fault test on a real server, which is stopped at the end
 	@bash scripts/system_packages.sh java mvn
-	$(BIN)/python -m pytest tests/questdb -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/questdb -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: lint types contracts coverage data-contract simulate ## exactly what CI runs
 

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+#: compiled kernels, once for all processes of a test run and not once per temporary folder
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".numba_cache"))
 
 from ghtrader.adapters.memory import MemoryTickStore
 from ghtrader.app.paths import resolve_paths
@@ -29,13 +33,68 @@ from ghtrader.ports.tick_store import DayKey
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
+#: Files that share a server: one worker has them all.
+TOGETHER = {
+    f"tests/questdb/test_{name}.py": "tests/questdb"
+    for name in ("parity", "contracts", "data_trust", "migrations", "queries", "repair")
+}
+#: The long files begin first, so that none of them is what all workers wait for in the end.
+LONG_FIRST = (
+    "datasets/test_build_store.py",
+    "questdb/test_parity.py",
+    "questdb/test_faults.py",
+    "cli/test_cli.py",
+    "e2e/test_demo.py",
+    "tq/test_download.py",
+    "trading/live/test_kill_rounds.py",
+    "trading/simulation/test_simulation.py",
+    "tq/test_download_processes.py",
+    "e2e/test_truth.py",
+    "questdb/test_server.py",
+    "tq/test_live.py",
+    "datasets/test_factor_laws.py",
+    "e2e/test_tutorial.py",
+    "tq/test_history_windows.py",
+    "tq/test_daily_update.py",
+    "datasets/test_auditor.py",
+    "datasets/test_feature_report.py",
+    "trading/processes/test_processes.py",
+    "exchange/test_client.py",
+    "adapters/test_sim_broker.py",
+    "research/test_truth.py",
+    "research/test_job.py",
+    "tq/test_accounts.py",
+)
+
+
+#: How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {str(ROOT / "tests" / name): place for place, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        """A file, or what shares a server, is one worker's."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Files(config, log)
 
 
 def environment_of(folder: Path) -> dict[str, str]:
     names = ("DATA", "RUNS", "ARTIFACTS")
     folders = {f"GHTRADER_{name}_DIR": str(folder / name.lower()) for name in names}
-    # kernels are compiled once for all processes that tests start, not once per temporary folder
-    return {"NUMBA_CACHE_DIR": str(ROOT / ".numba_cache"), **os.environ, **folders}
+    return {**os.environ, **folders}
 
 
 @pytest.fixture

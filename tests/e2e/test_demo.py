@@ -20,8 +20,16 @@ def judged(report: dict[str, Any]) -> dict[str, Any]:
     return {name: report[name] for name in ("models", "fills", "conclusion", "ticks", "trading_days", "symbols", "dropped")}
 
 
-def test_the_demo_runs_twice_and_reuses_what_did_not_change(cli: Cli) -> None:
-    first, second = cli.json("demo"), cli.json("demo")
+@pytest.fixture(scope="module")
+def sample_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cli, dict[str, Any]]:
+    """The demo on the sample days in a folder of its own, and what it said."""
+    cli = Cli(tmp_path_factory.mktemp("demo"))
+    return cli, cli.json("demo")
+
+
+def test_the_demo_runs_twice_and_reuses_what_did_not_change(sample_demo: tuple[Cli, dict[str, Any]]) -> None:
+    cli, first = sample_demo
+    second = cli.json("demo")
     assert set(first) >= FIELDS
     assert judged(first) == judged(second)
     assert first["reused"] == []
@@ -80,10 +88,10 @@ def test_bad_input_is_a_clear_error(cli: Cli, arguments: list[str], code: int) -
     assert cli.json("demo", *arguments, code=code)["hint"]
 
 
-def test_the_report_draws_in_a_real_browser_in_light_and_dark(cli: Cli, tmp_path: Path) -> None:
+def test_the_report_draws_in_a_real_browser_in_light_and_dark(sample_demo: tuple[Cli, dict[str, Any]], tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert browser, "a browser is needed: apt-get install chromium (make test installs it)"
-    report = cli.json("demo")["report"]
+    report = sample_demo[1]["report"]
     flags = [
         "--headless",
         "--no-sandbox",

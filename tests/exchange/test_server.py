@@ -19,7 +19,7 @@ from tests.exchange.markets import FIRST, RB, two_days
 
 REALM = "/auth/realms/shinnytech"
 TOKEN = f"{REALM}/protocol/openid-connect/token"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Venue:
@@ -205,12 +205,12 @@ def test_links_break_as_scripted() -> None:
 def test_a_half_open_link_is_silent_and_comes_back() -> None:
     async def body() -> None:
         async with venue(faults=(Fault(do="half_open", for_s=0.6),)) as at:
+            started = time.monotonic()
             link = await at.link()
             while not at.server.board.hits:
                 await asyncio.sleep(0.01)
-            started = time.monotonic()
             assert await peek(link)
-            assert time.monotonic() - started >= 0.3
+            assert time.monotonic() - started >= 0.6
 
     run(body)
 
@@ -239,7 +239,7 @@ def test_it_ends_within_seconds_whatever_its_clients_do() -> None:
             while at.server.board.hits.get("half_open md", 0) < 6:
                 await asyncio.sleep(0.01)
             started = time.monotonic()
-        assert time.monotonic() - started < 9
+        assert time.monotonic() - started < 30  # and not the 60 s that they are silent
 
     run(body)
 

@@ -1,4 +1,4 @@
-"""One real server per test worker, a table prefix per test; fault tests start servers of their own."""
+"""One real server, in the worker that has these files (`tests.conftest.TOGETHER`), a table prefix per test; fault tests start servers of their own."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_a_restart_between_two_statements_is_not_noticed(server: QuestdbServer, 
 
     def work() -> None:
         with store.wire._connection():
-            barrier.wait(10)
+            barrier.wait(60)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:

@@ -135,7 +135,6 @@ def test_processes_give_what_one_process_gives_and_torn_results_are_computed_aga
 
 def test_a_killed_study_keeps_what_was_finished_and_leaves_no_process_behind(tmp_path: Path) -> None:
     environment = {**os.environ, **{f"GHTRADER_{name}_DIR": str(tmp_path / name) for name in ("DATA", "RUNS", "ARTIFACTS")}}
-    environment["NUMBA_CACHE_DIR"] = ""  # kernels compiled before, beside their source
     arguments = ["truth", "--seeds", "20", "--markets", "null", "--days", "8", "--workers", "2", "--json"]
     study = subprocess.Popen([sys.executable, "-m", "ghtrader.app", *arguments], env=environment, stderr=subprocess.DEVNULL)
     finished = tmp_path / "ARTIFACTS" / "truth"

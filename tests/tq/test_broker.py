@@ -53,6 +53,7 @@ def dropped(exchange: ExchangeProcess, folder: Path) -> Scenario:
     port.submit(buy("d1", 1, bid - 40))
     port.submit(buy("deep", 500, bid + 2))
     yield from waiting(port, lambda: port.order("d1").state == OrderState.WORKING)
+    exchange.ask("strike")
     yield from waiting(port, lambda: not port.is_up)
     assert port.order("d1").state == OrderState.UNKNOWN
     with pytest.raises(HaltedError) as halted:
@@ -76,6 +77,7 @@ def closed(exchange: ExchangeProcess, folder: Path) -> Scenario:
     bid = bid_of(port)
     port.submit(buy("e1", 1, bid - 40))
     yield from waiting(port, lambda: port.order("e1").state == OrderState.WORKING)
+    exchange.ask("strike")
     yield from waiting(port, lambda: exchange.ask("hits").get("login", 0) >= 2)
     yield from waiting(port, lambda: port.is_up)
     assert port.order("e1").state == OrderState.WORKING
@@ -133,6 +135,7 @@ def simulated(exchange: ExchangeProcess, folder: Path) -> Scenario:
     """TqSim's account lives in its session: when that is dead, so is the account."""
     port = open_broker(folder, "sim")
     bid = bid_of(port)
+    exchange.ask("strike")
     yield from waiting(port, lambda: not port.is_up)
     with pytest.raises(HaltedError):
         port.submit(buy("g1", 1, bid - 40))
@@ -145,10 +148,10 @@ def simulated(exchange: ExchangeProcess, folder: Path) -> Scenario:
 
 
 SCENARIOS = {
-    dropped: {"do": "abort", "link": "td", "after_s": 3.0},
-    closed: {"do": "close", "link": "td", "after_s": 3.0, "code": 1000},
+    dropped: {"do": "abort", "link": "td", "told": True},
+    closed: {"do": "close", "link": "td", "told": True, "code": 1000},
     lost: {"do": "lose_order", "times": 1},
-    simulated: {"do": "close", "link": "md", "after_s": 2.0, "code": 1001},
+    simulated: {"do": "close", "link": "md", "told": True, "code": 1001},
 }
 
 

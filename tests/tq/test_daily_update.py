@@ -111,11 +111,11 @@ def test_the_command_updates_once_and_the_service_stays_until_sigterm(serve: Ser
     line = service.stdout.readline()
     assert '"fetched":4' in line
     assert '"error":""' in line
-    deadline = Deadline(10)
+    deadline = Deadline(60)
     while "S" not in Path(f"/proc/{service.pid}/stat").read_text().split(")")[1][:3]:
         assert not deadline.passed
     os.kill(service.pid, signal.SIGTERM)
-    assert service.wait(10) == 0
+    assert service.wait(60) == 0
     service.stdout.close()
     once = cli.run("data", "update", "--var", "rb", "--var", "zz", "--json", **exchange.environment)
     assert once.returncode == 4  # the last of them is no variety

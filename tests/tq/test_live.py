@@ -168,10 +168,10 @@ def test_sigterm_of_the_exchange_ends_it_and_hangs_no_reader_whose_own_sigterm_e
     while "live" not in reader.stdout.readline():
         assert reader.poll() is None
     exchange.signal(signal.SIGTERM)
-    assert exchange.wait(10) == 0
+    assert exchange.wait(60) == 0
     lines = [reader.stdout.readline() for _ in range(6)]
     assert any("live" not in line for line in lines)
     assert reader.poll() is None
     reader.send_signal(signal.SIGTERM)
-    assert reader.wait(10) == -signal.SIGTERM
+    assert reader.wait(60) == -signal.SIGTERM
     reader.stdout.close()

@@ -2,7 +2,8 @@
 
 A script is JSON, ``{"faults": [{"do": "maintenance", "days": ["2025-06-06"]}, ...]}``. Every fault has ``do``; ``times`` bounds how
 often it strikes (default: without bound, or once where it is an event), ``after_s`` is wall time since the link (or the
-server) came up. See ``docs/how-to/loopback-exchange.md`` for the list.
+server) came up; what strikes a link waits with ``"told": true`` until ``/exchange/strike.json`` is asked for, too. See
+``docs/how-to/loopback-exchange.md`` for the list.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     link: Link = "md"
     times: Annotated[int, msgspec.Meta(ge=1)] | None = None
     after_s: Seconds = 0.0
+    told: bool = False
     for_s: Seconds = 5.0
     after_ticks: Count = 0
     ms: Seconds = 100.0

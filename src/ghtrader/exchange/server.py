@@ -137,6 +137,7 @@ class ExchangeServer:
         self._logged_in: list[str] = list(accounts)
         self._begin_ns = market.now_ns
         self._again = asyncio.Event()
+        self._told = asyncio.Event()
         self.broker.listen = self._hear
 
     # --- HTTP -----------------------------------------------------------------------------------------------------------
@@ -153,6 +154,7 @@ class ExchangeServer:
         app.router.add_get("/tqsdk_metadata.json", _json(dict))
         app.router.add_get("/exchange/hits.json", _json(lambda: self.board.hits))
         app.router.add_get("/exchange/orders.json", _json(lambda: self.broker.log))
+        app.router.add_get("/exchange/strike.json", self._tell)
         app.router.add_get("/md", self._md)
         app.router.add_get("/td", self._td)
         app.router.add_get("/{broker}.json", self._broker_file)
@@ -204,6 +206,11 @@ class ExchangeServer:
         facts = {"category": ["TQ"], "url": f"ws://{request.host}/td", "broker_type": "FUTURE", "smtype": "", "smconfig": ""}
         return web.json_response({broker: facts})
 
+    async def _tell(self, request: web.Request) -> web.Response:
+        del request
+        self._told.set()
+        return web.json_response(True)
+
     # --- websockets -----------------------------------------------------------------------------------------------------
     async def _md(self, request: web.Request) -> web.WebSocketResponse:
         return await self._serve(request, "md", MdSession(self.market, self.board, self._packets))
@@ -237,6 +244,8 @@ class ExchangeServer:
         return socket
 
     async def _strike_link(self, wire: _Wire, index: int, fault: Fault) -> None:
+        if fault.told:
+            await self._told.wait()
         await asyncio.sleep(fault.after_s)
         if not self.board.count(index):
             return

@@ -79,7 +79,7 @@ class ExchangeProcess:
         return self._process is not None and self._process.poll() is None
 
     def ask(self, name: str) -> Any:
-        """``hits`` (requests by kind) or ``orders`` (the venue's own order log)."""
+        """``hits`` (requests by kind), ``orders`` (the venue's own order log), or ``strike``: what waits to be told strikes now."""
         with urllib.request.urlopen(f"{self.environment['TQ_AUTH_URL']}/exchange/{name}.json", timeout=10) as answer:  # noqa: S310 - loopback
             return json.load(answer)
 

@@ -10,11 +10,11 @@ artifact with Java 17, else from Docker where an engine runs.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import json
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -34,16 +34,23 @@ SHA256 = "939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062"
 START_TIMEOUT_S, STOP_TIMEOUT_S, FETCH_TIMEOUT_S = 60.0, 20.0, 300
 PORTS_TIMEOUT_S = 3.0
 POLL_S = 0.05
+PORTS = range(10_000, 32_000)
 ENVIRONMENT = "environment.json"
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on; all are held until the last is found, so they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+    """Different loopback ports that nobody listens on.
+
+    They are none of those that the system gives to outgoing connections: one of these may be taken before it is used, and while
+    a server is down.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
+        if _is_free(port):
+            found.append(port)
+    return found
 
 
 def obtain_jar(folder: Path | None = None) -> Path:

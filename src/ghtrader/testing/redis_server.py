@@ -14,7 +14,7 @@ from ghtrader.testing.questdb_server import free_ports
 
 __all__ = ["RedisServer"]
 
-TIMEOUT_S, POLL_S = 10.0, 0.02
+TIMEOUT_S, POLL_S = 60.0, 0.02
 
 
 class RedisServer:

@@ -24,7 +24,7 @@ def gateway(services: AppServices, outcome: Outcome) -> Iterator[list[Command]]:
     server, seen = services.trading().gateway_stream("demo"), []
 
     def serve() -> None:
-        deadline = Deadline(20.0)
+        deadline = Deadline(60.0)
         while not seen and not deadline.passed:
             for request in server.receive(0.05):
                 assert isinstance(request, Request)

@@ -247,7 +247,7 @@ def test_a_living_gateway_obeys_and_is_waited_for(services: AppServices, call: C
     other = services.trading().locks().acquire(strategy_key("demo"))
 
     def obey() -> None:
-        deadline = Deadline(10)
+        deadline = Deadline(60)
         while record_of(services).phase != KillPhase.LATCHED and not deadline.passed:
             deadline.pause(0.01)
         journal.append([Record(18, 0, T0, RecordKind.KILL, {"record": record_of(services), "late": True})])
@@ -255,7 +255,7 @@ def test_a_living_gateway_obeys_and_is_waited_for(services: AppServices, call: C
 
     thread = threading.Thread(target=obey)
     thread.start()
-    found = call("kill", "--account", "demo", "--reason", "smoke", "--wait", "10", "--json")
+    found = call("kill", "--account", "demo", "--reason", "smoke", "--wait", "60", "--json")
     thread.join()
     assert (found["done"], found["report"]["obeyed"], found["report"]["open_orders"]) == (True, True, [])
     assert found["report"]["gateway"]["pid"] > 0

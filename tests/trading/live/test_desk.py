@@ -64,7 +64,7 @@ class Desk:
         return broker
 
     def until(self, holds: Callable[[], bool]) -> None:
-        deadline = Deadline(20.0)
+        deadline = Deadline(60.0)
         while not holds():
             assert not deadline.passed, self.events
             self.events += self.desk.events(0.05)

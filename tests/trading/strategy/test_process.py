@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -76,15 +77,18 @@ def until_said(process: subprocess.Popen[str], event: str) -> dict[str, str]:
 
 
 def refused_s(cli: Cli) -> float:
-    """How long a second process takes to be refused."""
+    """How long a second process takes to be refused, without what it waited for a processor that others had."""
     begun = time.monotonic()
-    done = subprocess.run(COMMAND, env=cli.environment, capture_output=True, text=True, check=False)
-    spent = time.monotonic() - begun
-    assert done.returncode == 3, done.stderr
-    error = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.Popen(COMMAND, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    spent, scheduled = time.monotonic() - begun, Path(f"/proc/{process.pid}/schedstat")
+    waited_ns = int(scheduled.read_text().split()[1]) if scheduled.exists() else 0
+    stdout, stderr = process.communicate()
+    assert process.returncode == 3, stderr
+    error = json.loads(stdout.splitlines()[-1])
     assert error["error"] == "LockHeldError"
     assert "strategy run --account demo" in error["context"]["owner"]["command"]
-    return spent
+    return spent - waited_ns / 1e9
 
 
 def test_one_strategy_per_account_and_a_dead_holder_frees_it(cli: Cli, tmp_path: Path) -> None:
@@ -112,14 +116,14 @@ def test_one_strategy_per_account_and_a_dead_holder_frees_it(cli: Cli, tmp_path:
 
 def settled(server: ZmqStreamServer, what: Callable[[Any], bool], frames: Callable[[], Iterable[StreamFrame]]) -> Any:
     """Publish and listen until a message of the strategy is the one."""
-    deadline = Deadline(60.0)
+    deadline = Deadline(300.0)  # kernels may have to be compiled
     while not deadline.passed:
         for frame in frames():
             server.publish(frame)
         for message in server.receive(0.05):
             if what(message):
                 return message
-    raise AssertionError("nothing like it came in a minute")
+    raise AssertionError("nothing like it came")
 
 
 def test_a_strategy_of_a_file_trades_over_the_sockets_in_lockstep(cli: Cli, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def files(folder: Path) -> dict[str, int]:
 
 
 def asked(folder: Path, given: Command, answers: list[CommandAnswer]) -> threading.Thread:
-    thread = threading.Thread(target=lambda: answers.append(MailboxClient(folder).request(given, 10.0)))
+    thread = threading.Thread(target=lambda: answers.append(MailboxClient(folder).request(given, 60.0)))
     thread.start()
     return thread
 
@@ -36,7 +36,7 @@ def asked(folder: Path, given: Command, answers: list[CommandAnswer]) -> threadi
 def test_a_command_is_answered_and_nothing_is_left(tmp_path: Path) -> None:
     box, answers = LocalMailbox(tmp_path), list[CommandAnswer]()
     assert box.receive() == []
-    sender, deadline = asked(tmp_path, command(1), answers), Deadline(10.0)
+    sender, deadline = asked(tmp_path, command(1), answers), Deadline(60.0)
     while sender.is_alive() and not deadline.passed:
         for request in box.receive():
             assert request.command == command(1)

@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 10.0) -> float:
+def eventually(what: Callable[[], bool], timeout_s: float = 60.0) -> float:
     """Seconds until ``what`` holds."""
     began, deadline = CLOCK.monotonic_ns(), Deadline(timeout_s)
     while not what():
@@ -103,7 +103,7 @@ class Senders:
             number += 1
             wanted = command(number)
             try:
-                self.answers[wanted.command_id] = client.request(wanted, 20.0)
+                self.answers[wanted.command_id] = client.request(wanted, 60.0)
             except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
                 self.failures.append(error)
         client.close()
@@ -168,7 +168,7 @@ def test_a_flushed_server_is_taken_up_again_and_what_is_no_command_dropped(serve
         plain.xadd(AccountKeys("demo").commands, {"command": b"{"})
         plain.xadd(AccountKeys("demo").commands, {"other": b"x"})
         eventually(lambda: gateway.codes == () and gateway.link.unreadable == 2)
-        asking = threading.Thread(target=client.request, args=(command(1), 10.0))
+        asking = threading.Thread(target=client.request, args=(command(1), 60.0))
         asking.start()
         eventually(lambda: gateway.codes == () and not asking.is_alive())
         assert gateway.applied == ["c1"]

@@ -52,13 +52,13 @@ def test_state_goes_out_and_commands_come_in_by_every_way(tmp_path: Path, server
     answers: dict[str, CommandAnswer] = {}
     senders = [
         threading.Thread(
-            target=lambda name=name, way=way: answers.update({name: AnyWay([(name, way)]).request(command(name), 10.0)})
+            target=lambda name=name, way=way: answers.update({name: AnyWay([(name, way)]).request(command(name), 60.0)})
         )
         for name, way in ways.items()
     ]
     for sender in senders:
         sender.start()
-    revision, deadline, came = 0, Deadline(20.0), dict[str, str]()
+    revision, deadline, came = 0, Deadline(60.0), dict[str, str]()
     while any(sender.is_alive() for sender in senders):
         assert not deadline.passed
         for request in stream.receive(0.005):
@@ -97,7 +97,7 @@ def test_the_provider_hanging_up_is_told_at_once_and_taken_back_at_once(tmp_path
 def test_the_bus_shows_the_newest_state_and_says_when_it_cannot(tmp_path: Path) -> None:
     sink, source = ZmqStateSink(tmp_path / "ipc"), ZmqStateSource(tmp_path / "ipc")
     assert source.read() is None
-    number, deadline = 0, Deadline(10.0)
+    number, deadline = 0, Deadline(60.0)
     while source.read() is None:
         assert not deadline.passed
         number += 1

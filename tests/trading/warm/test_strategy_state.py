@@ -55,7 +55,7 @@ class Turns:
         return self.outlet.reasons
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 10.0) -> float:
+def eventually(what: Callable[[], bool], timeout_s: float = 60.0) -> float:
     """Seconds until ``what`` holds."""
     began, deadline = CLOCK.monotonic_ns(), Deadline(timeout_s)
     while not what():

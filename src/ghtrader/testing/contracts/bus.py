@@ -29,7 +29,7 @@ __all__ = ["Ask", "BusContract", "Ends", "gathered", "target", "tick"]
 
 Ends = tuple[StreamServer, StreamClient]
 Ask = Callable[[Command], Callable[[], CommandAnswer]]
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def tick(seq: int) -> TickFrame:

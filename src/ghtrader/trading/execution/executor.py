@@ -17,7 +17,7 @@ from enum import StrEnum
 import msgspec
 
 from ghtrader.core.messages import Style
-from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.core.orders import OrderKind, Side
 from ghtrader.trading.execution.goals import (
     CancelWorking,
     Done,
@@ -35,7 +35,7 @@ from ghtrader.trading.execution.goals import (
 )
 from ghtrader.trading.execution.styles import Wish, wanted_change, wish_of
 from ghtrader.trading.orders.machine import OrderPhase, OrderRecord
-from ghtrader.trading.orders.positions import split_intents
+from ghtrader.trading.orders.positions import split_change
 from ghtrader.trading.words import OrderIntent
 
 __all__ = ["EXECUTOR_STEPS", "MOST_REFUSED", "RETRY_NS", "ExecPhase", "ExecSignal", "ExecutorState", "step_executor"]
@@ -87,7 +87,7 @@ READY, PLACED, CANCELLING = ExecPhase.READY, ExecPhase.PLACED, ExecPhase.CANCELL
 WISH, PLACE, ASK_CANCEL, ENDED, DONE = tuple(ExecSignal)
 INSTANT = frozenset({Style.TAKER, Style.PASSIVE})
 CHASE, TWAP, STOP = Style.CHASE, Style.TWAP, Style.STOP
-BUY, SELL, OPEN, GFD, FAK, UNKNOWN = Side.BUY, Side.SELL, Offset.OPEN, OrderKind.GFD, OrderKind.FAK, OrderPhase.UNKNOWN
+BUY, SELL, GFD, FAK, UNKNOWN = Side.BUY, Side.SELL, OrderKind.GFD, OrderKind.FAK, OrderPhase.UNKNOWN
 
 
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +123,9 @@ def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[E
     if isinstance(event, PlaceRefused):
         return _refused(state, view, DoneReason.REFUSED) if state.phase is PLACED else (state, ())
     phase = event.phase if isinstance(event, OrderDone) else None
-    state, effects = _after_end(state, view, phase)
+    effects: tuple[Effect, ...] = ()
+    if state.phase is PLACED or state.phase is CANCELLING:
+        state, effects = _after_end(state, view, phase)
     if isinstance(event, TargetChanged):
         state, more = _take_target(state, event, view)
     elif isinstance(event, Stop):
@@ -157,8 +159,6 @@ def _finish(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[E
 # --- an order's end -----------------------------------------------------------------------------------------------------------
 def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -> tuple[ExecutorState, tuple[Effect, ...]]:
     """Notice that the order is no longer there, by the view: whether or not anybody said so."""
-    if state.phase is not PLACED and state.phase is not CANCELLING:
-        return state, ()
     order = _own(state, view)
     if order is not None:
         return msgspec.structs.replace(state, order_id=order.client_order_id), ()
@@ -174,8 +174,8 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
     if phase in {OrderPhase.REJECTED, OrderPhase.LOST}:
         return _count_refusal(state, view, DoneReason.REJECTED)
     complete = filled >= state.placed_lots
-    last_of_twap = goal.style is TWAP and state.placed_kind == FAK
-    if not complete and (goal.style in ONE_SHOT or last_of_twap):
+    last_of_twap = goal.execution.style is TWAP and state.placed_kind == FAK
+    if not complete and (goal.execution.style in ONE_SHOT or last_of_twap):
         return _finish(state, view, DoneReason.GIVEN_UP)
     kept = msgspec.structs.replace(goal, refused=0)
     return msgspec.structs.replace(state, goal=kept, slice=state.slice - 1 if complete else state.slice), ()
@@ -188,7 +188,7 @@ def _refused(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[
 
 def _count_refusal(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
     goal = state.goal
-    if goal is None or goal.style in ONE_SHOT or goal.refused + 1 >= MOST_REFUSED:
+    if goal is None or goal.execution.style in ONE_SHOT or goal.refused + 1 >= MOST_REFUSED:
         return _finish(state, view, reason)
     counted = msgspec.structs.replace(goal, refused=goal.refused + 1)
     return msgspec.structs.replace(state, goal=counted, not_before_ns=view.now_ns + RETRY_NS, slice=state.slice - 1), ()
@@ -200,7 +200,7 @@ def _take_target(state: ExecutorState, event: TargetChanged, view: ExecView) -> 
         return _stop(state, view, at_once=False)
     goal = state.goal
     same = goal is not None and (goal.lots, goal.execution, goal.origin) == (event.lots, event.execution, event.origin)
-    ends_anyway = state.phase is CANCELLING and goal is not None and goal.style in ONE_SHOT
+    ends_anyway = state.phase is CANCELLING and goal is not None and goal.execution.style in ONE_SHOT
     if not same or ends_anyway:
         wanted = Goal(
             lots=event.lots,
@@ -240,13 +240,13 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
         return state, ()
     wish = wish_of(goal, BUY if change > 0 else SELL, view)
     if wish is None:
-        return _finish(state, view, DoneReason.NOT_TRADABLE) if goal.style in INSTANT else (state, ())
+        return _finish(state, view, DoneReason.NOT_TRADABLE) if goal.execution.style in INSTANT else (state, ())
     intent = _first_piece(state.symbol, goal, change, wish, view)
     if intent is None:
         return _finish(state, view, DoneReason.FROZEN)
-    state = _move(
+    state = msgspec.structs.replace(
         state,
-        PLACE,
+        phase=EXECUTOR_STEPS[(state.phase, PLACE)],
         goal=msgspec.structs.replace(goal, pieces=goal.pieces + 1),
         wake_ns=wish.cancel_ns,
         order_id="",
@@ -262,22 +262,22 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
 
 
 def _first_piece(symbol: str, goal: Goal, change: int, wish: Wish, view: ExecView) -> OrderIntent | None:
-    like = OrderIntent(
+    pieces = split_change(view.held, change)
+    if not pieces:
+        return None
+    side, offset, lots = pieces[0]
+    most = view.most_lots
+    return OrderIntent(
         symbol=symbol,
-        side=BUY,
-        offset=OPEN,
-        lots=1,
+        side=side,
+        offset=offset,
+        lots=most if 0 < most < lots else lots,
         price_ticks=wish.price_ticks,
         kind=wish.kind,
         origin=goal.origin,
         cause=goal.cause,
         note=goal.note,
     )
-    pieces = split_intents(view.held, change, like)
-    if not pieces:
-        return None
-    first, most = pieces[0], view.most_lots
-    return msgspec.structs.replace(first, lots=most) if 0 < most < first.lots else first
 
 
 # --- what is out --------------------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ def _may_cancel(order: OrderRecord) -> bool:
 def _moved_away(state: ExecutorState, view: ExecView) -> bool:
     """Whether a chasing order stands behind the touch."""
     market = view.market
-    if state.goal is None or state.goal.style is not CHASE or market is None or not market.continuous:
+    if state.goal is None or state.goal.execution.style is not CHASE or market is None or not market.continuous:
         return False
     touch = market.bid if state.placed_side == BUY else market.ask
     return touch is not None and (touch - state.placed_price) * state.placed_side > 0

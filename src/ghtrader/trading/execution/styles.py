@@ -35,7 +35,7 @@ def wanted_change(goal: Goal, position: int, now_ns: int, done_slice: int) -> tu
     >>> wanted_change(goal, 0, 10, -1), wanted_change(goal, 1, 10, 0), wanted_change(goal, 1, 50, 0), wanted_change(goal, 1, 100, 1)
     ((2, 0), (0, 0), (4, 1), (4, 2))
     """
-    if goal.style is not TWAP:
+    if goal.execution.style is not TWAP:
         return goal.lots - position, 0
     slices = max(1, goal.execution.slices)
     part = _slice_at(goal, now_ns)
@@ -63,13 +63,14 @@ def wish_of(goal: Goal, side: Side, view: ExecView) -> Wish | None:
         return None
     own, other = (market.bid, market.ask) if side is BUY else (market.ask, market.bid)
     execution, now = goal.execution, view.now_ns
-    if goal.style is SWEEP:
+    style = execution.style
+    if style is SWEEP:
         return _sweep(market, side, other)
-    if goal.style is PASSIVE:
+    if style is PASSIVE:
         return _rest(own, now + execution.patience_ns)
-    if goal.style is CHASE and now < goal.started_ns + execution.patience_ns:
+    if style is CHASE and now < goal.started_ns + execution.patience_ns:
         return _rest(own, goal.started_ns + execution.patience_ns)
-    if goal.style is TWAP and now < goal.started_ns + execution.duration_ns:
+    if style is TWAP and now < goal.started_ns + execution.duration_ns:
         slices, part = max(1, execution.slices), _slice_at(goal, now)
         next_slice = goal.started_ns + -(-execution.duration_ns * (part + 1) // slices)
         return _rest(own, min(now + execution.patience_ns, next_slice))

@@ -85,6 +85,7 @@ def step(state: GatewayState, event: ev.Event) -> list[fx.Effect]:
     """Take an event; what must be done, in order."""
     turn = Turn(state, event.now_ns)
     _HANDLERS[type(event)](turn, event)
-    turn.settle_breaches()
+    if turn.breached:
+        turn.settle_breaches()
     enforce(turn)
     return turn.effects

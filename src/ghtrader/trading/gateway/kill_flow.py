@@ -40,7 +40,7 @@ def on_kill_seen(turn: Turn, event: ev.KillSeen) -> None:
 def enforce(turn: Turn) -> None:
     """While killed: cancel what works, and, when the kill says so and the account is reconciled, close what is held."""
     state = turn.state
-    if not state.killed or not state.kill_is_written or state.kill.stage in {KillStage.START, KillStage.FOUNDING}:
+    if not state.kill.killed or not state.kill_is_written or state.kill.stage in {KillStage.START, KillStage.FOUNDING}:
         return  # how the write of the kill file went is told at once, and what is cancelled then names the kill as its cause
     cause = state.kill_cause or state.kill_seq  # the kill; what led to it while its file cannot be written
     for symbol in state.executors.symbols():

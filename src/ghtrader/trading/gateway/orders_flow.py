@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ghtrader.core.instruments import FeeRule
 from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerPosition
 from ghtrader.trading.execution import (
@@ -17,6 +18,7 @@ from ghtrader.trading.execution import (
 from ghtrader.trading.execution.goals import Effect as ExecEffect
 from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
+from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.gateway.state import READY
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
@@ -28,6 +30,11 @@ from ghtrader.trading.words import OrderIntent, Origin
 
 __all__ = ["ask_cancel", "do_wanted", "drive", "exec_view", "mark_of", "order_settled", "place", "risk_context", "terms_of"]
 
+#: Of a contract that nobody knows today: the gate refuses it.
+NO_FACTS = ContractDay(
+    symbol="", trading_day="", price_tick=0.0, multiplier=0.0, min_lots=1, max_lots=0, margin_rate=0.0, fee=FeeRule(),
+    delivery_month="", windows=(),
+)  # fmt: skip
 OPEN, STRATEGY = Offset.OPEN, Origin.STRATEGY
 VERDICT, ORDER_INTENT, ORDER_SENT = RecordKind.VERDICT, RecordKind.ORDER_INTENT, RecordKind.ORDER_SENT
 
@@ -84,39 +91,40 @@ def do_wanted(turn: Turn, symbol: str, wanted: tuple[ExecEffect, ...], cause: in
 def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
     """Everything the gate wants to know about one order."""
     state, symbol = turn.state, intent.symbol
-    day = state.days.get(symbol)
+    day = state.days.get(symbol) or NO_FACTS
     working = state.book.working(symbol)
-    buys, sells = state.book.in_flight(symbol)
-    opening_buy = opening_sell = 0
+    buys = sells = opening_buy = opening_sell = 0
     for order in working:
-        if order.intent.offset is OPEN:
-            opening_buy += order.in_flight if order.side > 0 else 0
-            opening_sell += order.in_flight if order.side < 0 else 0
+        lots, opens = order.in_flight, order.intent.offset is OPEN
+        if order.side > 0:
+            buys, opening_buy = buys + lots, opening_buy + lots * opens
+        else:
+            sells, opening_sell = sells + lots, opening_sell + lots * opens
     funds = state.funds
     every, openings = _halts(turn, intent)
     return RiskContext(
         now_ns=turn.now_ns,
         trading_day=state.trading_day,
         mode=state.mode,
-        killed=state.killed,
+        killed=state.kill.killed,
         reconciled=state.life is READY,
         market=state.markets.get(symbol),
         held=state.positions.position(symbol, working),
-        price_tick=0.0 if day is None else day.price_tick,
-        multiplier=0.0 if day is None else day.multiplier,
-        margin_rate=0.0 if day is None else day.margin_rate,
+        price_tick=day.price_tick,
+        multiplier=day.multiplier,
+        margin_rate=day.margin_rate,
         equity_cny=math.nan if funds is None else funds.balance,
         available_cny=math.nan if funds is None else funds.available,
         seq=state.seq + 1,
         halt_reasons=every,
         opening_halts=openings,
-        min_lots=1 if day is None else day.min_lots,
-        max_lots=0 if day is None else day.max_lots,
+        min_lots=day.min_lots,
+        max_lots=day.max_lots,
         in_flight_buy=buys,
         in_flight_sell=sells,
         opening_buy=opening_buy,
         opening_sell=opening_sell,
-        own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]),
+        own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]) if working else (),
         other_notional_cny=_other_notional(turn, symbol),
     )
 

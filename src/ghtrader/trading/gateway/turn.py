@@ -26,14 +26,14 @@ NOBODY = ("", 0)
 class Turn:
     """Collects what one event leads to. ``cause`` of a record is the record that led to it."""
 
-    __slots__ = ("_breached", "effects", "enforce", "now_ns", "state")
+    __slots__ = ("breached", "effects", "enforce", "now_ns", "state")
 
     def __init__(self, state: GatewayState, now_ns: int) -> None:
         self.state = state
         self.now_ns = now_ns
         self.effects: list[fx.Effect] = []
         self.enforce: Enforce | None = None
-        self._breached: list[tuple[Breach, int]] = []
+        self.breached: list[tuple[Breach, int]] = []
 
     # --- journal --------------------------------------------------------------------------------------------------------
     def record(self, kind: RecordKind, cause: int = 0, **body: Any) -> tuple[int, Folded]:
@@ -62,7 +62,7 @@ class Turn:
         )
         self.tell("risk_breach", reason=str(told.reason), hard=told.hard, message=told.message)
         if told.hard:
-            self._breached.append((told, seq))
+            self.breached.append((told, seq))
 
     def near_misses(self, near: tuple[NearMiss, ...], cause: int) -> None:
         """Record rules that held with little room."""
@@ -161,8 +161,8 @@ class Turn:
 
     def settle_breaches(self) -> None:
         """Hard breaches kill: the first of the turn names the reason."""
-        if self._breached and not self.state.killed:
-            worst, seq = self._breached[0]
+        if self.breached and not self.state.killed:
+            worst, seq = self.breached[0]
             policy = self.state.settings.kill_policy
             self.kill_event(
                 Trigger(
@@ -174,4 +174,4 @@ class Turn:
                 ),
                 seq,
             )
-        self._breached.clear()
+        self.breached.clear()

@@ -208,7 +208,7 @@ class OrderBook:
         return record
 
     def _own(self, client_order_id: str, event: OrderEvent, ts_ns: int, message: str = "") -> Change:
-        record = self._known(client_order_id)
+        record = self._orders.get(client_order_id) or self._known(client_order_id)
         if record.acked and event is OrderEvent.LOSE:
             return Change(order=record, note="contradiction")
         moved = step_order(record, event, ts_ns)
@@ -263,11 +263,13 @@ class OrderBook:
     def in_flight(self, symbol: str) -> tuple[int, int]:
         """(buy, sell) lots of a contract that may still change its position; never fewer than may."""
         buys = sells = 0
-        for order in self.working(symbol):
-            if order.intent.side > 0:
-                buys += order.in_flight
-            else:
-                sells += order.in_flight
+        for name in self._live:
+            order = self._orders[name]
+            if order.intent.symbol == symbol:
+                if order.intent.side > 0:
+                    buys += order.in_flight
+                else:
+                    sells += order.in_flight
         return buys, sells
 
     # --- documents ------------------------------------------------------------------------------------------------------

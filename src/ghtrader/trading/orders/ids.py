@@ -20,15 +20,12 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OURS = re.compile(r"gh(?P<account>[0-9a-f]{6})_(?P<day>\d{6})_(?P<epoch>[0-9a-z]{1,5})_(?P<count>[0-9a-z]{1,6})")
 
 
-@lru_cache(maxsize=64)
 def _base36(number: int) -> str:
-    if 0 <= number < 36:
-        return _DIGITS[number]
     digits = ""
     while number:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
-    return digits
+    return digits or "0"
 
 
 class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +45,8 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
         >>> first, second
         ('gh99e509_250605_3_1', 'gh99e509_250605_3_2')
         """
-        after = msgspec.structs.replace(self, count=self.count + 1)
-        return f"{_prefix(self.account, self.trading_day, self.epoch)}{_base36(after.count)}", after
+        count = self.count + 1
+        return _order_id(self.account, self.trading_day, self.epoch, count), msgspec.structs.replace(self, count=count)
 
     def on_day(self, trading_day: str) -> OrderIds:
         """The ids of another trading day; the counter goes on."""
@@ -57,9 +54,8 @@ class OrderIds(msgspec.Struct, frozen=True, kw_only=True):
 
     def beyond(self, client_order_id: str) -> OrderIds:
         """Ids that cannot meet one that somebody has seen: the counter goes past it when it is of this account and epoch."""
-        next_one, after = self.take()
-        if client_order_id == next_one:  # the usual case, without taking it apart
-            return after
+        if client_order_id == _order_id(self.account, self.trading_day, self.epoch, self.count + 1):  # without taking it apart
+            return msgspec.structs.replace(self, count=self.count + 1)
         known = parse_order_id(client_order_id)
         if known is None or known[:2] != (_account_code(self.account), self.epoch):
             return self
@@ -74,6 +70,11 @@ def _account_code(account: str) -> str:
 @lru_cache(maxsize=64)
 def _prefix(account: str, trading_day: str, epoch: int) -> str:
     return f"gh{_account_code(account)}_{trading_day[2:].replace('-', '')}_{_base36(epoch)}_"
+
+
+@lru_cache(maxsize=16)  # an id is made when it is given, and known again when its order is journaled
+def _order_id(account: str, trading_day: str, epoch: int, count: int) -> str:
+    return f"{_prefix(account, trading_day, epoch)}{_base36(count)}"
 
 
 def parse_order_id(client_order_id: str) -> tuple[str, int, int] | None:

@@ -162,12 +162,12 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def in_flight(self) -> int:
         """Lots that may still change the position: what is open, and of an order that ended the trades not yet heard of."""
-        return max(0, self.lots - self.filled - (self.left if self.phase.is_final else 0))
+        return max(0, self.intent.lots - self.filled - (self.left if self.phase in _FINAL else 0))
 
     @property
     def is_settled(self) -> bool:
         """It ended and every trade that the venue spoke of has been applied."""
-        return self.phase.is_final and self.in_flight == 0
+        return self.phase in _FINAL and self.in_flight == 0
 
     @property
     def awaited(self) -> int:

@@ -20,7 +20,7 @@ from ghtrader.ports.broker import BrokerFill, BrokerPosition, split_close, tells
 from ghtrader.trading.orders.machine import OrderRecord
 from ghtrader.trading.words import OrderIntent
 
-__all__ = ["ContractTerms", "DayMoney", "LotBatch", "PositionLedger", "held_after_working", "split_intents"]
+__all__ = ["ContractTerms", "DayMoney", "LotBatch", "PositionLedger", "held_after_working", "split_change", "split_intents"]
 
 #: Members of enumerations as plain names: to look one up in its class takes longer than to compare it.
 BUY, SELL, OPEN = Side.BUY, Side.SELL, Offset.OPEN
@@ -307,12 +307,12 @@ class PositionLedger:
 
     def net(self, symbol: str) -> int:
         """Signed lots: long minus short."""
-        held = self._free(symbol)
+        held = self._positions.get(symbol) or self._free(symbol)
         return held.long_today + held.long_history - held.short_today - held.short_history
 
     def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
         """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
-        held = self._free(symbol)
+        held = self._positions.get(symbol) or self._free(symbol)
         return held_after_working(held, working) if working else held
 
     def average_price(self, symbol: str, side: Side) -> float:
@@ -445,11 +445,19 @@ def split_intents(held: BrokerPosition, delta: int, like: OrderIntent) -> tuple[
     >>> [(order.offset.value, order.lots) for order in split_intents(held, 5, like)]
     [('close', 2), ('close_today', 1), ('open', 2)]
     """
+    replace = msgspec.structs.replace
+    return tuple([replace(like, side=side, offset=offset, lots=lots) for side, offset, lots in split_change(held, delta)])
+
+
+def split_change(held: BrokerPosition, delta: int) -> list[tuple[Side, Offset, int]]:
+    """Side, offset and lots of the orders of `split_intents`."""
     if delta == 0:
-        return ()
+        return []
     side, wanted = (BUY if delta > 0 else SELL), abs(delta)
     opposite = held.short_today + held.short_history if delta > 0 else held.long_today + held.long_history
-    pieces = split_close(held, side, min(wanted, opposite)) if opposite > 0 else []
+    if opposite <= 0:
+        return [(side, OPEN, wanted)]
+    pieces = [(side, offset, lots) for offset, lots in split_close(held, side, min(wanted, opposite))]
     if wanted > opposite:
-        pieces.append((OPEN, wanted - max(0, opposite)))
-    return tuple([msgspec.structs.replace(like, side=side, offset=offset, lots=lots) for offset, lots in pieces])
+        pieces.append((side, OPEN, wanted - opposite))
+    return pieces

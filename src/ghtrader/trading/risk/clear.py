@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ghtrader.core.instruments import is_continuous
+from ghtrader.core.instruments import CONTINUOUS_PREFIX
 from ghtrader.core.orders import Offset, OrderKind
 from ghtrader.ports.broker import tells_today_apart
 from ghtrader.trading.risk.context import RiskContext
@@ -57,7 +57,7 @@ def _is_orderly(
     messages, cancels = levels.messages, levels.cancels
     return (
         context.held.symbol == symbol == market.symbol
-        and not is_continuous(symbol)
+        and not symbol.startswith(CONTINUOUS_PREFIX)
         and 0 < tick < INF
         and 0 < context.multiplier < INF
         and market.price_tick == tick

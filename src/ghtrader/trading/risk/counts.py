@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from msgspec.structs import replace
 
 from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerFill
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip
-from ghtrader.trading.risk.meters import ExchangeMeters
+from ghtrader.trading.risk.meters import ExchangeMeters, Level, MeterLevels
 from ghtrader.trading.risk.reasons import Breach, NearMiss, RiskReason
 from ghtrader.trading.risk.telling import METERS, Observed, forget, judge, tell
 from ghtrader.trading.risk.trips import next_trip
@@ -21,9 +19,6 @@ __all__ = ["observe_accepted", "observe_cancel", "observe_fill", "observe_order"
 RECENT_FILLS = 8
 #: A round trip that lost less than this is none that lost: sums of floats.
 HALF_FEN = 0.005
-#: What is counted, or its levels, in the order of `METERS`.
-_all_meters = attrgetter(*METERS.values())
-_METERS = tuple(METERS.items())
 
 
 def observe_order(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, now_ns: int, symbol: str) -> Observed:
@@ -127,7 +122,24 @@ def _count(state: RiskState, symbol: str, counts: ContractMeters) -> RiskState:
 def _meter_events(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, symbol: str) -> list[Breach | NearMiss]:
     levels, counts = meters.levels(symbol, state.trading_day, limits), state.meters_of(symbol)
     events: list[Breach | NearMiss] = []
-    for (reason, name), level, used in zip(_METERS, _all_meters(levels), _all_meters(counts), strict=True):
-        if level is not None and (used >= level.warn or used >= level.stop):
-            events += judge(reason, used, level.stop, level.warn, words=f"{name} of the trading day", symbol=symbol)
+    if _is_quiet(levels, counts):
+        return events
+    for reason, name in METERS.items():
+        level: Level | None = getattr(levels, name)
+        if level is not None:
+            words = f"{name} of the trading day"
+            events += judge(reason, getattr(counts, name), level.stop, level.warn, words=words, symbol=symbol)
     return events
+
+
+def _is_quiet(levels: MeterLevels, counts: ContractMeters) -> bool:
+    """Whether every meter stands below its levels, so that there is nothing to tell."""
+    cancels, large, selfmade = levels.cancels, levels.large_cancels, levels.self_trades
+    messages, opened = levels.messages, levels.opened_lots
+    return (
+        (messages is None or counts.messages < messages.warn <= messages.stop)
+        and (cancels is None or counts.cancels < cancels.warn <= cancels.stop)
+        and (large is None or counts.large_cancels < large.warn <= large.stop)
+        and (selfmade is None or counts.self_trades < selfmade.warn <= selfmade.stop)
+        and (opened is None or counts.opened_lots < opened.warn <= opened.stop)
+    )

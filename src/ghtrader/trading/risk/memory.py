@@ -79,7 +79,11 @@ def within_second(stamps: tuple[int, ...], now_ns: int) -> int:
     >>> within_second((0, 1, SECOND_NS), SECOND_NS)
     2
     """
-    return sum([abs(now_ns - stamp) < SECOND_NS for stamp in stamps])
+    count, before, after = 0, now_ns - SECOND_NS, now_ns + SECOND_NS
+    for stamp in stamps:
+        if before < stamp < after:
+            count += 1
+    return count
 
 
 def is_equity(value: float | None) -> bool:

@@ -94,8 +94,8 @@ def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_re
 
 
 def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(world: World) -> None:
-    """Bought in one run, sold in the next, settled in the third: the statement knows both trades and balances to the cent."""
-    funds = [*traded_paper(world, 1, 400), *traded_paper(world, 0, 800)]
+    """Long in one run, short after the next, settled in the third: the statement knows every trade and balances to the cent."""
+    funds = [*traded_paper(world, 1, 400), *traded_paper(world, -1, 800)]
     assert funds[0].balance == 10_000_000.0
     assert funds[2].commission == pytest.approx(funds[1].commission)
     assert funds[1].commission > 0
@@ -109,7 +109,7 @@ def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(worl
     books = check_statements(world, "mine", day="2025-06-05")
     assert books.balanced, books.days
     assert books.days[0].check is not None
-    assert books.days[0].check.trades == 2
+    assert (books.days[0].check.trades, books.days[0].check.estimated) == (3, (RB,))
     assert books.days[0].balance_cny == pytest.approx(funds[3].balance)
 
 

@@ -35,6 +35,7 @@ from ghtrader.trading.gateway.modes import Gates, effective_mode
 from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.journal.reading import read_since_snapshot
 from ghtrader.trading.words import Mode
 
 __all__ = ["LiveGateway", "serve_live"]
@@ -136,10 +137,15 @@ class LiveGateway:
     # --- start ----------------------------------------------------------------------------------------------------------
     def start(self, stop: StopWish) -> None:
         """Recover, open the account, want what was asked for. A market time waits for the first tick."""
+        request, media = self._request, self._services.trading()
+        if not request.mode and self._was_paper():
+            self._kind = "paper"
         self._views.warm_up()
+        if self._kind == "paper":
+            self._venue = self._services.paper_venue(request.fill_model, self._clock, None)
+            self._venue.warm_up()  # before the time is heard: a clock that goes by ticks does not stand still meanwhile
         if self._market is not None and not self._hear_time(self._market, stop):
             return
-        request, media = self._request, self._services.trading()
         journal = Journal(media.journal(request.account), request.account)
         session = f"{request.account}-{self._watch.now_ns()}-{os.getpid()}"
         self._outlets = StreamOutlets(
@@ -150,8 +156,6 @@ class LiveGateway:
             tell=self._tell,
             replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
-        if not request.mode and self._was_paper(journal):
-            self._kind = "paper"
         gates = Gates(live_enabled=self._services.live_enabled, broker=self._kind)
         self._shell = GatewayShell(
             settings_of(self._services, request.account, gates),
@@ -179,10 +183,11 @@ class LiveGateway:
         self._check()
         self._look_at_day()
 
-    def _was_paper(self, journal: Journal) -> bool:
+    def _was_paper(self) -> bool:
         """Whether the account was last wanted in paper mode: its orders stay here then, whatever else it could reach."""
+        store = self._services.trading().journal(self._request.account)
         settings = settings_of(self._services, self._request.account, Gates())
-        return recover(settings, journal.read_since_snapshot()).desired.mode == Mode.PAPER
+        return bool(store.segments()) and recover(settings, read_since_snapshot(store)).desired.mode == Mode.PAPER
 
     def _hear_time(self, market: MarketClock, stop: StopWish) -> bool:
         """Wait for the first tick, which says what time it is; False when the end came first."""
@@ -204,11 +209,9 @@ class LiveGateway:
 
     def _open_desk(self) -> OrderDesk:
         account = self._request.account
-        if self._kind != "paper":
+        if self._venue is None:
             return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day, days=self._books.days)
-        self._venue = self._services.paper_venue(self._request.fill_model, self._clock, None)
-        self._venue.warm_up()
-        self._early = []  # it has not gone through them
+        self._early = []  # the venue has not gone through them
         return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
 
     def _want(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.tq.conftest import client_warnings_apart
 from tests.trading.live.loopback import Loopback, RealWorld, quiet_day
 from tests.trading.live.world import Running
-from tests.trading.strategy.frames import binding
+from tests.trading.strategy.frames import account, binding, ticks
 
 from ghtrader.core.messages import ExecutionStyle, Style
 from ghtrader.pipelines import gateway_live
@@ -70,6 +70,13 @@ class Hold(Strategy):
         return Decision(lots=2, execution=ExecutionStyle(style=Style.TAKER), anew=missed) if view.can_trade else None
 
 
+def warm_factors() -> None:
+    """Have the strategy's kernels ready: the time of the market goes on while they are compiled."""
+    core = StrategyCore("warm", "s0", [binding()], Strategy)
+    for frame in (account(1), *ticks(3000, 5, 2)):
+        core.on_frame(frame, 0)
+
+
 def test_a_roll_on_live_ticks_leaves_the_old_contract_for_the_new(opened: Callable[..., Loopback], tmp_path: Path) -> None:
     exchange = opened(
         {
@@ -79,6 +86,7 @@ def test_a_roll_on_live_ticks_leaves_the_old_contract_for_the_new(opened: Callab
             (NEW, SECOND): quiet_day(SECOND, "21:00", 3110.0),
         }
     )
+    warm_factors()
     world = RealWorld(tmp_path, exchange)
     table = tmp_path / "table.csv"
     table.write_text(f"{FIRST},{OLD}\n{SECOND},{NEW}\n")

@@ -103,6 +103,12 @@ def services(tmp_path: Path) -> AppServices:
     return AppServices(resolve_paths(environment), environment)
 
 
+def processor_wait_s(task: str = "thread-self") -> float:
+    """Seconds that this thread, or a process's first one, has waited for a processor that others had: none of its own doing."""
+    scheduled = Path("/proc", task, "schedstat")
+    return int(scheduled.read_text().split()[1]) / 1e9 if scheduled.exists() else 0.0
+
+
 class Cli:
     """The real command in a process of its own; ``json`` is its last line."""
 

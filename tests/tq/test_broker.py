@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,12 +152,6 @@ SCENARIOS = {
     lost: {"do": "lose_order", "times": 1},
     simulated: {"do": "close", "link": "md", "told": True, "code": 1001},
 }
-
-
-@pytest.fixture(autouse=True)
-def noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client gives up a first connection at once between 19:00 and 19:30 in China, whatever server it talks to."""
-    monkeypatch.setattr("tqsdk.connect._cst_now", lambda: dt.datetime(2025, 6, 6, 12))  # noqa: DTZ001 - the client's own
 
 
 def test_what_a_link_or_a_venue_does_to_orders_is_known_in_the_end(serve: Serve, tmp_path: Path) -> None:

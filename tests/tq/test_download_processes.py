@@ -70,7 +70,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_digests(
         workers = children_of(process.pid)
         process.kill()
         process.communicate()
-        gone = Deadline(20)  # workers end by themselves when their tasks end
+        gone = Deadline(60)  # workers end by themselves when their tasks end
         while any(is_alive(pid) for pid in workers):
             assert not gone.passed
             gone.pause(0.05)

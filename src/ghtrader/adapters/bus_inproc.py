@@ -50,6 +50,9 @@ class _Server:
         self._bus.to_gateway.clear()
         return found
 
+    def wake(self) -> None:
+        """Nobody waits here."""
+
     def answer(self, source: str, answer: CommandAnswer) -> None:
         self._bus.answers[source.removeprefix("inproc:")] = answer
 

@@ -6,9 +6,11 @@ which wakes the other process once where ZeroMQ's own threads need three wake-up
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import select
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ REQUEST_HWM = 100_000
 #: Longest path of a socket file that every system takes.
 LONGEST_PATH = 100
 COMMAND = b"c"
+#: Rings of the bell that are heard at once.
+RINGS = 4096
 #: Longest sleep of a client that waits for a server.
 AWAY_S = 0.02
 
@@ -81,6 +85,9 @@ class ZmqStreamServer:
         except (zmq.ZMQError, OSError) as error:
             self._context.destroy(linger=100)
             raise StoreError(f"the sockets in {folder} cannot be made: {error}", path=str(folder)) from error
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._rope.setblocking(False)
         self.unreadable = 0
 
     def publish(self, frame: StreamFrame) -> None:
@@ -95,12 +102,15 @@ class ZmqStreamServer:
     def receive(self, timeout_s: float = 0.0) -> list[FromStrategy | Request]:
         """Messages and commands that are there."""
         found: list[FromStrategy | Request] = []
-        entries: list[tuple[Any, int]] = [(self._requests, zmq.POLLIN)]
+        entries: list[tuple[Any, int]] = [(self._requests, zmq.POLLIN), (self._bell.fileno(), zmq.POLLIN)]
         entries += [(place, zmq.POLLIN | zmq.POLLOUT if sends else zmq.POLLIN) for place, sends in self._stream.waits_on]
         ready = zmq.zmq_poll(entries, int(timeout_s * 1000))
         places = [place for place, _ in ready]
         if self._stream.listens_on in places:
             self._stream.let_in()
+        if self._bell.fileno() in places:
+            with contextlib.suppress(BlockingIOError):
+                self._bell.recv(RINGS)
         if any(place is not self._requests for place in places):
             self._take_messages(found)
         if self._requests in places:
@@ -127,6 +137,11 @@ class ZmqStreamServer:
             except (ValueError, msgspec.MsgspecError):
                 self.unreadable += 1
 
+    def wake(self) -> None:
+        """Ring the bell that `receive` listens to; one that rings already, or has been taken down, is left alone."""
+        with contextlib.suppress(OSError):
+            self._rope.send(b"\0")
+
     def answer(self, source: str, answer: CommandAnswer) -> None:
         """Answer a request; somebody who has hung up gets none."""
         if source.startswith("socket:"):
@@ -136,6 +151,8 @@ class ZmqStreamServer:
         """Hang up."""
         self._stream.close()
         self._context.destroy(linger=100)
+        self._rope.close()
+        self._bell.close()
 
 
 class ZmqStreamClient:

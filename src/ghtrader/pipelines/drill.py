@@ -157,6 +157,9 @@ class _NoServer:
         del timeout_s
         return []
 
+    def wake(self) -> None:
+        return
+
     def answer(self, source: str, answer: CommandAnswer) -> None:
         del source, answer
 

@@ -40,8 +40,8 @@ from ghtrader.trading.words import Mode
 
 __all__ = ["LiveGateway", "serve_live"]
 
-#: How long one wait for a message of the strategy is; ticks and the broker's words are taken in between.
-WAIT_S = 0.003
+#: How long one wait is; messages of the strategy, ticks and the broker's words end it, and an executor's timer.
+WAIT_S = 0.025
 RECHECK_NS = 5_000_000_000
 TIMERS_NS, SLOW_NS, BEAT_NS = 50_000_000, 100_000_000, 500_000_000
 
@@ -82,7 +82,10 @@ class LiveGateway:
         self._recorder = Recorder(services, request.account, tell) if request.record else None
         #: An alias tells the time, too, where no contract of today is known yet or the one before has no ticks any more.
         self._clocks = tuple(name for name in request.symbols if is_continuous(name)) if request.market_time else ()
-        self._threads = ThreadedFeed(self._open_feed, hear=None if self._recorder is None else self._record)
+        media = services.trading()
+        self._server: StreamServer = media.gateway_stream(request.account)
+        hear = None if self._recorder is None else self._record
+        self._threads = ThreadedFeed(self._open_feed, hear=hear, ring=self._server.wake)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
@@ -99,9 +102,7 @@ class LiveGateway:
         self._ticks = 0
         self._began_ns = self._watch.monotonic_ns()
         self._rung = self._looked = self._beaten = 0
-        media = services.trading()
         self._books = LiveBooks(media.statements(request.account), request.account, self._calendar, self._watch, tell)
-        self._server: StreamServer = media.gateway_stream(request.account)
         self._warm = media.warm_side(request.account)
 
     def _know(self, symbols: tuple[str, ...]) -> None:
@@ -210,7 +211,13 @@ class LiveGateway:
     def _open_desk(self) -> OrderDesk:
         account = self._request.account
         if self._venue is None:
-            return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day, days=self._books.days)
+            return ThreadedDesk(
+                lambda: self._services.broker(account),
+                self._clock,
+                lambda: self._day,
+                days=self._books.days,
+                ring=self._server.wake,
+            )
         self._early = []  # the venue has not gone through them
         return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
 
@@ -270,7 +277,7 @@ class LiveGateway:
         """Whatever is there: words of the strategy, commands, ticks, the broker's words, timers."""
         if self._shell is None:
             return
-        for message in self._server.receive(0.0 if self._early else WAIT_S):
+        for message in self._server.receive(self._patience_s()):
             self._hear(message)
         self._take_ticks()
         shell, now = self.shell, self._watch.monotonic_ns()
@@ -285,6 +292,13 @@ class LiveGateway:
         if now - self._beaten >= BEAT_NS:
             self._beaten = now
             self._outlets.beat("live")
+
+    def _patience_s(self) -> float:
+        """How long nothing has to be done but what is waited for."""
+        if self._early:
+            return 0.0
+        wake = self.shell.state.executors.wake_ns()
+        return min(WAIT_S, max(0.0, (wake - self._clock.now_ns()) / NS_PER_S)) if wake else WAIT_S
 
     def _hear(self, message: object) -> None:
         now = self._clock.now_ns()

@@ -39,6 +39,9 @@ class StreamServer(Protocol):
         What cannot be read is dropped and counted in ``unreadable``.
         """
 
+    def wake(self) -> None:
+        """End the wait of `receive`, or the next one where nobody waits. From any thread; all other calls belong to one."""
+
     def answer(self, source: str, answer: CommandAnswer) -> None:
         """Answer a request, on the way it came."""
 

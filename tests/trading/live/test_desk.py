@@ -52,8 +52,14 @@ def approved(name: str, price: float = 2991.0) -> Any:
 class Desk:
     def __init__(self, brokers: list[Any], **options: float) -> None:
         self.brokers, self.opened, self.threads = brokers, list[Any](), set[int]()
-        self.desk = ThreadedDesk(self.opens, SystemClock(), lambda: "2025-06-05", poll_s=0.001, retry_s=0.01, **options)
+        self.rings = 0
+        self.desk = ThreadedDesk(
+            self.opens, SystemClock(), lambda: "2025-06-05", poll_s=0.001, retry_s=0.01, ring=self.ring, **options
+        )
         self.events: list[ev.Event] = []
+
+    def ring(self) -> None:
+        self.rings += 1
 
     def opens(self) -> Any:
         self.threads.add(threading.get_ident())
@@ -91,6 +97,7 @@ def test_orders_fills_and_the_account_come_as_events_from_the_thread_of_the_brok
     desk = make(ProviderTransientError("closed"), SlowBroker(venue))
     desk.until(lambda: [link.up for link in desk.seen(ev.BrokerLinkChanged)] == [False, True])
     assert desk.seen(ev.BrokerLinkChanged)[0].message == "closed"
+    desk.until(lambda: desk.rings >= len(desk.events))  # whoever waits elsewhere is told of each
     desk.desk.submit(approved("a"))
     desk.until(lambda: bool(desk.seen(ev.OrderChanged)))
     kinds = [type(event) for event in desk.events if isinstance(event, ev.OrderChanged | ev.FillArrived)]

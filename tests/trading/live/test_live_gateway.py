@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from tests.trading.live.world import RB, Running, World, sample_ticks
 
+from ghtrader.core.clock import NS_PER_S, SystemClock
 from ghtrader.core.errors import GhtraderError, UsageError
 from ghtrader.core.messages import Command, Verb
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.recording import TickSpool
+from ghtrader.pipelines import gateway_live
 from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 from ghtrader.pipelines.ingest import list_store
 from ghtrader.pipelines.recorder import Recorder
@@ -139,6 +141,19 @@ def feed(world: World, run: Running, ticks: Iterator[LiveTick]) -> None:
     run.beat()
 
 
+def test_a_tick_ends_the_wait_of_a_gateway(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = running(world)
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
+        monkeypatch.setattr(gateway_live, "WAIT_S", 60.0)
+        seen, begun = run.state.markets[RB].seq, SystemClock().monotonic_ns()
+        world.queued.put(sample_ticks(1, 401)[0])
+        run.until(lambda: run.state.markets[RB].seq > seen, "heard")
+        assert SystemClock().monotonic_ns() - begun < 30 * NS_PER_S
+    finally:
+        run.close()
+
+
 def test_what_a_mode_lacks_makes_it_live_monitor_and_is_said(world: World) -> None:
     world.has_login = False
     run = running(world)
@@ -223,7 +238,10 @@ def test_a_feed_that_is_subscribed_anew_goes_on_where_it_was() -> None:
         opened.append(QueueFeed(ticks, symbols, begin))  # type: ignore[arg-type]
         return opened[-1]
 
-    feed = ThreadedFeed(opens, hear=lambda found: heard.extend(tick.identity for tick in found))
+    rings: list[int] = []
+    feed = ThreadedFeed(
+        opens, hear=lambda found: heard.extend(tick.identity for tick in found), ring=lambda: rings.append(len(heard))
+    )
     try:
         feed.subscribe((RB,))
         ticks.put(sample_ticks(1)[0])
@@ -234,6 +252,7 @@ def test_a_feed_that_is_subscribed_anew_goes_on_where_it_was() -> None:
     finally:
         feed.close()
     assert heard == [400, 401]
+    assert rings == [1, 2]
     assert opened[-1].symbols == (RB, "SHFE.rb2601")
     assert opened[-1].begin == {RB: 401} or opened[0].given == 2
     assert opened[-1].closed

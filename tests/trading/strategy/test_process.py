@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Cli
+from tests.conftest import Cli, processor_wait_s
 from tests.trading.strategy.frames import SYMBOL, account, beat, plan, ticks
 
 from ghtrader.adapters.bus_zmq import ZmqStreamServer
@@ -81,14 +81,13 @@ def refused_s(cli: Cli) -> float:
     begun = time.monotonic()
     process = subprocess.Popen(COMMAND, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    spent, scheduled = time.monotonic() - begun, Path(f"/proc/{process.pid}/schedstat")
-    waited_ns = int(scheduled.read_text().split()[1]) if scheduled.exists() else 0
+    spent = time.monotonic() - begun - processor_wait_s(str(process.pid))
     stdout, stderr = process.communicate()
     assert process.returncode == 3, stderr
     error = json.loads(stdout.splitlines()[-1])
     assert error["error"] == "LockHeldError"
     assert "strategy run --account demo" in error["context"]["owner"]["command"]
-    return spent - waited_ns / 1e9
+    return spent
 
 
 def test_one_strategy_per_account_and_a_dead_holder_frees_it(cli: Cli, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ waits for its answer.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,6 +89,21 @@ class BusContract:
         begun = SystemClock().monotonic_ns()
         assert [end.receive() for end in (server, client) for _ in range(100)] == [[]] * 200
         assert SystemClock().monotonic_ns() - begun < 1_000_000_000
+
+    def test_a_wait_that_is_woken_gives_what_is_there(self, ends: Ends) -> None:
+        """Woken from another thread, before or during the wait; nothing that came is lost by it."""
+        server, client = ends
+        begun = SystemClock().monotonic_ns()
+        for seq in range(1, 4):
+            server.wake()
+            server.wake()
+            ringer = threading.Thread(target=server.wake)
+            ringer.start()
+            assert server.receive(DEADLINE_S) == []
+            ringer.join()
+            client.send(target(seq))
+            assert gathered(server.receive, 1) == [target(seq)]
+        assert SystemClock().monotonic_ns() - begun < DEADLINE_S * 1e9
 
     def test_sending_never_waits_for_a_reader(self, ends: Ends) -> None:
         """Neither end reads, both speak on."""

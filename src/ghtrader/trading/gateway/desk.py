@@ -194,7 +194,7 @@ class ThreadedDesk:
 
     A broker that cannot be opened is a link that is down, and is opened again every ``retry_s`` seconds; so is one whose poll
     failed. An order that has waited for the broker longer than ``patience_s``, or for one that is not open, is not sent any more.
-    What was asked before `close` is still done.
+    What was asked before `close` is still done. ring: called in the broker's thread whenever there is something in `events`.
     """
 
     def __init__(
@@ -207,8 +207,9 @@ class ThreadedDesk:
         poll_s: float = 0.005,
         retry_s: float = 5.0,
         patience_s: float = 1.0,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
-        self._opens = opens
+        self._opens, self._ring = opens, ring
         self._clock = clock
         self._trading_day, self._days = trading_day, days
         self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
@@ -226,7 +227,7 @@ class ThreadedDesk:
                 self._converse()
             except Exception as error:  # noqa: BLE001 - a client may raise anything; the link is down, and why is said
                 words = f"the broker's client failed: {type(error).__name__}: {error}"
-                self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=words))
+                self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=words))
                 self._stop.wait(self._retry_s)
 
     def _converse(self) -> None:
@@ -240,7 +241,7 @@ class ThreadedDesk:
                 continue
             self._serve(self._desk)
             for event in self._desk.events(self._poll_s):
-                self._found.put(event)
+                self._give(event)
             if self._desk.failed:
                 failed, self._desk = self._desk, None
                 with contextlib.suppress(GhtraderError):
@@ -266,9 +267,13 @@ class ThreadedDesk:
             if wish.order_id:
                 self._refuse(wish, "there is no session with the broker")
 
+    def _give(self, event: Event) -> None:
+        self._found.put(event)
+        self._ring()
+
     def _refuse(self, wish: _Wish, message: str) -> None:
         now = self._clock.now_ns()
-        self._found.put(
+        self._give(
             SubmitFailed(now_ns=now, client_order_id=wish.order_id, never_sent=True, reason="broker_busy", message=message)
         )
 
@@ -276,7 +281,7 @@ class ThreadedDesk:
         try:
             return BrokerDesk(self._opens(), self._clock, self._trading_day, self._days)
         except GhtraderError as error:
-            self._found.put(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
+            self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
             self._stop.wait(self._retry_s)
             return None
 

@@ -23,7 +23,7 @@ class ThreadedFeed:
 
     What is subscribed may change: another feed goes on at the ids where the one before ended. A feed that cannot be had is a state
     with a message, and is opened again every ``retry_s`` seconds. hear: gets every batch in the feed's thread, before the owner
-    does (a recorder); it must not wait.
+    does (a recorder); it must not wait. ring: called there, too, whenever there is something to `poll`.
     """
 
     def __init__(
@@ -31,10 +31,11 @@ class ThreadedFeed:
         opens: OpensFeed,
         *,
         hear: Callable[[Sequence[LiveTick]], None] | None = None,
+        ring: Callable[[], None] = lambda: None,
         poll_s: float = 0.25,
         retry_s: float = 5.0,
     ) -> None:
-        self._opens, self._hear, self._poll_s, self._retry_s = opens, hear, poll_s, retry_s
+        self._opens, self._hear, self._ring, self._poll_s, self._retry_s = opens, hear, ring, poll_s, retry_s
         self._wanted: tuple[str, ...] = ()
         self._next: dict[str, int] = {}
         self._found: queue.SimpleQueue[list[LiveTick]] = queue.SimpleQueue()
@@ -79,6 +80,7 @@ class ThreadedFeed:
             if self._hear is not None:
                 self._hear(ticks)
             self._found.put(ticks)
+            self._ring()
 
     def poll(self, timeout_s: float = 0.0) -> list[LiveTick]:
         """Ticks that arrived; waits at most so long for the first."""

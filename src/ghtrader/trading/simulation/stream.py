@@ -83,6 +83,9 @@ class StreamEnd:
         del timeout_s
         return []
 
+    def wake(self) -> None:
+        """Nobody waits here."""
+
     def answer(self, source: str, answer: CommandAnswer) -> None:
         """Answer a command that came by the socket."""
         del source

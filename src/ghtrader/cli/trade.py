@@ -13,7 +13,7 @@ from ghtrader.cli.render import emit, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ghtrader.pipelines.trade import CommandReport, StrategyStatus, TradeStatus
+    from ghtrader.pipelines.trade import CommandReport, StateDocument, StrategyStatus, TradeStatus
 
 __all__ = ["app"]
 
@@ -57,7 +57,8 @@ def status(
 
 @app.command(
     epilog="Examples:  ghtrader trade command set_target --account demo --symbol SHFE.rb2510 --lots 1  |  "
-    "ghtrader trade command reset_risk_kill --reason 'checked by hand' --confirm RESET_RISK_KILL"
+    "ghtrader trade command reset_risk_kill --reason 'checked by hand' --confirm RESET_RISK_KILL  |  "
+    "ghtrader trade command set_desired --param limits.max_position_lots=2 --reason 'thin market'"
 )
 def command(
     context: typer.Context,
@@ -116,6 +117,12 @@ def _content(status: TradeStatus) -> tuple[object, ...]:
     return status.state, status.gateway, status.failed, strategy.state, strategy.process, strategy.failed
 
 
+def _limits(state: StateDocument) -> str:
+    """Limits that commands made tighter than the configured ones."""
+    tighter = state.desired.get("limits") or {}
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(tighter.items())) or "as configured"
+
+
 def _tell(found: TradeStatus, *, as_json: bool) -> None:
     emit(found, as_json=as_json, render=lambda console: _show(console, found))
 
@@ -145,6 +152,7 @@ def _show(console: Console, found: TradeStatus) -> None:
             ("killed", state.kill_reason or "yes" if state.killed else "no"),
             ("halts", ", ".join(state.halts) or "none"),
             ("degraded", ", ".join(state.degraded) or "nothing"),
+            ("limits", _limits(state)),
             ("trading day", state.trading_day or "-"),
             ("market time", iso_utc(state.updated_at)),
             ("heard of the strategy", "never" if found.heard_s is None else f"{found.heard_s:,.1f} s before"),

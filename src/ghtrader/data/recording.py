@@ -38,13 +38,24 @@ class TickSpool:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for symbol, found in rows.items():
-                with self._path(symbol).open("ab") as file:
-                    file.write(np.array(found, dtype=_ROW).tobytes())
+                _append(self._path(symbol), np.array(found, dtype=_ROW).tobytes())
         except OSError as error:
             raise StoreError(f"ticks cannot be kept in {self._folder}: {error}", path=str(self._folder)) from error
 
     def _path(self, symbol: str) -> Path:
         return self._folder / f"{symbol}@{self._run}{SUFFIX}"
+
+
+def _append(path: Path, content: bytes) -> None:
+    """All of it or nothing: rows behind half a row (a full disk) would be read as others."""
+    with path.open("ab", buffering=0) as file:
+        before, written = file.tell(), 0
+        try:
+            while written < len(content):
+                written += file.write(content[written:])
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def import_spool(folder: Path, ingest: Ingest) -> list[DayImport]:

@@ -104,6 +104,8 @@ class LiveGateway:
         self._rung = self._looked = self._beaten = 0
         self._books = LiveBooks(media.statements(request.account), request.account, self._calendar, self._watch, tell)
         self._warm = media.warm_side(request.account)
+        if self._recorder is not None:
+            self._warm.watch(self._recorder)
 
     def _know(self, symbols: tuple[str, ...]) -> None:
         """Refuse what can have no ticks, before anything is opened: what no table knows, and varieties."""
@@ -268,6 +270,7 @@ class LiveGateway:
             check_model=False,
             funds=(None, None) if funds is None else (funds.balance, funds.available),
             tick_ns=max((market.ts_ns for market in state.markets.values()), default=0),
+            known=state,
         )
         self._session_reds = run_preflight(self._services, request).red
         return self._session_reds

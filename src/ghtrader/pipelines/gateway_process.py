@@ -34,6 +34,7 @@ from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.kill.record import KillPolicy
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.words import Mode
 
@@ -116,6 +117,7 @@ def settings_of(
         account=account,
         gates=gates,
         limits=limits or RiskLimits.from_values(values),
+        kill_policy=KillPolicy(str(values["gateway.kill_policy"])),
         dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
         dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
         **fixed,
@@ -261,7 +263,12 @@ class ReplayProcess:
         """The account's desired state, through the one command path, so that it is audited; the checks before the session."""
         shell, now = self._shell, self._replay.clock.now_ns()
         asked = PreflightRequest(
-            account=self._request.account, mode=Mode.PAPER, symbols=tuple(self._symbols), now_ns=now, check_model=False
+            account=self._request.account,
+            mode=Mode.PAPER,
+            symbols=tuple(self._symbols),
+            now_ns=now,
+            check_model=False,
+            known=shell.state,
         )
         checked = run_preflight(self._services, asked)
         shell.handle(ev.PreflightDone(now_ns=now, red=checked.red))

@@ -36,6 +36,7 @@ __all__ = [
     "digest_store",
     "import_files",
     "list_store",
+    "open_ingest",
     "verify_store",
 ]
 
@@ -46,6 +47,19 @@ READ_ATTEMPTS = 10
 def calendar_of(services: Services) -> Calendar:
     """The refreshed calendar of the data folder, else the vendored one."""
     return Calendar.load(services.paths.data / CALENDAR_OVERRIDE)
+
+
+def open_ingest(services: Services) -> Ingest:
+    """The one way of ticks into the prepared tick store, whoever has them."""
+    prepare_store(services.store())
+    return Ingest(
+        services.tick_store(),
+        calendar_of(services),
+        InstrumentTable.vendored(),
+        services.clock,
+        services.tool_version,
+        services.settings().config_hash,
+    )
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
@@ -100,15 +114,7 @@ def import_files(
     """
     started = services.clock.monotonic_ns()
     mapping = None if mapping_file is None else load_mapping(mapping_file)
-    prepare_store(services.store())
-    ingest = Ingest(
-        services.tick_store(),
-        calendar_of(services),
-        InstrumentTable.vendored(),
-        services.clock,
-        services.tool_version,
-        services.settings().config_hash,
-    )
+    ingest = open_ingest(services)
     report = ImportReport(files=len(files), dropped={}, days=[], errors=[], sources=[])
     progress.start("import", len(files))
     for path in files:

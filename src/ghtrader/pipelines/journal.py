@@ -13,10 +13,12 @@ from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import DataError, UsageError
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.journal import JournalStore
+from ghtrader.trading.journal.days import before_last_day, records_since_day
 from ghtrader.trading.journal.orders import JournalOrder, OrderTale
 from ghtrader.trading.journal.reading import JournalFollower, JournalRecords, check_segments, first_seq_of, read_last
 from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, readable
 from ghtrader.trading.journal.why import Chain, explain
+from ghtrader.trading.orders.ids import day_of_order, is_order_of
 
 __all__ = [
     "JournalCheck",
@@ -158,7 +160,9 @@ def list_orders(services: Services, account: str = "", *, only_open: bool = Fals
     names = [account_journal(services, account)[0]] if account else journal_accounts(services)
     found: list[AccountOrder] = []
     for name in names:
-        orders = OrderTale().read_all(JournalRecords(services.trading().journal(name))).orders()
+        store = services.trading().journal(name)
+        begin = before_last_day(store) if only_open else ""  # orders die with their trading day
+        orders = OrderTale().read_all(JournalFollower(store, after=begin).poll() if begin else JournalRecords(store)).orders()
         found += [
             AccountOrder(account=name, is_open=order.is_open, order=order) for order in orders if order.is_open or not only_open
         ]
@@ -169,16 +173,32 @@ def why_order(services: Services, order_id: str, account: str = "") -> AccountCh
     """The chain behind an order, in the account's journal or whichever has it. Raises DataError for an order that none knows."""
     if account:
         name, store = account_journal(services, account)
-        return AccountChain(account=name, chain=explain(JournalRecords(store), order_id))
+        return AccountChain(account=name, chain=_explain(store, order_id))
     names = journal_accounts(services)
     if len(names) < 2:
         return why_order(services, order_id, account_journal(services, "")[0])
-    having = [name for name in names if _knows(services.trading().journal(name), order_id)]
+    having = [name for name in names if is_order_of(order_id, name)]
+    if len(having) != 1:
+        having = [name for name in names if _knows(services.trading().journal(name), order_id)]
     if len(having) != 1:
         what = f"the journals of {', '.join(having)} know" if having else "no journal knows"
         hint = f"--account {having[0]}" if having else "ghtrader journal list"
         raise DataError(f"{what} an order {order_id!r}", hint=hint, order=order_id)
     return why_order(services, order_id, having[0])
+
+
+def _explain(store: JournalStore, order_id: str) -> Chain:
+    """The chain of an order, read from its own trading day on; from the beginning where that day does not have all that led to it."""
+    day = day_of_order(order_id)
+    if day:
+        try:
+            chain = explain(records_since_day(store, day), order_id)
+        except DataError:
+            return explain(JournalRecords(store), order_id)
+        known = {link.seq for link in chain.links}
+        if all(link.cause in known for link in chain.links if link.cause):
+            return chain
+    return explain(JournalRecords(store), order_id)
 
 
 def _knows(store: JournalStore, order_id: str) -> bool:

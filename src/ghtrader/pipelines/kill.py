@@ -14,6 +14,7 @@ from ghtrader.pipelines.services import AccountMedia, Services
 from ghtrader.ports.journal import JournalStore
 from ghtrader.ports.kill_store import KillStore
 from ghtrader.ports.lock import Holder, gateway_key
+from ghtrader.trading.journal.days import before_last_day
 from ghtrader.trading.journal.orders import JournalOrder, OrderTale
 from ghtrader.trading.journal.reading import JournalFollower
 from ghtrader.trading.journal.records import Record, RecordKind
@@ -115,15 +116,21 @@ def _latch(store: KillStore, had_journal: bool, account: str, trigger: Trigger) 
 
 
 class _Aftermath:
-    """What the journal says of the orders, and whether it has the kill; it may grow while we look. error: why it could not be read."""
+    """What the journal says of the orders, and whether it has the kill; it may grow while we look. error: why it could not be read.
+
+    Only the newest trading day is read: orders die with theirs, and a day begins with the kill that stands.
+    """
 
     def __init__(self, journal: JournalStore, kill: KillRecord) -> None:
-        self._follower, self._kill, self._tale = JournalFollower(journal), kill, OrderTale()
+        self._journal, self._kill, self._tale = journal, kill, OrderTale()
+        self._follower: JournalFollower | None = None
         self.obeyed, self.error = False, ""
 
     def look(self) -> None:
         """Take in what is new."""
         try:
+            if self._follower is None:
+                self._follower = JournalFollower(self._journal, after=before_last_day(self._journal))
             for record in self._follower.poll():
                 self._tale.read(record)
                 self.obeyed = self.obeyed or _is_kill(record, self._kill)
@@ -136,6 +143,5 @@ class _Aftermath:
 
 
 def _is_kill(record: Record, kill: KillRecord) -> bool:
-    if record.kind != RecordKind.KILL:
-        return False
-    return msgspec.convert(msgspec.to_builtins(record.body["record"]), KillRecord) == kill
+    found = record.body.get({RecordKind.KILL: "record", RecordKind.STATE: "kill_journaled"}.get(record.kind, ""))
+    return found is not None and msgspec.convert(msgspec.to_builtins(found), KillRecord) == kill

@@ -37,7 +37,8 @@ class PreflightRequest:
     mode: None: what the account was last asked for, paper where it never was. now_ns: of a market that is replayed; None: the present.
     model: beginning of its artefact's hash, None: the newest, ``none``: the strategy has none. check_model: the gateway leaves that to
     the strategy. funds: what the caller knows of the account's money; ask_account: else log in and ask, where the account is declared.
-    tick_ns: stamp of the newest tick, 0 without one; None: what the account's state says.
+    tick_ns: stamp of the newest tick, 0 without one; None: what the account's state says. known: what the account's gateway knows, so
+    that its own journal need not be read again.
     """
 
     account: str
@@ -49,6 +50,7 @@ class PreflightRequest:
     funds: Funds | None = None
     ask_account: bool = False
     tick_ns: int | None = None
+    known: GatewayState | None = None
 
 
 class PreflightReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,13 +109,19 @@ class _Looking:
         return alias_of(self._instruments.resolve_product(name))
 
     def _read_journal(self) -> str:
+        if self._request.known is not None:
+            self._state, self._seen_ns = self._request.known, self._request.known.clock_ns
+            return f"the gateway knows its account, held: {self._held()}"
         store = self._services.trading().journal(self._request.account)
         if not store.segments():
             return "no journal yet: the account begins flat"
         self._state = recover(GatewaySettings(account=self._request.account), read_since_snapshot(store))
         self._seen_ns = max((record.ts_ns for record in read_last(store, 1)), default=0)
-        held = [f"{symbol} {self._state.positions.net(symbol):+d}" for symbol in self._state.positions.symbols()]
-        return f"the journal is whole, held: {', '.join(held) or 'nothing'}"
+        return f"the journal is whole, held: {self._held()}"
+
+    def _held(self) -> str:
+        positions = self._state.positions
+        return ", ".join(f"{symbol} {positions.net(symbol):+d}" for symbol in positions.symbols()) or "nothing"
 
     def facts(self) -> PreflightFacts:
         """Everything that the checks look at."""

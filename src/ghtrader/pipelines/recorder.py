@@ -8,14 +8,12 @@ from collections.abc import Sequence
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import GhtraderError
-from ghtrader.data.ingest import Ingest
-from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.recording import TickSpool, import_spool
 from ghtrader.pipelines.gateway import Tell
-from ghtrader.pipelines.ingest import calendar_of
-from ghtrader.pipelines.prepare import prepare_store
+from ghtrader.pipelines.ingest import open_ingest
 from ghtrader.pipelines.services import Services
 from ghtrader.ports.live_feed import LiveTick
+from ghtrader.ports.warm_path import Outcome, WarmReason
 
 __all__ = ["Recorder"]
 
@@ -31,12 +29,20 @@ class Recorder:
         self._folder = services.paths.data / "spool" / account
         self._spool = TickSpool(self._folder, str(services.clock.now_ns()))
         self._queue: queue.SimpleQueue[Sequence[LiveTick] | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def take(self, ticks: Sequence[LiveTick]) -> None:
         """Keep these ticks; never waits. Any thread."""
         self._queue.put(ticks)
+
+    def outcomes(self) -> list[Outcome]:
+        """What went well and what did not since the last call; any thread."""
+        found: list[Outcome] = []
+        while not self._outcomes.empty():
+            found.append(self._outcomes.get())
+        return found
 
     def _run(self) -> None:
         self._import()
@@ -55,27 +61,22 @@ class Recorder:
             try:
                 self._spool.append(ticks)
             except GhtraderError as error:
+                self._outcomes.put(Outcome(WarmReason.RECORD_FAILED, False, error.message))
                 self._tell("record_failed", {"ticks": len(ticks), "message": error.message})
+            else:
+                self._outcomes.put(Outcome(WarmReason.RECORD_FAILED, True))
         self._import()
 
     def _import(self) -> None:
         if not any(self._folder.glob("*")):
             return
-        services = self._services
         try:
-            prepare_store(services.store())
-            ingest = Ingest(
-                services.tick_store(),
-                calendar_of(services),
-                InstrumentTable.vendored(),
-                services.clock,
-                services.tool_version,
-                services.settings().config_hash,
-            )
-            days = import_spool(self._folder, ingest)
+            days = import_spool(self._folder, open_ingest(self._services))
         except GhtraderError as error:
+            self._outcomes.put(Outcome(WarmReason.RECORD_IMPORT_FAILED, False, error.message))
             self._tell("record_failed", {"message": error.message})
         else:
+            self._outcomes.put(Outcome(WarmReason.RECORD_IMPORT_FAILED, True))
             for day in days:
                 self._tell("recorded", {"symbol": day.symbol, "day": day.trading_day, "rows": day.rows_written})
 

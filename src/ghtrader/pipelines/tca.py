@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +23,7 @@ from ghtrader.ports.tick_store import DayKey
 from ghtrader.trading.journal.days import days_of, records_of_day
 from ghtrader.trading.journal.reading import JournalRecords
 from ghtrader.trading.journal.records import Record
-from ghtrader.trading.tca.costs import Cost, TargetCost, target_cost
+from ghtrader.trading.tca.costs import CostParts, TargetCost, target_cost
 from ghtrader.trading.tca.days import TradedDay, positions_at_start, traded_days
 from ghtrader.trading.tca.quotes import DayQuotes
 from ghtrader.trading.tca.reading import targets_of
@@ -30,8 +31,10 @@ from ghtrader.trading.tca.summary import CostSummary, summarise, summarise_by
 
 __all__ = ["TcaOrder", "TcaReport", "TcaTarget", "trading_costs"]
 
+R = TypeVar("R", bound=msgspec.Struct)
 
-class TcaOrder(msgspec.Struct, frozen=True, kw_only=True):
+
+class TcaOrder(CostParts, frozen=True, kw_only=True):
     """One order; prices in ticks, costs in ticks times lots, positive is lost. missed: see `trading.tca.costs.OrderCost`."""
 
     order_id: str
@@ -44,16 +47,10 @@ class TcaOrder(msgspec.Struct, frozen=True, kw_only=True):
     filled: int
     arrival: float
     price: float
-    timing: float
-    impact: float
-    spread: float
-    fees: float
-    shortfall: float
-    shortfall_cny: float
     missed: float
 
 
-class TcaTarget(msgspec.Struct, frozen=True, kw_only=True):
+class TcaTarget(CostParts, frozen=True, kw_only=True):
     """One target or direct order with everything that was done for it; units as in `TcaOrder`.
 
     expected, realised, surprise: ticks a filled lot, without fees. decision_ns: exchange time of the tick that was decided on, UTC.
@@ -71,13 +68,7 @@ class TcaTarget(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     arrival: float
     price: float
-    timing: float
-    impact: float
-    spread: float
-    fees: float
     opportunity: float
-    shortfall: float
-    shortfall_cny: float
     expected: float
     realised: float
     surprise: float
@@ -160,55 +151,25 @@ def _style(cost: TargetCost) -> str:
     return "direct" if cost.style is None else str(cost.style)
 
 
-def _parts(cost: Cost) -> dict[str, float]:
-    return {name: getattr(cost, name) for name in ("timing", "impact", "spread", "fees")}
+def _row(kind: type[R], *holders: object, **own: object) -> R:
+    """A row whose fields are ``own``, or those of the first holder that has them."""
+    found = {
+        name: next(getattr(holder, name) for holder in holders if hasattr(holder, name))
+        for name in kind.__struct_fields__
+        if name not in own
+    }
+    return kind(**found, **own)
 
 
 def _report(account: str, days: list[str], ticks: list[str], costs: list[TargetCost]) -> TcaReport:
-    targets = [
-        TcaTarget(
-            target_id=cost.target_id,
-            symbol=cost.symbol,
-            trading_day=cost.trading_day,
-            side=cost.side.name.lower(),
-            style=_style(cost),
-            decision_ns=cost.decision_ns,
-            wanted=cost.wanted,
-            filled=cost.filled,
-            unfilled=cost.unfilled,
-            orders=len(cost.orders),
-            arrival=cost.arrival,
-            price=cost.price,
-            opportunity=cost.cost.opportunity,
-            shortfall=cost.cost.shortfall,
-            shortfall_cny=cost.shortfall_cny,
-            expected=cost.expected,
-            realised=cost.realised,
-            surprise=cost.surprise,
-            **_parts(cost.cost),
-        )
-        for cost in costs
-    ]
-    orders = [
-        TcaOrder(
-            order_id=order.order_id,
-            target_id=cost.target_id,
-            symbol=cost.symbol,
-            trading_day=cost.trading_day,
-            side=cost.side.name.lower(),
-            style=_style(cost),
-            lots=order.lots,
-            filled=order.filled,
-            arrival=cost.arrival,
-            price=order.price,
-            shortfall=order.cost.shortfall,
-            shortfall_cny=order.cost.shortfall * cost.tick_value_cny,
-            missed=order.missed,
-            **_parts(order.cost),
-        )
-        for cost in costs
-        for order in cost.orders
-    ]
+    targets: list[TcaTarget] = []
+    orders: list[TcaOrder] = []
+    for cost in costs:
+        words = {"side": cost.side.name.lower(), "style": _style(cost)}
+        targets.append(_row(TcaTarget, cost, cost.cost, orders=len(cost.orders), **words))
+        for order in cost.orders:
+            shortfall_cny = order.cost.shortfall * cost.tick_value_cny
+            orders.append(_row(TcaOrder, order, order.cost, cost, shortfall_cny=shortfall_cny, **words))
     return TcaReport(
         account=account,
         days=days,

@@ -17,7 +17,7 @@ from ghtrader.trading.state.revision import PublishedDocument, StateDocument
 from ghtrader.trading.strategy.report import StrategyDocument
 from ghtrader.trading.views import SeenState, StateReader
 
-__all__ = ["CommandReport", "StateWatch", "StrategyStatus", "TradeStatus", "give_command"]
+__all__ = ["CommandReport", "StateDocument", "StateWatch", "StrategyStatus", "TradeStatus", "give_command"]
 
 D = TypeVar("D", bound=PublishedDocument)
 

@@ -23,6 +23,8 @@ class WarmReason(StrEnum):
     WS_DISCONNECTED = "ws_disconnected"  # a WebSocket of the provider is down
     FILE_STATE_WRITE_FAILED = "file_state_write_failed"  # the mirror file cannot be written
     BUS_STATE_WRITE_FAILED = "bus_state_write_failed"  # the state cannot be sent to local readers
+    RECORD_FAILED = "record_failed"  # ticks cannot be kept
+    RECORD_IMPORT_FAILED = "record_import_failed"  # ticks are kept, and cannot be brought into the store
     MAILBOX_FAILED = "mailbox_failed"  # the folder of commands cannot be read, or answers not written
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from tests.trading.journal.market_day import T0, busy_book, order
+from tests.trading.journal.market_day import T0, Book, busy_book, one_order, order
 
 from ghtrader.app.services import AppServices
 from ghtrader.cli.main import run
@@ -133,6 +133,55 @@ def test_with_several_accounts_the_order_finds_its_journal(services: AppServices
     write_account(services, "three").close()
     assert "the journals of one, three know" in call("journal", "why", "o1", code=4)
     assert call("journal", "why", "o1", "--account", "three", "--json")["account"] == "three"
+
+
+def two_days(services: AppServices) -> tuple[Journal, dict[str, str]]:
+    """A working order each on two days, the second one's a kill's of the first; the first day's segment can be damaged beside it."""
+    journal = Journal(services.trading().journal("demo"), "demo")
+    book = Book(lambda record: journal.append([record]))
+    names = {"old": "gh99e509_250605_1_1", "own": "gh99e509_250606_1_2", "kills": "gh99e509_250606_1_3"}
+    book.put(RecordKind.DAY, trading_day="2025-06-05")
+    one_order(book, names["old"])
+    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x", policy=KillPolicy.FLATTEN)
+    root = book.put(RecordKind.KILL, record=kill)
+    book.put(RecordKind.DAY, trading_day="2025-06-06")
+    book.put(RecordKind.STATE, kill_journaled=kill)
+    one_order(book, names["own"])
+    one_order(book, names["kills"], root=root)
+    journal.close()
+    return journal, names
+
+
+def test_why_reads_from_the_orders_own_day_on_and_further_back_where_that_led_to_it(services: AppServices, call: Call) -> None:
+    _, names = two_days(services)
+    own, kills = (call("journal", "why", names[name], "--json")["chain"] for name in ("own", "kills"))
+    assert (own["root"], kills["root"]) == ("target", "kill")
+    assert [link["kind"] for link in kills["links"]] == ["kill", "verdict", "order_intent", "order_sent"]
+    first = next((folder(services) / "journal").glob("*-2025-06-05.journal"))
+    first.write_bytes(first.read_bytes()[:-40])
+    assert call("journal", "why", names["own"], "--json")["chain"] == own
+    assert [item["order"]["order_id"] for item in call("journal", "list", "--open", "--json")["orders"]] == [
+        names["own"], names["kills"],
+    ]  # fmt: skip
+    call("journal", "why", names["kills"], code=4)
+
+
+def test_an_order_of_a_gateway_names_its_account(services: AppServices, call: Call) -> None:
+    write_account(services, "other").close()
+    _, names = two_days(services)
+    found = call("journal", "why", names["own"], "--json")
+    assert (found["account"], found["chain"]["order"]["order_id"]) == ("demo", names["own"])
+
+
+def test_a_kill_looks_at_the_newest_day_only(services: AppServices, call: Call) -> None:
+    _, names = two_days(services)
+    first = next((folder(services) / "journal").glob("*-2025-06-05.journal"))
+    first.write_bytes(b"rubbish")
+    kill = KillRecord(account="demo", phase=KillPhase.LATCHED, reason="x", policy=KillPolicy.FLATTEN)
+    services.trading().kill("demo").write(encode_kill(kill))
+    report = call("kill", "--account", "demo", "--reason", "again", "--json", code=8)["report"]
+    assert [item["order_id"] for item in report["open_orders"]] == [names["own"], names["kills"]]
+    assert (report["written"], report["obeyed"], report["journal_error"]) == (False, True, "")
 
 
 def test_following_gives_what_is_written_from_now_on(services: AppServices, call: Call) -> None:
@@ -275,8 +324,8 @@ def test_a_gateway_that_does_not_obey_is_told_of(services: AppServices, call: Ca
 
 def test_a_damaged_journal_does_not_stop_a_kill(services: AppServices, call: Call) -> None:
     write_account(services, "demo").close()
-    first = min((folder(services) / "journal").glob("*.journal"))
-    first.write_bytes(b"rubbish" + first.read_bytes())
+    last = max((folder(services) / "journal").glob("*.journal"))
+    last.write_bytes(b"rubbish" + last.read_bytes())
     found = call("kill", "--account", "demo", "--reason", "smoke", "--json", code=8)
     assert "has no header" in found["report"]["journal_error"]
     assert record_of(services).phase == KillPhase.LATCHED

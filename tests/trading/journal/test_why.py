@@ -137,6 +137,18 @@ def test_what_reconciliation_decides_of_an_order_counts(kind: ActionKind, state:
     assert list(told(book)) == ["o1"]
 
 
+def test_the_end_of_its_day_leaves_an_order_that_is_over_as_it_was_unless_a_trade_was_made_of_it() -> None:
+    book = Book()
+    one_order(book)
+    over = Action(case=CaseName.ORDER_EXPIRED, kind=ActionKind.EXPIRE, client_order_id="o1")
+    reconciled(book, Action(case=CaseName.ORDER_LOST, kind=ActionKind.LOSE, client_order_id="o1"))
+    reconciled(book, over)
+    assert told(book)["o1"].state == "lost"
+    proven = Action(case=CaseName.POSITION_EXPLAINED, kind=ActionKind.MAKE_FILL, client_order_id="o1", fill=fill("o1", "t", 1))
+    reconciled(book, proven, over)
+    assert (told(book)["o1"].state, told(book)["o1"].lots_filled) == ("cancelled", 1)
+
+
 def test_an_action_that_lacks_what_it_is_about_says_nothing_of_an_order() -> None:
     book = Book()
     one_order(book)

@@ -12,10 +12,10 @@ import pytest
 from ghtrader.core.clock import Deadline, SystemClock
 from ghtrader.core.errors import ProviderTransientError
 from ghtrader.core.orders import Offset, OrderKind, Side
-from ghtrader.ports.broker import BrokerOrder, OrderState
-from ghtrader.testing.fakes import FakeBroker, FakeVenue
+from ghtrader.ports.broker import AccountFunds, BrokerOrder, OrderState
+from ghtrader.testing.fakes import FakeBroker, FakeClock, FakeVenue
 from ghtrader.trading.gateway import events as ev
-from ghtrader.trading.gateway.desk import ThreadedDesk
+from ghtrader.trading.gateway.desk import BrokerDesk, ThreadedDesk
 
 RB = "SHFE.rb2510"
 
@@ -135,6 +135,25 @@ def test_a_broken_client_is_a_link_that_is_down_and_nothing_asked_meanwhile_is_d
     desk.until(lambda: [link.up for link in desk.seen(ev.BrokerLinkChanged)] == [True, False, False, True])
     assert first.closed
     assert desk.opened == [first, second]
+
+
+def test_money_that_the_broker_does_not_tell_is_a_bad_reading_each_time() -> None:
+    venue = FakeVenue()
+    broker = SlowBroker(venue)
+    clock = FakeClock(1_000_000_000)
+    desk = BrokerDesk(broker, clock, lambda: "2025-06-05")
+    told = [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
+    zero = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, 0.0))
+    for funds in (_no_funds, _no_funds, lambda: zero, lambda: zero):
+        broker.funds = funds  # type: ignore[method-assign]
+        clock.advance(1.0)
+        told += [event.funds.balance for event in desk.events() if isinstance(event, ev.FundsArrived)]
+    assert told[0] > 0
+    assert [str(balance) for balance in told[1:]] == ["nan", "nan", "0.0", "0.0"]
+
+
+def _no_funds() -> AccountFunds:
+    raise ProviderTransientError("the account is not there")
 
 
 def test_what_no_port_speaks_of_is_a_link_that_is_down_too(make: Callable[..., Desk]) -> None:

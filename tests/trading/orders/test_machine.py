@@ -14,6 +14,7 @@ from ghtrader.ports.broker import BrokerFill, BrokerOrder, OrderState
 from ghtrader.testing.order_words import DAY, SYMBOL, fill, intent, update
 from ghtrader.trading.orders import ORDER_STEPS, OrderBook, OrderEvent, OrderPhase, PositionLedger
 from ghtrader.trading.orders.machine import step_order, step_trade
+from ghtrader.trading.words import OrderIntent
 
 #: The table a second time, written by hand: rows are phases, columns events; . is no step.
 MATRIX = """
@@ -195,6 +196,38 @@ def test_ids_are_unique_and_lots_positive() -> None:
         with pytest.raises(UsageError):
             ask("b", 1)
     assert len(book) == 1
+
+
+def test_the_end_of_its_day_is_noted_of_an_order_that_was_over_and_ends_one_that_was_not() -> None:
+    book = book_with()
+    book.add("b", intent(), trading_day=DAY, ts_ns=1)
+    book.submit_failed("b", never_sent=True, ts_ns=2)
+    assert not any(order.day_over for order in book.orders())
+    ended, noted = book.expire("a", 9), book.expire("b", 9)
+    assert (ended.changed, ended.settled, noted.changed, noted.settled) == (True, True, True, False)
+    assert [(order.phase.value, order.day_over, order.updated_ns) for order in book.orders()] == [
+        ("cancelled", True, 9), ("lost", True, 2),
+    ]  # fmt: skip
+    assert (book.expire("a", 10).changed, book.expire("b", 10).changed) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("adopted", "wanted", "becomes"),
+    [
+        (True, intent(lots=3), (3, Side.BUY, 1, "unknown")),
+        (True, intent(Side.SELL, 2), (2, Side.SELL, 0, "filled")),
+        (True, intent(lots=1), None),
+        (False, intent(lots=3), None),
+    ],
+)
+def test_only_an_adopted_order_grows_or_turns_round(adopted: bool, wanted: OrderIntent, becomes: tuple | None) -> None:
+    book = OrderBook()
+    book.add("x", intent(lots=2), trading_day=DAY, ts_ns=1, adopted=adopted)
+    book.apply_fill(fill("x", "1", 2), 2)
+    change = book.enlarge("x", wanted, 9)
+    assert (change.changed, change.note) == (becomes is not None, "" if becomes else "stale")
+    order = book.orders()[0]
+    assert (order.lots, order.side, order.left, order.phase.value) == (becomes or (2, Side.BUY, 0, "filled"))
 
 
 def test_a_book_forgets_what_settled_two_trading_days_ago() -> None:

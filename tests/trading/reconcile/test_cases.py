@@ -249,6 +249,75 @@ def test_nothing_is_made_up_while_trades_of_today_are_awaited() -> None:
     assert (book.in_flight(SYMBOL), ledger.position(SYMBOL)) == ((0, 0), held(long_today=2))
 
 
+def over_by_hearsay(how: str, wanted: OrderIntent, **lots: int) -> tuple[OrderBook, PositionLedger]:
+    """An order ``a`` of an earlier day that was taken for lost, was refused, or never left; and what was held then as history."""
+    book, ledger = OrderBook(), PositionLedger("2025-06-04")
+    ledger.take_over(held(**lots))
+    ledger.based = True
+    book.add("a", wanted, trading_day="2025-06-04", ts_ns=1)
+    book.mark_sent("a", 2)
+    if how == "lost":
+        for _ in range(2):
+            once(book, ledger, venue(positions=[ledger.position(SYMBOL)], day="2025-06-04"))
+    elif how == "refused":
+        book.apply_update(update("a", OrderState.REJECTED, wanted.lots, of=wanted), 7)
+    else:
+        book.submit_failed("a", never_sent=True, ts_ns=7)
+    assert record_of(book).is_settled
+    return book, ledger
+
+
+@pytest.mark.parametrize("how", ["lost", "refused"])
+@pytest.mark.parametrize(("traded", "ends"), [(2, "filled"), (1, "cancelled")])
+def test_an_order_that_is_over_by_hearsay_explains_the_next_days_position(how: str, traded: int, ends: str) -> None:
+    book, ledger = over_by_hearsay(how, intent(Side.SELL, 2, offset=Offset.CLOSE), long_history=5)
+    outcome = settle(book, ledger, venue(positions=[held(long_history=5 - traded)], day=DAY))
+    assert outcome.balanced
+    assert names(outcome) == ["position_explained"]
+    assert kinds(outcome) == ["roll_day", "make_fill", "expire"]
+    order = record_of(book)
+    assert (order.phase.value, order.filled, order.in_flight, ledger.net(SYMBOL)) == (ends, traded, 0, 5 - traded)
+
+
+def test_it_explains_nothing_any_more_once_a_day_was_compared() -> None:
+    book, ledger = over_by_hearsay("lost", intent(Side.SELL, 2, offset=Offset.CLOSE), long_history=5)
+    agreed = settle(book, ledger, venue(positions=[held(long_history=5)], day=DAY))
+    assert (names(agreed), kinds(agreed), agreed.balanced) == ([], ["roll_day", "expire"], True)
+    assert (phase(book), record_of(book).filled, record_of(book).day_over) == (OrderPhase.LOST, 0, True)
+    outcome = settle(book, ledger, venue(positions=[held(long_history=4)], day=DAY))
+    assert (names(outcome), kinds(outcome), outcome.balanced) == (["position_differs"], [], False)
+
+
+def test_it_waits_while_something_of_its_contract_is_not_known() -> None:
+    book, ledger = over_by_hearsay("lost", intent(Side.SELL, 2, offset=Offset.CLOSE), long_history=5)
+    ledger.begin_day(DAY)
+    book.add("t", intent(lots=2), trading_day=DAY, ts_ns=LATER)
+    outcome = reconcile(book, ledger, venue(positions=[held(long_history=3)]), now_ns=LATER)
+    assert (names(outcome), kinds(outcome)) == (["order_young", "position_differs"], ["wait"])
+    known = venue(orders=[update("t", OrderState.WORKING, 2, of=intent(lots=2))], positions=[held(long_history=3)])
+    assert names(settle(book, ledger, known)) == ["order_behind", "position_explained"]
+
+
+def test_what_never_left_or_is_still_listed_explains_nothing() -> None:
+    wanted = intent(Side.SELL, 2, offset=Offset.CLOSE)
+    book, ledger = over_by_hearsay("never sent", wanted, long_history=5)
+    outcome = settle(book, ledger, venue(positions=[held(long_history=3)], day=DAY))
+    assert (names(outcome), kinds(outcome)) == (["position_differs"], ["roll_day"])
+    book, ledger = over_by_hearsay("refused", wanted, long_history=5)
+    refused = update("a", OrderState.REJECTED, 2, of=wanted)
+    outcome = settle(book, ledger, venue(orders=[refused], positions=[held(long_history=3)], day=DAY))
+    assert (names(outcome), kinds(outcome)) == (["position_differs"], ["roll_day"])
+
+
+def test_orders_that_were_left_open_explain_before_those_that_are_over_by_hearsay() -> None:
+    book, ledger = over_by_hearsay("refused", intent(lots=2))
+    book.add("b", intent(lots=2), trading_day="2025-06-04", ts_ns=9)
+    outcome = settle(book, ledger, venue(positions=[held(long_history=3)], day=DAY))
+    assert outcome.balanced
+    made = [(action.fill.client_order_id, action.fill.lots) for action in outcome.actions if action.fill is not None]
+    assert made == [("b", 2), ("a", 1)]
+
+
 def test_the_orders_of_every_contract_end_once() -> None:
     other = "SHFE.hc2510"
     book, ledger = yesterday(intent(), intent(symbol=other))
@@ -517,6 +586,88 @@ def test_the_first_comparison_makes_no_trades_up() -> None:
     ledger.based = False
     outcome = settle(book, ledger, venue(positions=[held(long_history=2)]))
     assert (names(outcome), outcome.balanced, record_of(book).filled) == (["order_expired", "position_first"], True, 0)
+
+
+# --- a false first answer ---------------------------------------------------------------------------------------------------
+EARLY = fill("x", "1", 2, ts_ns=5)
+
+
+def first_answer(**told: Any) -> tuple[OrderBook, PositionLedger]:
+    """An account that another terminal had traded on, after its first answer, which came at ``LATER``."""
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    assert once(book, ledger, venue(positions=[held(long_today=2)], **told)).balanced
+    assert (ledger.based, ledger.based_ns, ledger.net(SYMBOL)) == (True, LATER, 2)
+    return book, ledger
+
+
+def test_a_trade_that_the_first_answer_had_in_its_position_and_not_in_its_list_is_not_counted_twice() -> None:
+    book, ledger = first_answer()
+    whole = venue(orders=[update("x", OrderState.FILLED, 0, of=intent(lots=2))], fills=[EARLY], positions=[held(long_today=2)])
+    outcome = settle(book, ledger, whole)
+    assert outcome.balanced
+    assert names(outcome) == ["order_venue_only", "fill_missing", "position_included"]
+    assert (record_of(book, "x").filled, ledger.position(SYMBOL)) == (2, held(long_today=2))
+
+
+def test_a_flat_account_whose_first_answer_was_without_a_closing_trade_heals() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    assert once(book, ledger, venue()).balanced
+    closed = fill("x", "1", 1, side=Side.SELL, offset=Offset.CLOSE, ts_ns=5)
+    outcome = settle(book, ledger, venue(fills=[closed]))
+    assert (names(outcome)[-1], outcome.balanced, ledger.net(SYMBOL)) == ("position_included", True, 0)
+
+
+@pytest.mark.parametrize(
+    ("trades", "after"),
+    [
+        ([fill("x", "1", 2, ts_ns=LATER)], held(long_today=2)),  # a new trade, and the position is not up to it yet
+        ([fill("x", "1", 2)], held(long_today=2)),  # nobody knows when
+        ([EARLY], held(long_today=3)),
+        ([EARLY, fill("x", "2", 1, ts_ns=6)], held(long_today=3)),  # only one of two was in it: nobody knows which
+    ],
+)
+def test_later_trades_and_what_they_do_not_explain_whole_refuse(trades: list[BrokerFill], after: BrokerPosition) -> None:
+    book, ledger = first_answer()
+    outcome = settle(book, ledger, venue(fills=trades, positions=[after]))
+    assert (names(outcome)[-1], outcome.balanced) == ("position_differs", False)
+
+
+def test_trades_of_our_own_orders_are_never_taken_for_included() -> None:
+    book, ledger = first_answer()
+    book.add("a", intent(lots=2), trading_day=DAY, ts_ns=1)
+    working = update("a", OrderState.FILLED, 0, of=intent(lots=2))
+    outcome = settle(book, ledger, venue(orders=[working], fills=[fill("a", "1", 2, ts_ns=5)], positions=[held(long_today=2)]))
+    assert (names(outcome)[-1], outcome.balanced) == ("position_differs", False)
+
+
+def test_nothing_is_included_while_the_contract_is_blocked() -> None:
+    book, ledger = first_answer()
+    unknown = update("y", OrderState.UNKNOWN, 1, of=intent())
+    outcome = settle(book, ledger, venue(orders=[unknown], fills=[EARLY], positions=[held(long_today=2)]))
+    assert names(outcome)[-2:] == ["order_unknown", "position_differs"]
+
+
+def test_an_order_that_was_made_of_a_trade_told_the_wrong_way_round_is_put_right() -> None:
+    turned = fill("x", "1", 2, side=Side.SELL, ts_ns=5)
+    book, ledger = first_answer(fills=[turned])
+    assert record_of(book, "x").side is Side.SELL
+    filled = update("x", OrderState.FILLED, 0, of=intent(lots=2))
+    outcome = settle(book, ledger, venue(orders=[filled], fills=[EARLY], positions=[held(long_today=2)]))
+    assert (names(outcome), outcome.balanced) == (["order_venue_only"], True)
+    order = record_of(book, "x")
+    assert (order.side, order.phase, order.filled, ledger.net(SYMBOL)) == (Side.BUY, OrderPhase.FILLED, 2, 2)
+
+
+def test_a_position_is_not_first_taken_from_an_answer_that_is_without_trades_that_we_have() -> None:
+    book, ledger = OrderBook(), PositionLedger(DAY)
+    book.add("x", intent(lots=2), trading_day=DAY, ts_ns=1, adopted=True)
+    book.apply_fill(EARLY, 5)
+    ledger.apply_fill(EARLY)
+    working = update("x", OrderState.WORKING, 2, of=intent(lots=2))
+    old = settle(book, ledger, venue(orders=[working]))
+    assert (names(old), old.balanced, ledger.net(SYMBOL)) == (["fill_forgotten", "position_differs"], False, 2)
+    whole = settle(book, ledger, venue(orders=[working], fills=[EARLY], positions=[held(long_today=2, long_history=1)]))
+    assert (names(whole), whole.balanced, ledger.net(SYMBOL)) == (["position_first"], True, 3)
 
 
 def test_unknown_money_is_told() -> None:

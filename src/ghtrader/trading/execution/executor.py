@@ -122,10 +122,9 @@ def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[E
     """The executor after an event, and what it asks for, in order."""
     if isinstance(event, PlaceRefused):
         return _refused(state, view, DoneReason.REFUSED) if state.phase is PLACED else (state, ())
-    phase = event.phase if isinstance(event, OrderDone) else None
     effects: tuple[Effect, ...] = ()
     if state.phase is PLACED or state.phase is CANCELLING:
-        state, effects = _after_end(state, view, phase)
+        state, effects = _after_end(state, view, event.phase if isinstance(event, OrderDone) else None)
     if isinstance(event, TargetChanged):
         state, more = _take_target(state, event, view)
     elif isinstance(event, Stop):
@@ -136,7 +135,7 @@ def step_executor(state: ExecutorState, event: Event, view: ExecView) -> tuple[E
         state, more = _act(state, view) if isinstance(event, Tick) else (state, ())
     else:
         state, more = _watch(state, view)
-    return state, (*effects, *more)
+    return state, (*effects, *more) if effects else more
 
 
 def _move(state: ExecutorState, signal: ExecSignal, **changes: object) -> ExecutorState:

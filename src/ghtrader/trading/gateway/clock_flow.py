@@ -59,6 +59,8 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     if now - state.marked_ns >= MARK_NS:
         state.marked_ns = now
         _mark(turn)
+    if state.seq - state.snapshot_seq >= state.settings.snapshot_records:
+        turn.snapshot()
     publish(turn)
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 from msgspec.structs import replace
 
-from ghtrader.core.errors import UnknownInstrumentError
-from ghtrader.core.instruments import parse_symbol
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
-from ghtrader.trading.gateway.modes import Desired
+from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
 from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
 from ghtrader.trading.gateway.turn import Turn
@@ -199,34 +196,7 @@ def _reload(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
 
 def _set_desired(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     del source
-    state = turn.state
-    known = {"mode", "symbols", "executor", "confirm_live"}
-    unknown = sorted(set(command.params) - known)
-    if unknown:
-        return "bad_params", f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-    current = msgspec.to_builtins(state.desired)
-    try:
-        desired = msgspec.convert({**current, **command.params}, Desired)
-    except msgspec.ValidationError as error:
-        return "bad_params", str(error)
-    if desired.executor and desired.executor not in set(Style):
-        return "bad_params", f"executor is one of {', '.join(Style)}"
-    strange = [symbol for symbol in desired.symbols if not _is_tradable(symbol)]
-    if strange:
-        return "bad_params", f"neither a contract nor a main contract (KQ.m@SHFE.rb): {', '.join(map(repr, strange))}"
-    if desired.mode != state.desired.mode and not desired.mode.sends_orders:
-        cancel_everything(turn, "cancel_all", seq)
-    turn.record(RecordKind.MODE, seq, desired=desired, why=command.reason)
-    return "", f"wanted: {desired.mode}; now: {state.mode}"
-
-
-def _is_tradable(symbol: str) -> bool:
-    """Whether a symbol is a contract or an alias of one; anything else would end the gateway when its day begins."""
-    try:
-        parsed = parse_symbol(symbol)
-    except UnknownInstrumentError:
-        return False
-    return parsed.continuous or bool(parsed.month)
+    return set_desired(turn, command, seq)
 
 
 def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:

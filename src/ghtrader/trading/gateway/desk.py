@@ -7,6 +7,7 @@ clients that wait on a network. Both give the same events.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Protocol
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
 from ghtrader.ports.account_day import TellsAccountDay
-from ghtrader.ports.broker import Broker, BrokerOrder, OrderRequest
+from ghtrader.ports.broker import AccountFunds, Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
     BrokerLinkChanged,
     Event,
@@ -28,11 +29,13 @@ from ghtrader.trading.gateway.events import (
 )
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
+from ghtrader.trading.risk.memory import is_equity
 from ghtrader.trading.statement.venue_days import VenueDays
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
 FUNDS_EVERY_NS = 1_000_000_000
+UNKNOWN_FUNDS = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, math.nan))
 
 
 def request_of(approved: ApprovedOrder) -> OrderRequest:
@@ -167,13 +170,15 @@ class BrokerDesk:
         if not self._up or not (changed or now - self._funds_at >= FUNDS_EVERY_NS):
             return
         self._funds_at = now
-        with contextlib.suppress(GhtraderError):
+        try:
             funds = self._broker.funds()
             if self._days is not None and isinstance(self._broker, TellsAccountDay):
                 self._days.take(self._broker.account_day(), self._trading_day())
-            if funds != self._funds:
-                self._funds = funds
-                self._events.append(FundsArrived(now_ns=now, funds=funds))
+        except GhtraderError:  # what is not told is not known: the last reading does not stand for it
+            funds = UNKNOWN_FUNDS
+        if funds != self._funds or not is_equity(funds.balance):  # bad readings are counted, the same one too
+            self._funds = funds
+            self._events.append(FundsArrived(now_ns=now, funds=funds))
 
     def close(self) -> None:
         """Hang up."""

@@ -105,7 +105,7 @@ def _intent(state: GatewayState, record: Record) -> Folded:
     state.order_seqs[identity] = record.seq
     change = state.book.add(identity, intent, trading_day=state.trading_day, ts_ns=record.ts_ns)
     settings = state.settings
-    state.risk, told = observe_order(state.risk, settings.limits, settings.meters, record.ts_ns, intent.symbol)
+    state.risk, told = observe_order(state.risk, state.limits, settings.meters, record.ts_ns, intent.symbol)
     return Folded(change=change, told=told)
 
 
@@ -123,20 +123,20 @@ def _update(state: GatewayState, record: Record) -> Folded:
     change = state.book.apply_update(update, record.ts_ns)
     told: tuple[Breach | NearMiss, ...] = ()
     if change.changed and update.state == OrderState.REJECTED:
-        state.risk, told = observe_reject(state.risk, state.settings.limits, update.request.symbol)
+        state.risk, told = observe_reject(state.risk, state.limits, update.request.symbol)
     elif change.changed and update.state in {OrderState.WORKING, OrderState.FILLED}:
         state.risk = observe_accepted(state.risk)
     elif change.changed and update.state == OrderState.CANCELLED and update.request.kind in IMMEDIATE and update.left:
         settings = state.settings
         state.risk, told = observe_cancel(
-            state.risk, settings.limits, settings.meters, record.ts_ns, update.request.symbol, update.left, by_exchange=True
+            state.risk, state.limits, settings.meters, record.ts_ns, update.request.symbol, update.left, by_exchange=True
         )
     return Folded(change=change, told=told)
 
 
 def _observe_trade(state: GatewayState, fill: BrokerFill, multiplier: float, fee_cny: float) -> tuple[Breach | NearMiss, ...]:
     settings = state.settings
-    state.risk, told = observe_fill(state.risk, settings.limits, settings.meters, fill, multiplier, fee_cny)
+    state.risk, told = observe_fill(state.risk, state.limits, settings.meters, fill, multiplier, fee_cny)
     return told
 
 
@@ -157,7 +157,7 @@ def _cancel(state: GatewayState, record: Record) -> Folded:
     if order is None:
         return Folded(change=change)
     state.risk, told = observe_cancel(
-        state.risk, settings.limits, settings.meters, record.ts_ns, order.symbol, order.lots - order.filled
+        state.risk, state.limits, settings.meters, record.ts_ns, order.symbol, order.lots - order.filled
     )
     return Folded(change=change, told=told)
 
@@ -196,7 +196,7 @@ def _doubt(state: GatewayState, record: Record) -> Folded:
 
 
 def _equity(state: GatewayState, record: Record) -> Folded:
-    body, limits = record.body, state.settings.limits
+    body, limits = record.body, state.limits
     told: tuple[Breach | NearMiss, ...] = ()
     if "equity_cny" in body:
         state.risk, told = observe_equity(
@@ -229,7 +229,7 @@ def _answer(state: GatewayState, record: Record) -> Folded:
 
 
 def _mode(state: GatewayState, record: Record) -> Folded:
-    state.desired = _as(record.body["desired"], Desired)
+    state.want(_as(record.body["desired"], Desired))
     for symbol in record.body.get("dropped_targets") or ():
         state.targets.pop(symbol, None)
     return NOTHING
@@ -297,7 +297,8 @@ def snapshot_of(state: GatewayState) -> dict[str, Any]:
 def _state(state: GatewayState, record: Record) -> Folded:
     found = msgspec.convert(msgspec.to_builtins(record.body), _Snapshot)
     settings = state.settings
-    state.epoch, state.revision, state.desired = found.epoch, found.revision, found.desired
+    state.epoch, state.revision, state.snapshot_seq = found.epoch, found.revision, record.seq
+    state.want(found.desired)
     state.book, state.positions = OrderBook.from_document(found.book), PositionLedger.from_document(found.positions)
     state.risk = memory.from_document(found.risk)
     state.dedupe = type(state.dedupe).from_document(found.dedupe, max_ids=settings.dedupe_max_ids, ttl_ns=settings.dedupe_ttl_ns)
@@ -341,7 +342,9 @@ FOLDS: dict[RecordKind, Callable[[GatewayState, Record], Folded]] = {
 def apply_record(state: GatewayState, record: Record) -> Folded:
     """Change the durable state as a record says. Raises DataError for a record that cannot belong to this journal."""
     fold = FOLDS.get(record.kind)
-    state.seq, state.founded = record.seq, state.founded or record.kind != RecordKind.START
+    state.seq = record.seq
+    if not state.founded:
+        state.founded = record.kind != RecordKind.START
     if fold is None:
         return NOTHING
     try:

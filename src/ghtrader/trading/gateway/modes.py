@@ -12,14 +12,17 @@ CONFIRM_LIVE = "I_UNDERSTAND"
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What operators want of an account, changed by commands only: mode, symbols (contracts or aliases), executor style.
+    """What operators want of an account, changed by commands only: mode, symbols (contracts or aliases), executor style, risk limits.
 
-    paused: no target is taken until ``reload`` (after flatten or cancel_all). confirm_live: the second gate of live trading.
+    executor: of operators' targets; a strategy says with each target how it is reached. limits: tighter than the configured ones, by
+    their names below ``trading.risk``. paused: no target is taken until ``reload`` (after flatten). confirm_live: the second gate of
+    live trading.
     """
 
     mode: Mode = Mode.IDLE
     symbols: tuple[str, ...] = ()
     executor: str = ""
+    limits: dict[str, bool | int | float] = {}
     confirm_live: str = ""
     paused: bool = False
 

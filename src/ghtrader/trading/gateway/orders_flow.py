@@ -20,7 +20,7 @@ from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.contract_days import ContractDay
 from ghtrader.trading.gateway.state import READY
-from ghtrader.trading.gateway.turn import Turn
+from ghtrader.trading.gateway.turn import SYNC, Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.book import Change
 from ghtrader.trading.orders.positions import ContractTerms
@@ -62,7 +62,7 @@ def exec_view(turn: Turn, symbol: str) -> ExecView:
         working=working,
         market=state.markets.get(symbol),
         now_ns=turn.now_ns,
-        most_lots=0 if day is None else min(day.max_lots, state.settings.limits.max_order_lots),
+        most_lots=0 if day is None else min(day.max_lots, state.limits.max_order_lots),
     )
 
 
@@ -166,7 +166,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
     state = turn.state
     identity, _ = state.ids.take()
     context = risk_context(turn, intent)
-    verdict = check_order(state.risk, state.settings.limits, state.settings.meters, intent, context, identity)
+    verdict = check_order(state.risk, state.limits, state.settings.meters, intent, context, identity)
     approved = verdict.approved
     seq, _ = turn.record(
         VERDICT,
@@ -183,8 +183,7 @@ def place(turn: Turn, intent: OrderIntent) -> str:
         state.count(f"refused_{verdict.reason}")
         return str(verdict.reason)
     cause, _ = turn.record(ORDER_INTENT, seq, client_order_id=identity, intent=intent)
-    turn.sync()
-    turn.emit(fx.SubmitOrder(approved=approved))
+    turn.effects += (SYNC, fx.SubmitOrder(approved=approved))
     turn.record(ORDER_SENT, cause, client_order_id=identity)
     state.count("orders")
     return ""
@@ -200,7 +199,7 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
     free = state.killed or order.intent.origin in {Origin.KILL, Origin.ROLL} or reason in {"flatten", "cancel_all", "roll"}
     verdict = check_cancel(
         state.risk,
-        state.settings.limits,
+        state.limits,
         state.settings.meters,
         turn.now_ns,
         order.symbol,

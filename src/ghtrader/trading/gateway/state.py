@@ -37,6 +37,7 @@ class GatewaySettings:
 
     target_max_age_ns: a target decided on an older tick is refused. silence_ns: without a word from the strategy for so long no
     new target is taken. requery_ns: pause between questions to the venue while it does not balance; audit_ns: while it does.
+    snapshot_records: after so many records everything is written down anew, so that a restart reads no further back.
     """
 
     account: str
@@ -51,6 +52,7 @@ class GatewaySettings:
     requery_ns: int = 2 * SECOND_NS
     audit_ns: int = 60 * SECOND_NS
     publish_ns: int = SECOND_NS
+    snapshot_records: int = 50_000
 
 
 class HeldTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +90,8 @@ class Pending:
 class GatewayState:
     """The state. The first block is what the journal holds: `fold.apply_record` alone changes it, live and at recovery.
 
-    founded: the journal says more than that the gateway was started, so there was a kill file once.
+    founded: the journal says more than that the gateway was started, so there was a kill file once. limits: those in force, the
+    configured ones and what commands made tighter. snapshot_seq: the newest ``state`` record.
     """
 
     settings: GatewaySettings
@@ -109,6 +112,8 @@ class GatewayState:
     kill_journaled: KillRecord | None = None
     kill_seq: int = 0
     order_seqs: dict[str, int] = field(default_factory=dict)
+    limits: RiskLimits = field(init=False)
+    snapshot_seq: int = 0
 
     kill: KillState = field(default_factory=lambda: initial_kill(""))
     enforced: str = ""
@@ -142,6 +147,14 @@ class GatewayState:
     _halts: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     _halts_of: tuple[object, ...] = field(default=(), init=False, repr=False, compare=False)
     _mode_of: tuple[Desired | None, tuple[str, ...] | None] = field(default=(None, None), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.limits = self.settings.limits
+
+    def want(self, desired: Desired) -> None:
+        """Take what operators want; `fold` calls it."""
+        self.desired = desired
+        self.limits = self.settings.limits.tightened(desired.limits)
 
     @property
     def mode(self) -> Mode:

@@ -41,6 +41,7 @@ def document_of(turn: Turn) -> StateDocument:
     mode, why = effective_mode(state.desired, state.settings.gates, state.red)
     funds = {} if state.funds is None else {name: _number(v) for name, v in msgspec.structs.asdict(state.funds).items()}
     silent = state.strategy_halt(now)
+    desired = {name: value for name, value in msgspec.to_builtins(state.desired).items() if name != "confirm_live"}
     return StateDocument(
         account=state.settings.account,
         revision=state.published_revision,
@@ -80,6 +81,8 @@ def document_of(turn: Turn) -> StateDocument:
             }
             for symbol, market in sorted(state.markets.items())
         },
+        desired=desired,
+        limits=msgspec.structs.asdict(state.limits),
     )
 
 

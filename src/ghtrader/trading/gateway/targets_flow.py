@@ -28,6 +28,9 @@ STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
     """Note a message of the strategy; returns why it cannot be trusted: a hole in its numbers. A new run begins anew."""
     link = turn.state.strategy
+    if session == link.session and seq == link.seq + 1:  # the usual message
+        turn.state.strategy = StrategyLink(session=session, seq=seq, heard_ns=turn.now_ns, state=status or link.state, lost="")
+        return ""
     fresh = session != link.session
     missed = not fresh and seq > link.seq + 1
     old = not fresh and seq <= link.seq

@@ -15,12 +15,13 @@ from ghtrader.trading.kill.machine import step_kill
 from ghtrader.trading.kill.record import KillPhase
 from ghtrader.trading.risk.reasons import Breach, NearMiss
 
-__all__ = ["MESSAGE", "Turn"]
+__all__ = ["MESSAGE", "SYNC", "Turn"]
 
 #: Version of the messages to the strategy.
 MESSAGE = 1
 #: Session and number of a strategy that was not heard of a contract.
 NOBODY = ("", 0)
+SYNC = fx.Sync()
 
 
 class Turn:
@@ -85,7 +86,7 @@ class Turn:
 
     def sync(self) -> None:
         """What was recorded so far must be on the disk before what follows."""
-        self.effects.append(fx.Sync())
+        self.effects.append(SYNC)
 
     def tell(self, name: str, **fields: str | float | bool) -> None:
         """A line for operators."""

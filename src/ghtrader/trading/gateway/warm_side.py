@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ghtrader.core.messages import CommandAnswer
 from ghtrader.ports.bus import Request
 from ghtrader.ports.command_source import CommandSource
-from ghtrader.ports.warm_path import Outcome, WarmReason
+from ghtrader.ports.warm_path import Outcome, WarmReason, Watched
 from ghtrader.trading.state.publish import StatePublisher
 from ghtrader.trading.state.revision import StateDocument
 
@@ -28,6 +28,10 @@ class WarmSide:
     def publish(self, document: StateDocument) -> tuple[str, ...]:
         """Give the state to every sink; reason codes of what fails now."""
         return self._publisher.publish(document)
+
+    def watch(self, watched: Watched) -> None:
+        """Say what fails of something else that works beside trading (the recorder)."""
+        self._publisher.watch(watched)
 
     def socket_changed(self, *, is_up: bool, message: str, now_ns: int) -> tuple[str, ...]:
         """The provider's WebSocket came up or went down; reason codes of what fails now."""

@@ -19,8 +19,8 @@ from ghtrader.trading.journal.records import Record, RecordKind
 
 __all__ = ["SEGMENT_BYTES", "Journal", "Recovery"]
 
-#: A segment that has grown beyond this is followed by another one of the same day.
-SEGMENT_BYTES = 64 << 20
+#: A segment that has grown beyond this is followed by another one of the same day. A start reads the last one whole.
+SEGMENT_BYTES = 16 << 20
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,7 +118,7 @@ class OrderTale:
         self._begin_day(str(outcome.get("trading_day", "")))
         for action in outcome.get("actions", ()):
             order_id = action.get("client_order_id", "")
-            told = _told_by(action, known=order_id in self._orders)
+            told = _told_by(action, self._orders.get(order_id))
             if told is not None and order_id:
                 kind, body = told
                 self._take(order_id, Record(record.seq, record.cause, record.ts_ns, kind, body))
@@ -133,16 +133,18 @@ _WITHOUT_WORD = {
 }
 
 
-def _told_by(action: dict[str, Any], *, known: bool) -> tuple[RecordKind, Body] | None:
-    """Kind and body of the record that would say the same as an action; None for one that says nothing of an order."""
+def _told_by(action: dict[str, Any], known: JournalOrder | None) -> tuple[RecordKind, Body] | None:
+    """Kind and body of the record that would say the same as an action; None for one that says nothing new of an order."""
     kind = action.get("kind")
     if action.get("fill"):
         return RecordKind.FILL, {"fill": action["fill"]}
     if kind == ActionKind.ADOPT and action.get("intent"):
-        return None if known else (RecordKind.ORDER_INTENT, {"intent": action["intent"]})
+        return None if known is not None else (RecordKind.ORDER_INTENT, {"intent": action["intent"]})
     if kind in {ActionKind.UPDATE, ActionKind.OVERRULE} and action.get("order"):
         return RecordKind.ORDER_UPDATE, {"order": action["order"], "overrule": kind == ActionKind.OVERRULE}
-    if known and kind in _WITHOUT_WORD:
+    if kind == ActionKind.EXPIRE and known is not None and known.is_final and not known.lots_filled:
+        return None
+    if known is not None and kind in _WITHOUT_WORD:
         return RecordKind.ORDER_UPDATE, {"state": _WITHOUT_WORD[ActionKind(kind)].value}
     return None
 

@@ -46,13 +46,13 @@ WARM_TABLE: Mapping[tuple[ChannelState, bool], tuple[ChannelState, ChannelState]
 class WarmLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Failures in a row that make a code stand, successes in a row that take it back.
 
-    at_once: one failure is enough. by_change: what is told when it changes, not at each attempt; one word is enough either way.
+    at_once: one failure is enough. by_change: what is told when it changes, or seldom; one word is enough either way.
     """
 
     fail_after: int = 2
     recover_after: int = 2
-    at_once: frozenset[WarmReason] = frozenset({WarmReason.REDIS_UNAVAILABLE})
-    by_change: frozenset[WarmReason] = frozenset({WarmReason.WS_DISCONNECTED})
+    at_once: frozenset[WarmReason] = frozenset({WarmReason.REDIS_UNAVAILABLE, WarmReason.RECORD_FAILED})
+    by_change: frozenset[WarmReason] = frozenset({WarmReason.WS_DISCONNECTED, WarmReason.RECORD_IMPORT_FAILED})
 
     def needed(self, reason: WarmReason, *, ok: bool) -> int:
         """How long a streak must be."""

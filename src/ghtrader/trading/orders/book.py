@@ -156,12 +156,15 @@ class OrderBook:
         beyond = record.filled + fill.lots > record.lots
         return msgspec.structs.replace(change, note="overfilled" if beyond else "late_trade" if late else "")
 
-    def enlarge(self, client_order_id: str, lots: int, ts_ns: int) -> Change:
-        """An adopted order is larger than its trades showed: it is UNKNOWN until the venue says how it stands."""
+    def enlarge(self, client_order_id: str, wanted: OrderIntent, ts_ns: int) -> Change:
+        """An adopted order is larger than its trades showed, or went the other way; with lots left it is UNKNOWN until the venue
+        says how it stands.
+        """
         record = self._known(client_order_id)
-        if not record.adopted or lots <= record.lots:
+        lots = max(wanted.lots, record.lots)
+        intent = msgspec.structs.replace(record.intent, lots=lots, side=wanted.side, offset=wanted.offset)
+        if not record.adopted or intent == record.intent:
             return Change(order=record, note="stale")
-        intent = msgspec.structs.replace(record.intent, lots=lots)
         left = max(0, lots - record.filled)
         phase = OrderPhase.UNKNOWN if left else OrderPhase.FILLED
         return self._keep(record, msgspec.structs.replace(record, intent=intent, left=left, phase=phase, updated_ns=ts_ns))
@@ -182,9 +185,14 @@ class OrderBook:
         """Its trading day is over: what was left of it is gone, whatever the venue spoke of it last."""
         record = self._known(client_order_id)
         if record.is_settled:
-            return Change(order=record)
+            over = msgspec.structs.replace(record, day_over=True)
+            return Change(order=record) if record.day_over else self._keep(record, over)
         ended = msgspec.structs.replace(
-            record, phase=OrderPhase.CANCELLED, left=max(0, record.lots - record.filled), updated_ns=ts_ns
+            record,
+            phase=OrderPhase.CANCELLED,
+            left=max(0, record.lots - record.filled),
+            day_over=True,
+            updated_ns=ts_ns,
         )
         return self._keep(record, ended)
 
@@ -221,13 +229,11 @@ class OrderBook:
         self._orders[name] = record
         self._unsettled = None
         self._working.pop(record.intent.symbol, None)
-        settled = record.is_settled
-        if settled:
-            self._live.pop(name, None)
-        else:
+        if not record.is_settled:
             self._live[name] = None
-        ended = settled and before is not None and not before.is_settled
-        return Change(order=record, changed=True, settled=ended)
+            return Change(order=record, changed=True)
+        self._live.pop(name, None)
+        return Change(order=record, changed=True, settled=before is not None and not before.is_settled)
 
     # --- what stands ----------------------------------------------------------------------------------------------------
     def get(self, client_order_id: str) -> OrderRecord | None:

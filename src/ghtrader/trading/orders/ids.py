@@ -13,7 +13,15 @@ import msgspec
 
 from ghtrader.core.ids import content_hash
 
-__all__ = ["MOST_ID_LENGTH", "OrderIds", "external_order_id", "parse_order_id", "synthetic_trade_id"]
+__all__ = [
+    "MOST_ID_LENGTH",
+    "OrderIds",
+    "day_of_order",
+    "external_order_id",
+    "is_order_of",
+    "parse_order_id",
+    "synthetic_trade_id",
+]
 
 MOST_ID_LENGTH = 30
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -85,6 +93,26 @@ def parse_order_id(client_order_id: str) -> tuple[str, int, int] | None:
     """
     found = _OURS.fullmatch(client_order_id)
     return None if found is None else (found["account"], int(found["epoch"], 36), int(found["count"], 36))
+
+
+def is_order_of(client_order_id: str, account: str) -> bool:
+    """Whether an id was given by the gateway of an account.
+
+    >>> is_order_of("gh99e509_250605_3_a", "demo"), is_order_of("gh99e509_250605_3_a", "other"), is_order_of("PYSDK_1", "demo")
+    (True, False, False)
+    """
+    known = parse_order_id(client_order_id)
+    return known is not None and known[0] == _account_code(account)
+
+
+def day_of_order(client_order_id: str) -> str:
+    """The trading day (ISO) on which an id of ours was given; empty for anybody else's.
+
+    >>> day_of_order("gh99e509_250605_3_a"), day_of_order("PYSDK_1")
+    ('2025-06-05', '')
+    """
+    found = _OURS.fullmatch(client_order_id)
+    return "" if found is None else f"20{found['day'][:2]}-{found['day'][2:4]}-{found['day'][4:]}"
 
 
 def external_order_id(symbol: str, exchange_order_id: str) -> str:

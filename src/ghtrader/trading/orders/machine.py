@@ -122,8 +122,9 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known of one order.
 
     filled: lots of its trades that were applied. left: what the venue says is still open, never more than lots - filled.
-    acked: the venue has had it in its book. unlisted: an answer about the whole account was without it. adopted: the venue told us
-    of it, it is not ours. paid: sum of price times lots of the trades.
+    acked: the venue has had it in its book. unlisted: an answer about the whole account was without it. day_over: a later day's
+    positions were compared since, they prove nothing of it any more. adopted: the venue told us of it, it is not ours. paid: sum of
+    price times lots of the trades.
     """
 
     client_order_id: str
@@ -134,6 +135,7 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     left: int = 0
     acked: bool = False
     unlisted: bool = False
+    day_over: bool = False
     cancel_asked: bool = False
     adopted: bool = False
     created_ns: int = 0
@@ -173,6 +175,11 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     def awaited(self) -> int:
         """Lots that the venue says were traded and no trade has told yet."""
         return max(0, self.lots - self.left - self.filled)
+
+    @property
+    def is_believed(self) -> bool:
+        """It is over by hearsay: answers were without it, or it was refused; that it never traded nobody has seen."""
+        return self.phase is OrderPhase.REJECTED or (self.phase is OrderPhase.LOST and self.unlisted)
 
     @property
     def average_price(self) -> float:

@@ -87,6 +87,7 @@ class _Legs(msgspec.Struct, frozen=True, kw_only=True):
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
     trading_day: str
     based: bool
+    based_ns: int = 0
     contracts: dict[str, _Legs]
 
 
@@ -116,7 +117,8 @@ class _Contract:
 
 
 class PositionLedger:
-    """Owned by one thread. trading_day: ISO date that today's lots belong to; based: whether the venue's positions were ever taken over.
+    """Owned by one thread. trading_day: ISO date that today's lots belong to; based: whether the venue's positions were ever taken over,
+    and based_ns when.
 
     >>> ledger = PositionLedger("2025-06-05")
     >>> trade = BrokerFill(client_order_id="a", trade_id="1", symbol="SHFE.rb2510", side=Side.BUY, offset=Offset.OPEN, lots=2,
@@ -128,7 +130,7 @@ class PositionLedger:
 
     def __init__(self, trading_day: str, terms: Mapping[str, ContractTerms] | None = None) -> None:
         self.trading_day = trading_day
-        self.based = False
+        self.based, self.based_ns = False, 0
         self._contracts: dict[str, _Contract] = {}
         self._positions: dict[str, BrokerPosition] = {}  # of known contracts, once asked for, until lots change
         self._symbols: tuple[str, ...] | None = None
@@ -281,12 +283,13 @@ class PositionLedger:
         """Contracts with lots, sorted."""
         found = self._symbols
         if found is None:
-            found = self._symbols = tuple([symbol for symbol in sorted(self._contracts) if self._has_lots(symbol)])
+            with_lots = []
+            for symbol in sorted(self._contracts):
+                held = self._positions.get(symbol) or self._free(symbol)
+                if held.long_today or held.long_history or held.short_today or held.short_history:
+                    with_lots.append(symbol)
+            found = self._symbols = tuple(with_lots)
         return found
-
-    def _has_lots(self, symbol: str) -> bool:
-        held = self._free(symbol)
-        return bool(held.long_today or held.long_history or held.short_today or held.short_history)
 
     def _free(self, symbol: str) -> BrokerPosition:
         """Lots of a contract, nothing of them frozen."""
@@ -360,7 +363,7 @@ class PositionLedger:
             for symbol, contract in sorted(self._contracts.items())
         }
         document: dict[str, Any] = msgspec.to_builtins(
-            _Document(trading_day=self.trading_day, based=self.based, contracts=contracts)
+            _Document(trading_day=self.trading_day, based=self.based, based_ns=self.based_ns, contracts=contracts)
         )
         return document
 
@@ -369,7 +372,7 @@ class PositionLedger:
         """The ledger of `to_document`. Raises `msgspec.ValidationError` for anything else."""
         known = msgspec.convert(document, _Document)
         ledger = cls(known.trading_day)
-        ledger.based = known.based
+        ledger.based, ledger.based_ns = known.based, known.based_ns
         for symbol, legs in known.contracts.items():
             ledger._contracts[symbol] = _Contract(
                 terms=legs.terms,

@@ -93,7 +93,7 @@ def _apply_to_order(action: Action, book: OrderBook, ts_ns: int) -> Change | Non
     if kind is ActionKind.ADOPT and action.intent is not None:
         known = book.get(identity)
         if known is not None:
-            return book.enlarge(identity, action.intent.lots, ts_ns)
+            return book.enlarge(identity, action.intent, ts_ns)
         return book.add(identity, action.intent, trading_day=action.trading_day, ts_ns=ts_ns, adopted=True)
     if kind is ActionKind.UPDATE and action.order is not None:
         return book.apply_update(action.order, ts_ns)
@@ -126,8 +126,8 @@ def apply_reconciliation(
             fills.append(action.fill)
         if change.settled and change.order is not None:
             settled.append(change.order.client_order_id)
-    if outcome.balanced:
-        positions.based = True
+    if outcome.balanced and not positions.based:
+        positions.based, positions.based_ns = True, ts_ns
     return Applied(settled=tuple(dict.fromkeys(settled)), fills=tuple(fills), cancels=tuple(cancels))
 
 

@@ -55,6 +55,7 @@ class CaseName(StrEnum):
     FILLS_AWAITED = "fills_awaited"
     POSITION_FIRST = "position_first"
     POSITION_EXPLAINED = "position_explained"
+    POSITION_INCLUDED = "position_included"
     SPLIT_DIFFERS = "split_differs"
     POSITION_DIFFERS = "position_differs"
     FUNDS_UNKNOWN = "funds_unknown"
@@ -83,7 +84,7 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
     ),
     (
         CaseName.ORDER_VENUE_ONLY, ActionKind.ADOPT, False,
-        "the venue has an order that we do not know, or one that we adopted is larger than its trades showed",
+        "the venue has an order that we do not know, or one that we adopted is larger than its trades showed, or goes the other way",
         "it can change the position, so it counts as in flight; its id is made of what the venue says, the same after every restart",
     ),
     (
@@ -148,7 +149,7 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
     ),
     (
         CaseName.ORDER_EXPIRED, ActionKind.EXPIRE, False,
-        "an order of an earlier trading day is not settled, and nothing above blocks its contract",
+        "an order of an earlier trading day is not settled, or is over by hearsay only, and nothing above blocks its contract",
         "no order outlives its trading day; what it may have traded shows in the position",
     ),
     (
@@ -163,13 +164,18 @@ _ROWS: tuple[tuple[CaseName, ActionKind, bool, str, str], ...] = (
     ),
     (
         CaseName.POSITION_FIRST, ActionKind.TAKE_POSITION, False,
-        "our ledger was never compared with this account, and nothing above blocks",
+        "our ledger was never compared with this account, nothing above blocks, and the venue lists every trade that we have",
         "what was held before the journal began is the venue's to say",
     ),
     (
         CaseName.POSITION_EXPLAINED, ActionKind.MAKE_FILL, False,
-        "lots differ by no more than orders of an earlier trading day left open",
+        "lots differ by no more than orders of an earlier trading day left open, or that were taken for lost or refused then",
         "their trades are no longer told; the position proves them, oldest order first, at the order's limit",
+    ),
+    (
+        CaseName.POSITION_INCLUDED, ActionKind.TAKE_POSITION, False,
+        "lots agree without the trades of others that are told only now and are older than our first comparison",
+        "the answer that the position was taken from had them in its position and not in its list",
     ),
     (
         CaseName.SPLIT_DIFFERS, ActionKind.TAKE_POSITION, False,

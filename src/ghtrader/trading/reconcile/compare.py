@@ -61,6 +61,9 @@ class _Comparison:
         self._actions: list[Action] = []
         self._differences: list[Difference] = []
         self._expired: list[OrderRecord] = []
+        self._believed: list[OrderRecord] = []
+        self._told_late: dict[str, list[BrokerFill]] = {}
+        self._forgotten: set[str] = set()
 
     def run(self) -> Reconciliation:
         if self._day():
@@ -105,9 +108,7 @@ class _Comparison:
     def _adopt(self) -> None:
         for identity, order in self._orders.items():
             record = self._book.get(identity)
-            if (record is None and order.request.lots > 0) or (
-                record is not None and record.adopted and record.lots < order.request.lots
-            ):
+            if order.request.lots > 0 and (record is None or _was_misjudged(record, order.request)):
                 self._adopt_one(CaseName.ORDER_VENUE_ONLY, identity, order)
         lots: dict[str, int] = {}
         first: dict[str, BrokerFill] = {}
@@ -136,6 +137,8 @@ class _Comparison:
                 self._tell(CaseName.FILL_CONTRADICTS, fill.symbol, ours, words, fill.client_order_id)
             elif fill.trade_id not in record.trade_ids:
                 self._do(CaseName.FILL_MISSING, client_order_id=fill.client_order_id, fill=fill)
+                if record.adopted and 0 < fill.ts_ns < self._positions.based_ns:
+                    self._told_late.setdefault(fill.symbol, []).append(fill)
                 words = f"trade {fill.trade_id}: {fill.lots} at {fill.price:g}"
                 self._tell(CaseName.FILL_MISSING, fill.symbol, "", words, fill.client_order_id)
         for record in self._book.orders():
@@ -143,6 +146,7 @@ class _Comparison:
                 continue
             for trade in record.trade_ids:
                 if (record.client_order_id, trade) not in listed:
+                    self._forgotten.add(record.symbol)
                     self._tell(CaseName.FILL_FORGOTTEN, record.symbol, f"trade {trade}", "", record.client_order_id)
 
     # --- orders ---------------------------------------------------------------------------------------------------------
@@ -163,6 +167,10 @@ class _Comparison:
                 self._tell(CaseName.CANCEL_UNHEARD, record.symbol, _words(after), f"{order.state}", identity)
 
     def _judge_absent(self) -> None:
+        for record in self._book.orders():
+            is_past = record.trading_day < self._venue.trading_day and record.client_order_id not in self._orders
+            if is_past and record.is_believed and not record.day_over:
+                self._believed.append(record)
         for before in self._book.unsettled():
             record, identity = before, before.client_order_id
             if record.trading_day < self._venue.trading_day and identity not in self._orders:
@@ -187,7 +195,7 @@ class _Comparison:
     # --- positions ------------------------------------------------------------------------------------------------------
     def _judge_positions(self) -> None:
         held = {position.symbol: position for position in self._venue.positions}
-        symbols = sorted({*held, *self._positions.symbols(), *(record.symbol for record in self._expired)})
+        symbols = sorted({*held, *self._positions.symbols(), *(record.symbol for record in (*self._expired, *self._believed))})
         first = not self._positions.based
         for symbol in symbols:
             theirs = held.get(symbol) or _nothing(symbol)
@@ -196,8 +204,10 @@ class _Comparison:
             ours = self._positions.position(symbol)
             if _lots(ours) == _lots(theirs):
                 continue
-            if first and not self._is_blocked:
+            if first and not self._is_blocked and symbol not in self._forgotten:
                 case = CaseName.POSITION_FIRST
+            elif self._has_included(symbol, theirs):
+                case = CaseName.POSITION_INCLUDED
             elif _sides(ours) == _sides(theirs):
                 case = CaseName.SPLIT_DIFFERS
             else:
@@ -210,17 +220,18 @@ class _Comparison:
         """End the orders of earlier days; while something of the contract is unknown, its position explains nothing and they wait."""
         if self._positions.based:
             self._explain(symbol, theirs)
-        for record in self._expired:
+        for record in (*self._expired, *self._believed):
             if record.symbol == symbol:
                 self._do(CaseName.ORDER_EXPIRED, client_order_id=record.client_order_id)
-                self._tell(CaseName.ORDER_EXPIRED, symbol, _words(record), "its day is over", record.client_order_id)
+                if not record.is_settled:
+                    self._tell(CaseName.ORDER_EXPIRED, symbol, _words(record), "its day is over", record.client_order_id)
 
     def _explain(self, symbol: str, theirs: BrokerPosition) -> None:
         """Trades of earlier days that the position proves: only when they explain the whole of the difference."""
         ours = _sides(self._positions.position(symbol))
         missing = dict(zip(Side, (there - here for here, there in zip(ours, _sides(theirs), strict=True)), strict=True))
         found: list[tuple[OrderRecord, int]] = []
-        for record in self._expired:
+        for record in (*self._expired, *self._believed):
             if record.symbol != symbol:
                 continue
             opens = record.intent.offset is Offset.OPEN
@@ -236,6 +247,22 @@ class _Comparison:
             self._do(CaseName.POSITION_EXPLAINED, client_order_id=record.client_order_id, fill=fill)
             words = f"{lots} lots traded"
             self._tell(CaseName.POSITION_EXPLAINED, symbol, _words(record), words, record.client_order_id)
+
+    def _has_included(self, symbol: str, theirs: BrokerPosition) -> bool:
+        """Whether the position was taken over with trades in it that the venue's list was still without."""
+        late = self._told_late.get(symbol, ())
+        if not late or any(difference.blocks and difference.symbol == symbol for difference in self._differences):
+            return False
+        lots = dict(zip(Side, _sides(self._positions.position(symbol)), strict=True))
+        for fill in late:
+            opens = fill.offset is Offset.OPEN
+            lots[fill.side if opens else Side(-fill.side)] -= fill.lots if opens else -fill.lots
+        return tuple(lots.values()) == _sides(theirs)
+
+
+def _was_misjudged(record: OrderRecord, request: OrderRequest) -> bool:
+    """Whether an order that was made of its trades is larger than they showed, or went the other way."""
+    return record.adopted and (record.lots < request.lots or record.side != request.side)
 
 
 def _after_trades(record: OrderRecord, order: BrokerOrder) -> BrokerOrder:

@@ -53,7 +53,7 @@ def _is_orderly(
     """Contract, tick, session, lots, price, rate and counts: what is asked of every order."""
     symbol, day, now, price, tick = intent.symbol, context.trading_day, context.now_ns, intent.price_ticks, context.price_tick
     age, rate = max(abs(now - market.receive_ns), abs(now - market.ts_ns)), within_second(state.orders_at, now) + 1
-    counts, share, upper, lower = state.meters_of(symbol), limits.warn_share, market.upper, market.lower
+    counts, share, upper, lower, lots = state.meters_of(symbol), limits.warn_share, market.upper, market.lower, intent.lots
     messages, cancels = levels.messages, levels.cancels
     return (
         context.held.symbol == symbol == market.symbol
@@ -66,8 +66,8 @@ def _is_orderly(
         and market.accepts_orders
         and now < market.part_end_ns
         and (market.continuous or intent.kind == GFD)
-        and 1 <= intent.lots >= context.min_lots
-        and (intent.lots <= context.max_lots or context.max_lots <= 0)
+        and 1 <= lots >= context.min_lots
+        and (lots <= context.max_lots or context.max_lots <= 0)
         and price >= 1
         and (upper is None or price <= upper)
         and (lower is None or price >= lower)

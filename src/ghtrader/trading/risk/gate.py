@@ -19,8 +19,6 @@ from ghtrader.trading.words import OrderIntent, Origin
 
 __all__ = ["ApprovedOrder", "CancelVerdict", "RiskContext", "Verdict", "check_cancel", "check_order"]
 
-_TOKEN = object()
-_put = object.__setattr__
 #: Prices are rounded to so many decimals: 28001 ticks of 0.02 are 560.02.
 _DECIMALS = 9
 
@@ -37,15 +35,8 @@ class ApprovedOrder:
     limit_price: float
     approved_seq: int
 
-    def __init__(
-        self, *, client_order_id: str, intent: OrderIntent, limit_price: float, approved_seq: int, token: object
-    ) -> None:
-        if token is not _TOKEN:
-            raise TypeError("an approved order is made by the risk gate only (check_order)")
-        _put(self, "client_order_id", client_order_id)
-        _put(self, "intent", intent)
-        _put(self, "limit_price", limit_price)
-        _put(self, "approved_seq", approved_seq)
+    def __init__(self, **parts: object) -> None:
+        raise TypeError(f"an approved order is made by the risk gate only (check_order), not of {', '.join(parts)}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"an approved order does not change ({name})")
@@ -80,6 +71,21 @@ class ApprovedOrder:
             limit_price=self.limit_price,
             kind=intent.kind,
         )
+
+
+#: What fills a new approved order; nothing here or elsewhere changes one that is filled.
+_put_id, _put_intent, _put_price, _put_seq = (
+    vars(ApprovedOrder)[name].__set__ for name in ("client_order_id", "intent", "limit_price", "approved_seq")
+)
+
+
+def _approve(client_order_id: str, intent: OrderIntent, limit_price: float, approved_seq: int) -> ApprovedOrder:
+    approved = ApprovedOrder.__new__(ApprovedOrder)
+    _put_id(approved, client_order_id)
+    _put_intent(approved, intent)
+    _put_price(approved, limit_price)
+    _put_seq(approved, approved_seq)
+    return approved
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,13 +129,8 @@ def check_order(
             if message is not None:
                 return Verdict(approved=None, reason=rule.reason, message=message, near=tuple(case.near))
         near = tuple(case.near)
-    approved = ApprovedOrder(
-        client_order_id=client_order_id,
-        intent=intent,
-        limit_price=round(intent.price_ticks * context.price_tick, _DECIMALS),
-        approved_seq=context.seq,
-        token=_TOKEN,
-    )
+    limit_price = round(intent.price_ticks * context.price_tick, _DECIMALS)
+    approved = _approve(client_order_id, intent, limit_price, context.seq)
     return Verdict(approved=approved, near=near)
 
 

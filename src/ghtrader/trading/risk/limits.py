@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Self
 
 import msgspec
@@ -13,6 +14,8 @@ from ghtrader.core.errors import ConfigError
 __all__ = ["SECOND_NS", "RiskLimits"]
 
 SECOND_NS = 1_000_000_000
+#: Limits that are tighter the larger they are; of all others the smaller is.
+LARGER_IS_TIGHTER = frozenset({"min_available_share", "limit_proximity_ticks", "end_guard_ns"})
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,11 +91,44 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             if not key.startswith("trading.risk."):
                 continue
             name = key.removeprefix("trading.risk.")
-            if name in {"stale_feed_s", "end_guard_s"}:
-                fields[name.removesuffix("_s") + "_ns"] = round(float(value) * SECOND_NS)  # type: ignore[arg-type]
-            else:
-                fields[name] = value
+            field = _field_of(name)
+            fields[field] = round(float(value) * SECOND_NS) if field != name else value  # type: ignore[arg-type]
         try:
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
             raise ConfigError(f"risk limits: {error}", hint="ghtrader config list") from error
+
+    def tightened(self, wanted: Mapping[str, float]) -> Self:
+        """These limits with others where those are tighter; names as below ``trading.risk``. What is looser changes nothing.
+
+        Raises ConfigError for names that there are not and values that make no sense.
+
+        >>> RiskLimits().tightened({"max_position_lots": 2, "max_order_lots": 9}).max_position_lots
+        2
+        >>> RiskLimits().looser({"max_position_lots": 2, "max_order_lots": 9})
+        ('max_order_lots',)
+        """
+        return msgspec.structs.replace(self, **{_field_of(name): value for name, value in self._tighter(wanted).items()})
+
+    def looser(self, wanted: Mapping[str, float]) -> tuple[str, ...]:
+        """Names of wanted limits that are looser than these, sorted. Raises as `tightened`."""
+        return tuple(sorted(wanted.keys() - self._tighter(wanted).keys()))
+
+    def _tighter(self, wanted: Mapping[str, float]) -> dict[str, float]:
+        """Wanted limits that are at least as tight as these, in their fields' units."""
+        asked = type(self).from_values({f"trading.risk.{name}": value for name, value in wanted.items()})
+        found: dict[str, float] = {}
+        for name in wanted:
+            own, other = getattr(self, _field_of(name)), getattr(asked, _field_of(name))
+            if (other >= own) if _field_of(name) in LARGER_IS_TIGHTER else (other <= own):
+                found[name] = other
+        return found
+
+
+def _field_of(name: str) -> str:
+    """The field that a key below ``trading.risk`` fills: seconds become ns.
+
+    >>> _field_of("stale_feed_s"), _field_of("orders_per_s")
+    ('stale_feed_ns', 'orders_per_s')
+    """
+    return name.removesuffix("_s") + "_ns" if name in {"stale_feed_s", "end_guard_s"} else name

@@ -18,10 +18,13 @@ from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.simulation.lies import Lies
 from ghtrader.trading.simulation.media import CrashPoints
-from ghtrader.trading.simulation.venue import HEARD_NS, SimVenue
+from ghtrader.trading.simulation.venue import SimVenue
 from ghtrader.trading.simulation.world import World
 
-__all__ = ["SimLink"]
+__all__ = ["OFTEN", "SELDOM", "SimLink"]
+
+#: Share of orders that crawl.
+SELDOM, OFTEN = 0.02, 0.25
 
 
 class SimLink:
@@ -37,7 +40,7 @@ class SimLink:
     ) -> None:
         self._world, self._venue, self._crash, self._judge, self._wake = world, venue, crash, judge, wake
         self._lies = Lies(world)
-        self.up = True
+        self.up, self.crawls = True, SELDOM
         self.cancels_asked: dict[str, int] = {}
         self.transit: dict[str, ApprovedOrder] = {}
         self._inbox: list[ev.Event] = []
@@ -57,7 +60,7 @@ class SimLink:
                 )
             )
             return
-        if self._world.faults.hits("order crawls", 0.02):
+        if self._world.faults.hits("order crawls", self.crawls):
             self._crawl(approved)
         else:
             self.transit[identity] = approved
@@ -76,7 +79,7 @@ class SimLink:
         def arrive() -> None:
             if self._venue.trading_day != day:
                 return
-            if request.offset is Offset.OPEN or not self._venue.is_open(request.symbol, HEARD_NS):
+            if request.offset is Offset.OPEN:
                 self._venue.refuse_late(request)
             else:
                 self._venue.insert(request)
@@ -168,8 +171,8 @@ class SimLink:
             self._tell_later(lambda now: ev.FundsArrived(now_ns=now, funds=self._venue.funds(unknown=unknown)))
 
     # --- the link -------------------------------------------------------------------------------------------------------
-    def drop(self) -> None:
-        """The link breaks: messages on it are lost, orders on it perhaps."""
+    def drop(self, low_ms: float = 500, high_ms: float = 20_000) -> None:
+        """The link breaks for so long: messages on it are lost, orders on it perhaps."""
         if not self.up:
             return
         self._world.note("link down")
@@ -181,7 +184,7 @@ class SimLink:
                 self.transit.pop(identity)
         self._inbox.append(ev.BrokerLinkChanged(now_ns=self._world.clock.now_ns(), up=False, message="dropped"))
         self._wake()
-        self._world.after(self._world.delay(500, 20_000), self.restore)
+        self._world.after(self._world.delay(low_ms, high_ms), self.restore)
 
     def restore(self) -> None:
         """The link is up again."""

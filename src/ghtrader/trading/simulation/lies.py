@@ -11,7 +11,10 @@ from ghtrader.ports.broker import BrokerOrder, OrderState
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.simulation.world import World
 
-__all__ = ["Lies"]
+__all__ = ["TRADED_BEFORE", "Lies"]
+
+#: Orders of another terminal from before the gateway's first start have ids that begin so.
+TRADED_BEFORE = "before"
 
 
 class Lies:
@@ -33,6 +36,8 @@ class Lies:
         return (
             ("venue forgets an order", 0.05, self._forget_order),
             ("venue forgets a trade", 0.03, self._forget_trade),
+            ("venue forgets an order and its trades", 0.05, self._forget_whole),
+            ("venue turns a trade round and forgets its order", 0.02, self._turn_whole),
             ("venue turns a trade round", 0.01, self._turn_trade),
             ("venue does not know an order's state", 0.04, lambda told: self._call(told, OrderState.UNKNOWN)),
             ("venue calls an order sent", 0.04, lambda told: self._call(told, OrderState.SENT)),
@@ -48,7 +53,9 @@ class Lies:
         known = [order.request.client_order_id for order in told.orders]
         if not known:
             return told
-        name = known[self._recent(len(known))]
+        return self._without(told, known[self._recent(len(known))])
+
+    def _without(self, told: VenueSnapshot, name: str) -> VenueSnapshot:
         if name in self._left_out:
             return told
         self._left_out.add(name)
@@ -67,10 +74,30 @@ class Lies:
         turned = msgspec.structs.replace(told.fills[place], side=Side(-told.fills[place].side))
         return msgspec.structs.replace(told, fills=(*told.fills[:place], turned, *told.fills[place + 1 :]))
 
+    def _forget_whole(self, told: VenueSnapshot) -> VenueSnapshot:
+        place = self._ours(told)
+        if place is None:
+            return told
+        name = told.fills[place].client_order_id
+        fills = tuple(fill for fill in told.fills if fill.client_order_id != name)
+        return msgspec.structs.replace(self._without(told, name), fills=fills)
+
+    def _turn_whole(self, told: VenueSnapshot) -> VenueSnapshot:
+        place = self._ours(told)
+        if place is None:
+            return told
+        turned = msgspec.structs.replace(told.fills[place], side=Side(-told.fills[place].side))
+        fills = (*told.fills[:place], turned, *told.fills[place + 1 :])
+        return msgspec.structs.replace(self._without(told, turned.client_order_id), fills=fills)
+
     def _ours(self, told: VenueSnapshot) -> int | None:
-        """Place of one of the last trades, if it is of an order of ours: of somebody else's nobody but the venue knows better."""
+        """Place of one of the last trades, if it is one that can be lied about.
+
+        Of an order of ours; or of one that was there when the account was first asked for: of what somebody else does while a gateway
+        watches nobody but the venue knows better.
+        """
         place = self._recent(len(told.fills)) if told.fills else -1
-        return place if place >= 0 and told.fills[place].client_order_id.startswith("gh") else None
+        return place if place >= 0 and told.fills[place].client_order_id.startswith(("gh", TRADED_BEFORE)) else None
 
     def _call(self, told: VenueSnapshot, state: OrderState) -> VenueSnapshot:
         """Say a vaguer state of an order: one that works (sent), or any of the last ones (unknown)."""

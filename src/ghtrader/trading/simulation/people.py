@@ -14,6 +14,7 @@ from ghtrader.trading.kill.events import Rehydrated, Trigger, WriteKill
 from ghtrader.trading.kill.machine import RESET_CONFIRMATION, initial_kill, step_kill
 from ghtrader.trading.kill.record import KillPhase, KillPolicy, decode_kill
 from ghtrader.trading.kill.table import KillStage
+from ghtrader.trading.simulation.lies import TRADED_BEFORE
 from ghtrader.trading.simulation.media import CrashPoints
 
 if TYPE_CHECKING:
@@ -163,11 +164,27 @@ class People:
         buys, sells = venue.working(symbol)
         quiet = abs(venue.net(symbol)) + buys + sells + lots <= OTHERS_LOTS and not run.closes_soon
         if quiet and run.world.faults.hits("another terminal", 0.3):
-            self._others += 1
-            kind = chance.choice((OrderKind.GFD, OrderKind.GFD, OrderKind.FAK))
-            request = OrderRequest(
-                client_order_id=f"other-{self._others}", symbol=symbol, side=side, offset=Offset.OPEN, lots=lots,
-                limit_price=float(venue.prices.get(symbol, 3000)), kind=kind,
-            )  # fmt: skip
-            venue.insert(request)
+            self._send("other", symbol, side, lots, chance.choice((OrderKind.GFD, OrderKind.GFD, OrderKind.FAK)))
         return run.world.delay(10_000, 90_000)
+
+    def trade_before(self) -> None:
+        """Somebody has traded on the account today, some seconds before a gateway was ever started on it."""
+        run, chance = self._run, self._run.world.chance
+        run.world.faults.counts["traded before"] += 1
+        for _ in range(chance.randint(1, 3)):
+            symbol, side, lots = (
+                chance.choice((run.contract, run.other_contract)),
+                chance.choice(tuple(Side)),
+                chance.randint(1, 2),
+            )
+            if abs(run.venue.net(symbol)) + lots <= OTHERS_LOTS:
+                self._send(TRADED_BEFORE, symbol, side, lots, OrderKind.FAK)
+        run.world.run_until(run.world.clock.true_ns + run.world.delay(5_000, 30_000))
+
+    def _send(self, who: str, symbol: str, side: Side, lots: int, kind: OrderKind) -> None:
+        self._others += 1
+        request = OrderRequest(
+            client_order_id=f"{who}-{self._others}", symbol=symbol, side=side, offset=Offset.OPEN, lots=lots,
+            limit_price=float(self._run.venue.prices.get(symbol, 3000)), kind=kind,
+        )  # fmt: skip
+        self._run.venue.insert(request)

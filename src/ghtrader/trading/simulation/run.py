@@ -22,7 +22,7 @@ from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.risk.limits import RiskLimits
-from ghtrader.trading.simulation.desk import SimLink
+from ghtrader.trading.simulation.desk import OFTEN, SELDOM, SimLink
 from ghtrader.trading.simulation.drivers import Generator, Runner
 from ghtrader.trading.simulation.gateway import SimGateway
 from ghtrader.trading.simulation.judge import Judge, Violation
@@ -133,9 +133,9 @@ class SimRun:
     def _wake(self) -> None:
         self.gateway.wake()
 
-    def _is_open(self, symbol: str, ahead_ns: int) -> bool:
+    def _is_open(self, symbol: str) -> bool:
         facts = self.day_facts.get((symbol, self.venue.trading_day))
-        return facts is not None and facts.accepts_orders(self.world.clock.true_ns + ahead_ns)
+        return facts is not None and facts.accepts_orders(self.world.clock.true_ns)
 
     @property
     def closes_soon(self) -> bool:
@@ -248,6 +248,8 @@ class SimRun:
     def run(self) -> SeedResult:
         """Half a day, the change of the day with a roll, the other half; quiet; judgement."""
         began = self.world.clock.true_ns
+        if self.world.chance.random() < 0.3:
+            self.people.trade_before()
         for turn in (self._tick, self._run_gateway):
             self._repeat(turn)
         for turn in (self._decide, self.people.operate, self.people.trade_elsewhere, self._break):
@@ -255,6 +257,8 @@ class SimRun:
         self.gateway.start()
         if self.world.chance.random() < 0.3:
             self.people.storm()
+        self.world.run_until(self._close_ns - 60 * SECOND)
+        self._evening()
         self.world.run_until(self._close_ns + 5 * SECOND)
         self._change_day()
         middle = self.world.clock.true_ns
@@ -264,11 +268,18 @@ class SimRun:
         virtual = self.world.clock.true_ns - middle + (self._close_ns - began)
         return self._result(virtual / SECOND)
 
+    def _evening(self) -> None:
+        """The last minute of the day, in which what happens at the venue may never be heard of: it is over before the link is up."""
+        self.link.crawls = OFTEN
+        if self.world.faults.hits("link drop at the close", 0.4):
+            self.world.after(self.world.delay(25_000, 59_000), lambda: self.link.drop(60_000, 90_000))
+
     def _change_day(self) -> None:
         """The next day's opening; venue and gateway learn of the day one after the other, or at once."""
         opening = next(w.start_ns for w in self.day_facts[NEW, DAYS[1]].windows if w.phase == Phase.CONTINUOUS)
         self.world.jump(opening + 2 * SECOND)
         self.link.lose_all()
+        self.link.crawls = SELDOM
         self.gateway.start()
         late = self.world.delay(100, 8000) if self.world.chance.random() < 0.6 else 0
         first, second = self._venue_day, self._gateway_day

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.trading.reconcile import VenueSnapshot
-from ghtrader.trading.simulation.world import SECOND, World
+from ghtrader.trading.simulation.world import World
 
-__all__ = ["HEARD_NS", "SimVenue", "VenueOrder"]
-
-#: An order that is believed to be over does not trade in the last two minutes of a session part: nobody might hear of it that day.
-HEARD_NS = 120 * SECOND
+__all__ = ["SimVenue", "VenueOrder"]
 
 
 @dataclass
@@ -55,10 +52,13 @@ def _nobody(order: BrokerOrder, fill: BrokerFill | None) -> None:
 
 
 class SimVenue:
-    """One account at one exchange. ``says`` hears every change: the order as it stands, and the trade that changed it."""
+    """One account at one exchange. is_open: whether orders of a contract are taken now.
 
-    def __init__(self, world: World, is_open: Callable[[str, int], bool], trading_day: str) -> None:
-        self._world, self._is_open = world, is_open
+    ``says`` hears every change: the order as it stands, and the trade that changed it.
+    """
+
+    def __init__(self, world: World, is_open: Callable[[str], bool], trading_day: str) -> None:
+        self._world, self.is_open = world, is_open
         self.trading_day = trading_day
         self.orders: dict[str, VenueOrder] = {}
         self.fills: list[BrokerFill] = []
@@ -68,10 +68,6 @@ class SimVenue:
         self.says: Listener = _nobody
         self._number = 0
         self.balance = 1_000_000.0
-
-    def is_open(self, symbol: str, ahead_ns: int = 0) -> bool:
-        """Whether orders of a contract are taken, now or so long from now."""
-        return self._is_open(symbol, ahead_ns)
 
     # --- requests -------------------------------------------------------------------------------------------------------
     def insert(self, request: OrderRequest) -> None:
@@ -104,7 +100,7 @@ class SimVenue:
         if how < 0.3:
             self.says(order.shown(), None)
         order.state = OrderState.REJECTED
-        if how > 0.6 and order.request.offset is not Offset.OPEN and self.is_open(order.request.symbol, HEARD_NS):
+        if how > 0.6 and order.request.offset is not Offset.OPEN:
             self.says(order.shown(), None)
             order.state = OrderState.WORKING
             self._match_now(order, self._world.chance.randint(1, order.left))

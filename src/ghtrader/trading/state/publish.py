@@ -61,6 +61,10 @@ class StatePublisher:
             self._events += self._path.observe(watched.outcomes(), now_ns)
         return self.reasons
 
+    def watch(self, watched: Watched) -> None:
+        """Take in from now on what something else beside trading does."""
+        self._watched = (*self._watched, watched)
+
     def observe(self, outcome: Outcome, now_ns: int) -> None:
         """Take in an attempt of something that is not watched (the provider's WebSocket)."""
         self._events += self._path.observe([outcome], now_ns)

@@ -64,7 +64,7 @@ class StateDocument(PublishedDocument, frozen=True, kw_only=True):
     """What a gateway is, has and does, for people and consoles; never a secret.
 
     mode_reason: why the mode is less than wanted. halts: why no position may be opened now. positions: signed lots with today and
-    history by contract.
+    history by contract. desired: what operators want (mode, symbols, executor, limits, paused); limits: those in force.
     """
 
     mode: str
@@ -86,3 +86,5 @@ class StateDocument(PublishedDocument, frozen=True, kw_only=True):
     links: dict[str, str]
     markets: dict[str, dict[str, Any]] = {}
     latency_us: dict[str, dict[str, float]] = {}
+    desired: dict[str, Any] = {}
+    limits: dict[str, float] = {}

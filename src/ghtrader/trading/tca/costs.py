@@ -24,6 +24,7 @@ from ghtrader.core.orders import OrderKind, Side
 
 __all__ = [
     "Cost",
+    "CostParts",
     "FillEntry",
     "OrderCost",
     "OrderEntry",
@@ -130,6 +131,17 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     def __add__(self, other: Cost) -> Cost:
         """Part by part."""
         return Cost(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class CostParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a cost side by side with their sum, ``shortfall``, also in CNY; the unit is that of the row which has them."""
+
+    timing: float
+    impact: float
+    spread: float
+    fees: float
+    shortfall: float
+    shortfall_cny: float
 
 
 class OrderCost(msgspec.Struct, frozen=True, kw_only=True):

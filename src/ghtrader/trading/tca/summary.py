@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
-from ghtrader.trading.tca.costs import Cost, TargetCost
+from ghtrader.trading.tca.costs import Cost, CostParts, TargetCost
 
 __all__ = ["CostSummary", "summarise", "summarise_by"]
 
 
-class CostSummary(msgspec.Struct, frozen=True, kw_only=True):
+class CostSummary(CostParts, frozen=True, kw_only=True):
     """Targets together. Lots are sums; positive is a cost; NaN where there is nothing to divide by.
 
     timing, impact, spread, fees: ticks per filled lot; opportunity: ticks per unfilled lot; shortfall: ticks per wanted lot.
@@ -25,13 +23,7 @@ class CostSummary(msgspec.Struct, frozen=True, kw_only=True):
     wanted: int
     filled: int
     unfilled: int
-    timing: float
-    impact: float
-    spread: float
-    fees: float
     opportunity: float
-    shortfall: float
-    shortfall_cny: float
     expected: float
     realised: float
     without_arrival: int

@@ -170,10 +170,11 @@ class BrokerDesk:
         if not self._up or not (changed or now - self._funds_at >= FUNDS_EVERY_NS):
             return
         self._funds_at = now
+        if self._days is not None and isinstance(self._broker, TellsAccountDay):
+            with contextlib.suppress(GhtraderError):  # told anew in a second
+                self._days.take(self._broker.account_day(), self._trading_day())
         try:
             funds = self._broker.funds()
-            if self._days is not None and isinstance(self._broker, TellsAccountDay):
-                self._days.take(self._broker.account_day(), self._trading_day())
         except GhtraderError:  # what is not told is not known: the last reading does not stand for it
             funds = UNKNOWN_FUNDS
         if funds != self._funds or not is_equity(funds.balance):  # bad readings are counted, the same one too

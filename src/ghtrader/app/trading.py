@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from ghtrader.adapters.paper_feed import PaperFeed
 from ghtrader.adapters.replay import ReplayProvider
 from ghtrader.adapters.replay_feed import ReplayFeed
@@ -14,14 +16,15 @@ from ghtrader.adapters.sim_broker import SimBroker
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError
 from ghtrader.core.instruments import InstrumentSpec
-from ghtrader.core.orders import FillModel, Offset, OrderKind, Side
+from ghtrader.core.orders import FillModel, Offset, Side
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
-from ghtrader.data.schema import ASK_PRICES, ASK_SIZES, BID_PRICES, BID_SIZES, MARKET_COLUMNS
+from ghtrader.data.live_canonical import LiveCanonical
+from ghtrader.data.schema import MARKET_COLUMNS
 from ghtrader.ports.account_day import AccountDay
 from ghtrader.ports.broker import BrokerFill, OrderRequest
-from ghtrader.ports.live_feed import FeedState, FeedStatus, LiveFeed, LiveTick
+from ghtrader.ports.live_feed import LiveFeed
 from ghtrader.ports.statement import AccountStatement
 from ghtrader.sim.replay import ReplayClock, ReplayDay, provided_days
 from ghtrader.sim.venue import Arrival
@@ -30,8 +33,8 @@ from ghtrader.trading.orders.positions import PositionLedger
 
 __all__ = ["FolderReplay", "PaperVenue"]
 
-#: A contract and a moment of continuous trading that every table knows (2025-06-06 09:30 in Shanghai).
-WARM_SYMBOL, WARM_NS = "SHFE.rb2510", 1_749_173_400_000_000_000
+#: A moment of continuous trading in a day that every calendar knows (09:30 in Shanghai).
+WARM_SYMBOL, WARM_DAY, WARM_NS = "SHFE.rb2510", "2025-06-06", 1_749_173_400_000_000_000
 
 
 class FolderReplay:
@@ -85,31 +88,25 @@ class PaperVenue:
     def __init__(
         self, fill_model: str, latency_ns: int, clock: Clock, calendar: Calendar, instruments: InstrumentTable, balance_cny: float
     ) -> None:
-        self._fill_model, self._latency_ns = fill_model, latency_ns
         self._calendar, self._instruments = calendar, instruments
         self._account = VenueAccount(FillModel[fill_model.upper()], latency_ns=latency_ns, balance_cny=balance_cny)
         self.broker = SimBroker(self._account, clock)
 
     def warm_up(self) -> None:
-        """Have every kernel of an order's life ready, on an account of its own: compiling them takes tens of seconds."""
-        clock = ReplayClock()
-        other = PaperVenue(self._fill_model, self._latency_ns, clock, self._calendar, self._instruments, 1e9)
-        feed = other.feed(_WarmRows(), (WARM_SYMBOL,))
-        orders = (("take", 3001.0, OrderKind.GFD), ("rest", 2999.0, OrderKind.GFD), ("all", 3001.0, OrderKind.FOK))
-        for tick in iter(lambda: feed.poll(0.0), []):
-            clock.move_to(tick[-1].ts_ns)
-            for name, price, kind in orders:
-                request = OrderRequest(
-                    client_order_id=name,
-                    symbol=WARM_SYMBOL,
-                    side=Side.BUY,
-                    offset=Offset.OPEN,
-                    lots=1,
-                    limit_price=price,
-                    kind=kind,
-                )
-                other.broker.submit(request)
-        other.broker.cancel("rest")
+        """Have the venue's kernels ready before the first tick: three of them, with an order that rests and one that fills, elsewhere."""
+        day, elsewhere = TradingDay.parse(WARM_DAY), VenueAccount(FillModel.BACK, latency_ns=0)
+        elsewhere.open_live_day(day, [self._instruments.spec(WARM_SYMBOL, day)])
+        live = LiveCanonical(WARM_SYMBOL, self._calendar, self._instruments)
+        for number in range(3):
+            now = WARM_NS + number * NS_PER_S // 2
+            live.push(now, np.array([*(_warm_value(name, number) for name in MARKET_COLUMNS), 3300.0, 2700.0]))
+            elsewhere.on_live_tick(WARM_SYMBOL, live.row)
+            if number == 0:
+                for identity, price in (("rests", 3000.0), ("fills", 3001.0)):
+                    request = OrderRequest(
+                        client_order_id=identity, symbol=WARM_SYMBOL, side=Side.BUY, offset=Offset.OPEN, lots=1, limit_price=price
+                    )
+                    elsewhere.submit(request, now)
 
     def restore(
         self, positions: PositionLedger, trades: Sequence[BrokerFill], balance_cny: float | None, marks: Mapping[str, float]
@@ -174,30 +171,13 @@ def _remembered(positions: PositionLedger, spec: InstrumentSpec, mark: float) ->
     )
 
 
-class _WarmRows:
-    """`ports.live_feed.LiveFeed` of a few rows, one at a poll."""
-
-    def __init__(self) -> None:
-        fixed = dict.fromkeys(BID_SIZES + ASK_SIZES, 5.0) | {"last_price": 3000.0, "open_interest": 1000.0}
-        fixed |= {name: 3000.0 - level for level, name in enumerate(BID_PRICES)}
-        fixed |= {name: 3001.0 + level for level, name in enumerate(ASK_PRICES)}
-        self._rows = [fixed | {"volume": 10.0 * row, "amount": 300_000.0 * row} for row in range(1, 6)]
-        self._given = 0
-
-    def poll(self, timeout_s: float) -> list[LiveTick]:
-        """The next row; none after the last."""
-        del timeout_s
-        if self._given == len(self._rows):
-            return []
-        row, stamp = self._rows[self._given], WARM_NS + self._given * NS_PER_S
-        self._given += 1
-        values = tuple(row.get(name, float("nan")) for name in MARKET_COLUMNS)
-        return [LiveTick(WARM_SYMBOL, self._given, stamp, stamp, values)]
-
-    @property
-    def status(self) -> FeedStatus:
-        """Where it stands."""
-        return FeedStatus(state=FeedState.LIVE, ticks=self._given, rebuilds=0, lost=0, last_receive_ns=0)
-
-    def close(self) -> None:
-        """Nothing is open."""
+def _warm_value(name: str, number: int) -> float:
+    """A value of a plain book that trades ten lots a tick."""
+    level = float(name[-1]) - 1.0 if name[-1].isdigit() else 0.0
+    if name.startswith("bid_price"):
+        return 3000.0 - level
+    if name.startswith("ask_price"):
+        return 3001.0 + level
+    if name == "amount":
+        return 300_000.0 * (number + 1)
+    return {"volume": 10.0 * (number + 1), "open_interest": 1000.0}.get(name, 20.0 if "volume" in name else 3000.0)

@@ -317,6 +317,7 @@ class LiveGateway:
         for tick in ticks:
             if self._market is not None:
                 self._market.tick(tick.ts_ns)
+                self.shell.tick_clock()  # a break of the market is no silence of the strategy
                 self._look_at_day()
             if tick.symbol not in self._clocks:
                 self._take(tick)
@@ -329,7 +330,7 @@ class LiveGateway:
         values[: len(tick.values)] = tick.values
         now = self._clock.now_ns()
         try:
-            view, _ = self._views.view(tick.symbol, number, tick.ts_ns, now, values)
+            view, _ = self._views.view(tick.symbol, number, tick.ts_ns, now, values, tick.open_limit_lots)
         except DataError as error:
             if tick.symbol not in self._unusable:
                 self._unusable.add(tick.symbol)

@@ -120,6 +120,7 @@ def settings_of(
         kill_policy=KillPolicy(str(values["gateway.kill_policy"])),
         dedupe_max_ids=int(str(values["gateway.cmd_dedupe_max_ids"])),
         dedupe_ttl_ns=round(float(str(values["gateway.cmd_dedupe_ttl_s"])) * NS_PER_S),
+        clock_drift_ns=round(float(str(values["trading.preflight.max_clock_drift_s"])) * NS_PER_S),
         **fixed,
     )
 

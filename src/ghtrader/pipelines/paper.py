@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ghtrader.core.clock import NS_PER_S
-from ghtrader.core.errors import EXIT_OK, GhtraderError, UsageError
+from ghtrader.core.errors import EXIT_OK, ConfigError, DataError, GhtraderError, HaltedError, LockHeldError, UsageError
 from ghtrader.core.instruments import product_of
 from ghtrader.core.progress import NO_PROGRESS, Progress
 from ghtrader.pipelines.demo import files_by_symbol, prepare_symbol, tick_files
@@ -36,6 +36,8 @@ __all__ = ["PaperReport", "PaperRequest", "PaperRun", "run_pair", "run_paper", "
 MODEL = "logistic"
 END_S = 20.0
 LOOK_S = 0.2
+#: What a process that ended with such an exit code failed of.
+KINDS: dict[int, type[GhtraderError]] = {2: UsageError, 3: LockHeldError, 4: DataError, 7: ConfigError, 8: HaltedError}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,54 +221,63 @@ def run_pair(
     strategy = services.start(["strategy", "run", "--account", account, *of_strategy, "--json"])
     gateway = services.start(["gateway", "run", "--account", account, *of_gateway, "--fill-model", fill_model, "--json"])
     try:
-        out = _wait_for(gateway, stop)
-        _require_ok(gateway, out, "gateway")
+        out, is_alone = _wait_for(gateway, strategy, stop)
         said = _end(strategy)
+        if is_alone:
+            raise _failure("strategy", strategy.returncode, said)
+        if gateway.returncode != EXIT_OK:
+            raise _failure("gateway", gateway.returncode, out)
     finally:
         for process in (gateway, strategy):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    report = msgspec.json.decode(_last_line(out), type=GatewayReport)
-    last = msgspec.json.decode(_last_line(said)) if said.strip() else {}
+    last = _last_object(said)
     return PaperRun(
         fill_model=fill_model,
         account=account,
         gateway_pid=gateway.pid,
         strategy_pid=strategy.pid,
-        gateway=report,
+        gateway=msgspec.convert(_last_object(out), GatewayReport),
         strategy=last.get("report", last),
     )
 
 
-def _wait_for(gateway: subprocess.Popen[bytes], stop: StopWish | None) -> bytes:
-    told = False
+def _wait_for(gateway: subprocess.Popen[bytes], strategy: subprocess.Popen[bytes], stop: StopWish | None) -> tuple[bytes, bool]:
+    """What the gateway said in the end, and whether it was asked to end because the strategy had ended by itself."""
+    told = is_alone = False
     while True:
-        if stop is not None and stop.received and not told:
-            gateway.send_signal(signal.SIGTERM)
-            told = True
+        if not told:
+            wished = stop is not None and stop.received != 0
+            is_alone = not wished and strategy.poll() is not None and gateway.poll() is None
+            if wished or is_alone:
+                gateway.send_signal(signal.SIGTERM)
+                told = True
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return gateway.communicate(timeout=None if stop is None else LOOK_S)[0]
+            return gateway.communicate(timeout=LOOK_S)[0], is_alone
 
 
 def _end(strategy: subprocess.Popen[bytes]) -> bytes:
-    strategy.send_signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return strategy.communicate(timeout=END_S)[0]
-    strategy.kill()
+    """What the strategy said; it is ended, unless it has ended by itself."""
+    if strategy.poll() is None:
+        strategy.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return strategy.communicate(timeout=END_S)[0]
+        strategy.kill()
     return strategy.communicate()[0]
 
 
-def _last_line(text: bytes) -> bytes:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else b"{}"
+def _last_object(text: bytes) -> dict[str, Any]:
+    """The last line that is a JSON object; empty when there is none."""
+    for line in reversed(text.splitlines()):
+        with contextlib.suppress(msgspec.MsgspecError):
+            return msgspec.json.decode(line, type=dict[str, Any])
+    return {}
 
 
-def _require_ok(process: subprocess.Popen[bytes], out: bytes, name: str) -> None:
-    if process.returncode == EXIT_OK:
-        return
-    told: dict[str, Any] = {}
-    with contextlib.suppress(msgspec.DecodeError):
-        told = msgspec.json.decode(_last_line(out))
-    message = told.get("message") or f"it ended with exit code {process.returncode}"
-    raise GhtraderError(f"the {name} of the paper run failed: {message}", hint=str(told.get("hint") or "see its words above"))
+def _failure(name: str, code: int, said: bytes) -> GhtraderError:
+    """The error that a process ended of, as it would have been raised here."""
+    told = _last_object(said)
+    message = told.get("message") or f"it ended by itself with exit code {code}"
+    kind = KINDS.get(code, GhtraderError)
+    return kind(f"the {name} of the paper run failed: {message}", hint=str(told.get("hint") or "see its words above"))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.trading.live.world import RB, Running, World, sample_ticks
 
@@ -71,6 +72,22 @@ def test_a_target_of_the_strategy_becomes_one_order_at_the_venue_and_the_next_ru
     finally:
         again.close()
     assert len(world.venue.received) == 1
+
+
+def test_a_break_of_a_served_market_is_no_silence_of_the_strategy(world: World) -> None:
+    run = running(world)
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
+        early, late = sample_ticks(2, 401)
+        world.queued.put(msgspec.structs.replace(early, open_limit_lots=800))
+        run.until(lambda: run.state.markets[RB].open_limit_lots == 800, "the limit that the feed carries", run.beat)
+        late = msgspec.structs.replace(late, ts_ns=early.ts_ns + 900 * 10**9)
+        world.queued.put(late)
+        run.until(lambda: run.state.markets[RB].ts_ns == late.ts_ns, "the tick behind the break")
+        assert (run.state.strategy.lost, run.state.strategy_halt(run.state.clock_ns)) == ("", "")
+        assert "strategy_lost" not in dict(run.told)
+    finally:
+        run.close()
 
 
 def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_restart(world: World) -> None:

@@ -67,6 +67,40 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
     assert settled["days"][0]["check"]["trades"] == run["gateway"]["fills"]
 
 
+HOSTILE = """
+import os
+from ghtrader.trading.strategy.api import Strategy
+
+
+class Hostile(Strategy):
+    needs_model = False
+    ticks = 0
+
+    def on_tick(self, view):
+        self.ticks += 1
+        print("{", end="")
+        if self.ticks == 100:
+            {fails}
+"""
+
+
+def test_a_strategy_that_fails_ends_its_run_with_the_reason(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "ticks"
+    folder.mkdir()
+    source = SAMPLES / "SHFE.rb2510.20250605.parquet"
+    pl.read_parquet(source).slice(3000, 800).write_parquet(folder / source.name)
+    strategy = tmp_path / "hostile.py"
+    strategy.write_text(HOSTILE.replace("{fails}", "os._exit(0)"))
+    gone = cli.run("backtest", "--replay", str(folder), "--file", str(strategy), "--json")
+    assert gone.returncode == 1
+    assert "the strategy of the paper run failed: it ended by itself with exit code 0" in gone.stderr
+    strategy.write_text(HOSTILE.replace("{fails}", "raise ValueError('enough')"))
+    words = ("paper", "--replay", str(folder), "--file", str(strategy), "--fill-model", "back")
+    (run,) = cli.json(*words, code=8)["runs"]
+    assert run["strategy"]["halts"][0]["message"] == "Hostile raised ValueError: enough (line 14)"
+    assert (run["gateway"]["ticks"], run["gateway"]["orders"]) == (800, 0)
+
+
 def test_the_kill_switch_drill_passes(cli: Cli) -> None:
     report = json.loads(cli.run("drill", "kill-switch", "--account", "demo", "--json").stdout.splitlines()[-1])
     assert report["passed"] is True, [step for step in report["steps"] if not step["passed"]]

@@ -12,7 +12,15 @@ from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
-from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
+from ghtrader.trading.gateway.targets_flow import (
+    beyond_limit,
+    can_close,
+    cancel_everything,
+    flatten,
+    set_target,
+    stop_direct_orders,
+    target_refusal,
+)
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Reset, Trigger
@@ -118,6 +126,9 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
+    reason, message = beyond_limit(turn, contract, command.lots)
+    if reason:
+        return reason, message
     set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
     return "", f"target of {contract} is {command.lots}"
 
@@ -136,8 +147,11 @@ def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return blocking[0], "positions cannot be closed now; cancel_all works at any time"
     turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
     stop_direct_orders(turn, seq)
-    count = flatten(turn, Origin.COMMAND, SWEEP, seq, "flatten")
-    return "", f"{count} contracts are being closed; targets are taken again after reload"
+    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
+    flatten(turn, symbols, Origin.COMMAND, SWEEP, seq, "flatten")
+    shut = sum(not can_close(turn, symbol) for symbol in symbols)
+    later = f", {shut} of them when they trade again" if shut else ""
+    return "", f"{len(symbols)} contracts are being closed{later}; targets are taken again after reload"
 
 
 def _disarm(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
@@ -174,6 +188,7 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     policy = str(command.params.get("policy") or turn.state.settings.kill_policy)
     if policy not in set(KillPolicy):
         return "bad_params", f"policy is one of {', '.join(KillPolicy)}"
+    before = turn.state.kill
     turn.kill_event(
         Trigger(
             actor=command.actor,
@@ -184,6 +199,8 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         ),
         seq,
     )
+    if turn.state.kill == before and before.pending is None:
+        return "", f"killed already: {before.reason}"
     return "", "the kill is being written"
 
 

@@ -48,9 +48,10 @@ class DayWatch:
         """The beginning of the day of a moment, or of another set of symbols traded or held; None while all is known."""
         symbols = tuple(sorted(self._symbols()))
         seen = (symbols, tuple(sorted(self._held())))
-        if not symbols or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
+        known = symbols or self._seen[0] or seen[1]
+        if not known or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
             return None
-        day, self._bracket = trading_day_bracket(now_ns, product_of(symbols[0]), self._calendar, self._instruments)
+        day, self._bracket = trading_day_bracket(now_ns, product_of(known[0]), self._calendar, self._instruments)
         self._seen = seen
         contracts: dict[str, str] = {}
         missing: list[str] = []

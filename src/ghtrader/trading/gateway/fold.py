@@ -29,6 +29,7 @@ from ghtrader.trading.risk.state import (
     observe_accepted,
     observe_cancel,
     observe_day,
+    observe_day_back,
     observe_equity,
     observe_fill,
     observe_order,
@@ -36,6 +37,8 @@ from ghtrader.trading.risk.state import (
     observe_reject,
     observe_reset,
     observe_symbol_pnl,
+    observe_unsent,
+    observe_unsent_cancel,
 )
 from ghtrader.trading.words import OrderIntent
 
@@ -118,6 +121,8 @@ def _update(state: GatewayState, record: Record) -> Folded:
     if "never_sent" in body:
         identity, never = str(body["client_order_id"]), bool(body["never_sent"])
         change = state.book.submit_failed(identity, never_sent=never, ts_ns=record.ts_ns, message=str(body["message"]))
+        if never and change.changed and change.order is not None:
+            state.risk = observe_unsent(state.risk, change.order.symbol)
         return Folded(change=change)
     update = _as(body["order"], BrokerOrder)
     change = state.book.apply_update(update, record.ts_ns)
@@ -219,6 +224,14 @@ def _command(state: GatewayState, record: Record) -> Folded:
 def _note(state: GatewayState, record: Record) -> Folded:
     if record.body.get("what") == "duplicate_command":
         state.dedupe.touch(str(record.body["command_id"]), record.ts_ns)
+    elif record.body.get("what") == "cancel_failed" and record.body["never_sent"]:
+        order = state.book.get(str(record.body["client_order_id"]))
+        if order is not None:
+            state.risk = observe_unsent_cancel(state.risk, state.settings.meters, order.symbol, order.lots - order.filled)
+    elif record.body.get("what") == "day_back":
+        day = str(record.body["trading_day"])
+        state.positions.go_back(day)
+        state.risk = observe_day_back(state.risk, day)
     return NOTHING
 
 

@@ -239,7 +239,7 @@ class ReplayProcess:
         self._began_seq = state.seq
         self._days = DayWatch(
             lambda: state.desired.symbols or self._symbols,
-            state.positions.symbols,
+            state.held,
             lambda symbol, day: main_contract(services, symbol, day),
             self._calendar,
             self._instruments,

@@ -296,6 +296,9 @@ def test_what_did_not_leave_is_not_counted() -> None:
     assert counted(observe_unsent(state, RB)) == (0, 0, 0)
     small = observe_cancel(state, LIMITS, METERS, NOW, RB, 1)[0]
     assert counted(observe_unsent_cancel(small, METERS, RB, large)) == (0, 0, 0)
+    silent = ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=()))
+    one = replace(STATE, meters={RB: ContractMeters(messages=1, cancels=1, large_cancels=1)})
+    assert counted(observe_unsent_cancel(one, silent, RB, large)) == (0, 0, 1)
 
 
 def counted(state: RiskState) -> tuple[int, int, int]:

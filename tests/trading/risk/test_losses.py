@@ -221,6 +221,7 @@ def test_a_day_that_began_too_early_gives_the_counts_of_the_one_before_back() ->
 @pytest.mark.parametrize("counted", [{"meters": {RB: ContractMeters(messages=1)}}, {"worst_pnl_cny": {RB: -1.0}}])
 def test_a_day_on_which_something_was_counted_is_the_one_that_is_kept(counted: dict[str, Any]) -> None:
     quiet, _ = observe_day(STATE, "2025-06-06")
+    assert quiet.before == STATE  # nothing was counted, but nothing is kept of before
     busy = replace(quiet, **counted)
     after, _ = observe_day(busy, "2025-06-09")
     assert after.before == replace(busy, before=None)

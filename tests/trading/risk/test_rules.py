@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from tests.trading.risk.cases import CONTEXT, DAY, FLAT, INTENT, LIMITS, MARKET, METERS, NOW, RB, STATE, S, context, held, intent
 
 from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.trading.risk.case import Case
 from ghtrader.trading.risk.config import KEYS
 from ghtrader.trading.risk.gate import Verdict, check_order
 from ghtrader.trading.risk.memory import ContractMeters
+from ghtrader.trading.risk.meters import Level, MeterLevels
 from ghtrader.trading.risk.reasons import Blocks
 from ghtrader.trading.risk.reasons import RiskReason as R
 from ghtrader.trading.risk.rules import CLOSING, KILLS_OWN, RULES
@@ -361,3 +363,11 @@ def test_the_unchanged_case_and_its_parts_hold() -> None:
     assert go().reason == R.PASSED
     assert go().near == ()
     assert (CONTEXT.trading_day, INTENT.symbol) == (DAY, RB)
+
+
+def test_no_order_is_large_where_nobody_says_from_what_size_on() -> None:
+    (rule,) = (rule for rule in RULES if rule.reason == R.LARGE_CANCELS)
+    full = replace(STATE, meters={RB: ContractMeters(large_cancels=9)})
+    for large_lots, refused in ((0, False), (1, True), (2, False)):
+        levels = MeterLevels(large_cancels=Level(1, 2, 2), large_lots=large_lots)
+        assert (rule.check(Case(full, LIMITS, levels, intent(lots=1), context())) is not None) == refused

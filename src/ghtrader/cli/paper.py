@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ghtrader.pipelines.paper import PaperReport
+    from ghtrader.pipelines.paper_pair import PaperRun
     from ghtrader.pipelines.paper_screening import Comparison
 
-__all__ = ["paper_app"]
+__all__ = ["paper_app", "run_replay"]
 
 #: Differences that a table shows of one run; --json has them all.
 SHOWN = 20
+HALTED = 8
 
 paper_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -61,7 +63,7 @@ def paper(
 
     if replay is None:
         report = _live(context, symbol, for_s, market_time, tuple(fill_models), policy, file, tuple(params), model)
-        emit(report, as_json=as_json, render=lambda console: _show(console, report))
+        _tell(report, as_json=as_json)
         return
     request = PaperRequest(
         replay=replay,
@@ -76,7 +78,29 @@ def paper(
     )
     with progress_for(context.obj.clock) as progress:
         report = run_paper(context.obj, request, progress=progress)
+    _tell(report, as_json=as_json)
+
+
+def run_replay(
+    context: typer.Context, replay: Path, symbol: str | None, file: Path, params: tuple[str, ...], *, as_json: bool
+) -> None:
+    """A strategy of one's own on a folder of tick files, once per fill model, and what came of it."""
+    from ghtrader.pipelines.paper import PaperRequest, run_paper
+
+    with progress_for(context.obj.clock) as progress:
+        report = run_paper(context.obj, PaperRequest(replay=replay, symbol=symbol, file=file, params=params), progress=progress)
+    _tell(report, as_json=as_json)
+
+
+def _tell(report: PaperReport, *, as_json: bool) -> None:
+    """Show it; a strategy that failed on the way is no success, whatever it earned before."""
     emit(report, as_json=as_json, render=lambda console: _show(console, report))
+    if any(_failures(run) for run in report.runs):
+        raise typer.Exit(HALTED)
+
+
+def _failures(run: PaperRun) -> list[str]:
+    return [str(halt["message"]) for halt in run.strategy.get("halts", ()) if halt["reason"] == "strategy_failed"]
 
 
 def _live(
@@ -126,6 +150,9 @@ def _show(console: Console, report: PaperReport) -> None:
     table(console, f"{report.symbol}, {report.policy}", columns, rows, numbers=7)
     for run in report.runs:
         show_days(console, run.gateway)
+    for run in report.runs:
+        for message in _failures(run):
+            console.print(f"the strategy was halted, fills {run.fill_model}: {message}", soft_wrap=True)
     for run in report.runs:
         if run.comparison is not None:
             _show_comparison(console, run.fill_model, run.comparison)

@@ -111,18 +111,41 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-@backtest_app.command(epilog="Examples:  ghtrader backtest --var rb  |  ghtrader --set sim.hold_s=60 backtest --var rb --json")
+@backtest_app.command(
+    epilog="Examples:  ghtrader backtest --var rb  |  ghtrader --set sim.hold_s=60 backtest --var rb --json  |  "
+    "ghtrader backtest --file mine.py --replay samples --param lots=2"
+)
 def backtest(
     context: typer.Context,
-    variety: str = VARIETY,
+    variety: str | None = typer.Option(None, "--var", help="Variety, for example rb or SHFE.rb; needed without --file."),
     set_name: str | None = FACTOR_SET,
     factors: Path | None = FACTORS,
     models: str | None = MODELS,
     horizons: str | None = HORIZONS,
     non_strict: bool = NON_STRICT,
+    file: Path | None = typer.Option(None, "--file", help="A strategy of your own: docs/how-to/write-a-strategy.md."),
+    replay: Path | None = typer.Option(None, "--replay", help="With --file: the folder of tick files that it is tested on."),
+    symbol: str | None = typer.Option(None, "--symbol", help="With --file: the contract, where the folder holds several."),
+    params: list[str] = typer.Option([], "--param", metavar="NAME=VALUE", help="With --file: what your strategy is told."),
     as_json: bool = JSON,
 ) -> None:
-    """Simulate the declared policies on out-of-fold scores, under every fill model, and conclude."""
+    """Simulate the declared policies on out-of-fold scores, under every fill model, and conclude.
+
+    With --file your own strategy runs instead, on the processes that trade live: what `ghtrader paper --replay` does.
+    """
+    from ghtrader.core.errors import UsageError
+
+    if file is not None:
+        if replay is None or variety is not None:
+            raise UsageError(
+                "a strategy of one's own is tested on tick files", hint=f"ghtrader backtest --file {file} --replay samples"
+            )
+        from ghtrader.cli.paper import run_replay
+
+        run_replay(context, replay, symbol, file, tuple(params), as_json=as_json)
+        return
+    if variety is None or replay is not None or symbol is not None or params:
+        raise UsageError("say which variety, or which strategy of your own", hint="--var rb, or --file mine.py --replay samples")
     options = {
         "set_name": set_name,
         "factors": None if factors is None else factors.absolute(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,17 +85,20 @@ def run(
         params=tuple(params),
     )
 
+    out, errors = sys.stdout, sys.stderr
+
     def show(status: StrategyDocument) -> None:
         def render(console: Console) -> None:
             console.print(_line(status), highlight=False, soft_wrap=True)
 
-        emit(status, as_json=as_json, render=render)
-        sys.stdout.flush()
-
-    errors = sys.stderr
+        with contextlib.redirect_stdout(out):
+            emit(status, as_json=as_json, render=render)
+            out.flush()
 
     def say(event: StrategyEvent) -> None:
         words = "  ".join(f"{name}={value}" for name, value in event.fields.items() if value)
         errors.write(f"{event.name}  {words}\n")
 
-    show(run_strategy(context.obj, request, show, say))
+    with contextlib.redirect_stdout(errors):  # what the strategy's code prints is none of our lines
+        last = run_strategy(context.obj, request, show, say)
+    show(last)

@@ -11,13 +11,19 @@ __all__ = ["StopWish"]
 
 
 class StopWish:
-    """``received`` is the signal that asked for the end, 0 while none did; what is being done is done first."""
+    """``received`` is the signal that asked for the end, 0 while none did; what is being done is done first.
 
-    def __init__(self) -> None:
+    insist: a second signal raises KeyboardInterrupt in what is being done, for code of others that may never end.
+    """
+
+    def __init__(self, *, insist: bool = False) -> None:
         self.received = 0
+        self._insist = insist
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self.received and self._insist:
+            raise KeyboardInterrupt
         self.received = number
 
     @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import ParamValue
@@ -34,14 +35,40 @@ TELL_EVERY_NS = 30 * NS_PER_S
 
 
 class _Missing:
-    """Finds what the strategy runs on; asked again until it is there."""
+    """Finds what the strategy runs on, in a thread of its own: kernels may have to be compiled, and the beats must go on."""
 
     def __init__(self, services: Services, request: StrategyRequest, loaded: LoadedStrategy) -> None:
         self._services, self._request, self._loaded = services, request, loaded
         self._symbol = None if request.symbol is None else resolve_symbol(request.symbol)
+        self._thread: threading.Thread | None = None
+        self._found: ModelBinding | None = None
+        self._error: Exception | None = None
 
-    def find(self) -> ModelBinding | None:
-        """The binding, its kernels compiled; None while no model is stored."""
+    def look(self) -> None:
+        """Begin to look, unless that is under way."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+            self._thread.start()
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether there is an answer to be taken by `found`."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def found(self) -> ModelBinding | None:
+        """What was found, its kernels compiled; None while no model is stored. Raises what finding it raised."""
+        self._thread = None
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+    def _run(self) -> None:
+        try:
+            self._found = self._find()
+        except Exception as error:  # noqa: BLE001 - raised again by `found`, in the thread that ends the process
+            self._error = error
+
+    def _find(self) -> ModelBinding | None:
         request, loaded = self._request, self._loaded
         if loaded.needs_model:
             found = strategy_model(
@@ -79,7 +106,7 @@ def _link_limits(services: Services) -> LinkLimits:
 
 def serve(services: Services, request: StrategyRequest, tell: TellsState, tell_event: TellsEvent) -> StrategyDocument:
     """Run the strategy until a signal; see `pipelines.strategy.run_strategy`. The caller holds the account's lock."""
-    stop = StopWish()
+    stop = StopWish(insist=True)
     with stop.installed():
         process = _Process(services, request, tell, tell_event)
         try:
@@ -109,6 +136,7 @@ class _Process:
             loaded.make,
             context=StrategyContext(account=request.account, symbol="", params=params),
             link=LOCKSTEP if request.lockstep else _link_limits(services),
+            late_ns=0 if request.lockstep else _seconds(services, "strategy.late_s"),
             stopwatch=clock.monotonic_ns,
         )
         self._missing: _Missing | None = _Missing(services, request, loaded)
@@ -118,7 +146,8 @@ class _Process:
         self._outlet = services.trading().strategy_outlet(request.account)
         self._reported = self._told = self._looked = -TELL_EVERY_NS
         self._seen: tuple[object, ...] = ()
-        self._starting = True
+        self._core.halts.set(HaltReason.STARTING, "factors and model are being made ready", self._started)
+        self._missing.look()
         self._report()
 
     def _document(self, state: str) -> StrategyDocument:
@@ -140,9 +169,8 @@ class _Process:
 
     def turn(self) -> None:
         """Answer what comes; now and then look for what is missing, and report."""
-        if self._starting:
-            self._look()
-            self._starting = False
+        if self._missing is not None and self._missing.has_looked:
+            self._take(self._missing)
         self._shell.step(WAIT_S)
         now = self._clock.monotonic_ns()
         if now - self._looked >= LOOK_NS:
@@ -150,7 +178,8 @@ class _Process:
             self._hear()
         if self._standing() == self._seen and now - self._reported < self._report_ns:
             return
-        self._look()
+        if self._missing is not None:
+            self._missing.look()
         self._report()
         gc.collect()  # with the collector off, between messages and never while one is answered
 
@@ -166,16 +195,17 @@ class _Process:
         for event in self._outlet.look(self._clock.now_ns(), self._core.halts.changes()):
             self._tell_event(event)
 
-    def _look(self) -> None:
-        if self._missing is None:
-            return
-        binding = self._missing.find()
+    def _take(self, missing: _Missing) -> None:
+        """Trade with what was found, or say that there is none."""
+        binding, halts = missing.found(), self._core.halts
         if binding is None:
-            self._core.halts.set(HaltReason.NO_MODEL, self._missing.message, self._clock.now_ns())
+            halts.set(HaltReason.NO_MODEL, missing.message, self._clock.now_ns())
+            halts.clear(HaltReason.STARTING)
             return
         self._missing = None
-        self._core.halts.clear(HaltReason.NO_MODEL)
         self._core.bind(binding)
+        halts.clear(HaltReason.STARTING)
+        halts.clear(HaltReason.NO_MODEL)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -183,7 +213,8 @@ class _Process:
     def _report(self) -> None:
         """Publish the state; tell what changed, else tell it now and then."""
         now, seen = self._clock.monotonic_ns(), self._standing()
-        self._publish("starting" if self._starting else "halted" if self._core.halts.standing else "ready")
+        halts = self._core.halts
+        self._publish("starting" if halts.has(HaltReason.STARTING) else "halted" if halts.standing else "ready")
         self._reported = now
         if seen != self._seen or now - self._told >= TELL_EVERY_NS:
             self._seen, self._told = seen, now

@@ -98,7 +98,8 @@ class RecyclePolicy(msgspec.Struct, frozen=True, kw_only=True):
 class LiveTick(msgspec.Struct, frozen=True):
     """One tick: stamps in ns UTC, values in the order of `ghtrader.data.schema.MARKET_COLUMNS` (absent price NaN, size 0).
 
-    A feed that knows the day's price limits gives them behind: upper, lower.
+    A feed that knows the day's price limits gives them behind: upper, lower. open_limit_lots: what the exchange lets one account open
+    of the contract in a day, 0 where the feed does not say.
     """
 
     symbol: str
@@ -106,6 +107,7 @@ class LiveTick(msgspec.Struct, frozen=True):
     ts_ns: int
     receive_ns: int
     values: tuple[float, ...]
+    open_limit_lots: int = 0
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ are missing afterwards are asked for by a window of their own; ticks behind the 
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ghtrader.tq.links import LinkWatch
 from ghtrader.tq.pace import RebuildPace
 from ghtrader.tq.session import OPENING_S, Credentials, TqSession, as_provider_error
 
-__all__ = ["TqLiveFeed"]
+__all__ = ["TqLiveFeed", "open_limit"]
 
 #: Rows of the serial; what a drop leaves out of it is asked for, at most so many ids at a time, waiting so long for an answer.
 SERIAL_ROWS, HOLE_ROWS, HOLE_S, HOLE_ATTEMPTS = 200, 8000, 10.0, 3
@@ -47,7 +48,8 @@ class TqLiveFeed:
 
     silence_s: seconds without a tick in which the feed listened; a caller that was busy elsewhere proves nothing.
     begin: ids of the first tick to give by symbol, for a feed that goes on where another ended; default: the newest at the start.
-    limits: subscribe quotes too, and give the day's upper and lower price limit behind the market columns (NaN where nobody says).
+    limits: subscribe quotes too, and give the day's upper and lower price limit behind the market columns (NaN where nobody says) and
+    the daily open limit.
     """
 
     def __init__(
@@ -211,22 +213,24 @@ class TqLiveFeed:
         if symbol in self._holes:
             following = self._filled(symbol, following, data)
         now, found = self._clock.now_ns(), []
-        limits = self._limits_of(symbol) if self._limits and following <= last else ()
+        limits, lots = self._limits_of(symbol) if self._limits and following <= last else ((), 0)
         while following <= last:
             row = data.get(str(following))
             if row is None or not row.get("datetime", 0):
                 self._ask(symbol, following, last, data)
                 break
             values = tuple(_value(name, row.get(name)) for name in MARKET_COLUMNS)
-            found.append(LiveTick(symbol, following, int(row["datetime"]), now, (*values, *limits)))
+            found.append(LiveTick(symbol, following, int(row["datetime"]), now, (*values, *limits), lots))
             following += 1
         self._next[symbol] = following
         return found
 
-    def _limits_of(self, symbol: str) -> tuple[float, float]:
-        """Upper and lower limit of the newest quote."""
+    def _limits_of(self, symbol: str) -> tuple[tuple[float, float], int]:
+        """Upper and lower limit of the newest quote, and its daily open limit in lots."""
         quote = self._session.api._data.get("quotes", {}).get(symbol, {})
-        return _value("upper_limit", quote.get("upper_limit")), _value("lower_limit", quote.get("lower_limit"))
+        return (_value("upper_limit", quote.get("upper_limit")), _value("lower_limit", quote.get("lower_limit"))), open_limit(
+            quote
+        )
 
     def _ask(self, symbol: str, first: int, last: int, data: Any, attempt: int = 1) -> None:
         """Ask for a hole, unless that is under way."""
@@ -269,6 +273,18 @@ class TqLiveFeed:
         """Hang up."""
         self._event(FeedEvent.CLOSE)
         self._session.close()
+
+
+def open_limit(quote: Mapping[str, Any]) -> int:
+    """The daily open limit that a quote carries, lots; 0 for everything that is no number above 0.
+
+    >>> [open_limit({"open_limit": value}) for value in (800, 800.0, 0, -1, float("nan"), "-", None)], open_limit({})
+    ([800, 800, 0, 0, 0, 0, 0], 0)
+    """
+    value = quote.get("open_limit")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if math.isfinite(value) and value > 0 else 0
 
 
 def _value(name: str, value: Any) -> float:

@@ -61,7 +61,8 @@ class MarketView(msgspec.Struct, frozen=True, kw_only=True):
     """The newest tick of a contract as the gateway needs it; prices in ticks, None where absent.
 
     seq: number of the tick in the gateway's stream. ts_ns: exchange time; receive_ns: ours. continuous: orders may match now;
-    accepts_orders: the phase takes orders and cancels. part_end_ns: end of the session part.
+    accepts_orders: the phase takes orders and cancels. part_end_ns: end of the session part. open_limit_lots: what the exchange lets the
+    account open of the contract in a day, 0 where the feed does not say.
     """
 
     symbol: str
@@ -80,3 +81,4 @@ class MarketView(msgspec.Struct, frozen=True, kw_only=True):
     part_end_ns: int
     trading_day: str
     price_tick: float
+    open_limit_lots: int = 0

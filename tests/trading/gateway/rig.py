@@ -40,13 +40,20 @@ def opening_ns(day: str, symbol: str = RB) -> int:
 
 @dataclass
 class Clock:
+    """leapt_ns: how far it was set ahead by something else than time that passed."""
+
     ns: int
+    leapt_ns: int = 0
 
     def now_ns(self) -> int:
         return self.ns
 
     def monotonic_ns(self) -> int:
-        return self.ns
+        return self.ns - self.leapt_ns
+
+    def leap(self, seconds: float) -> None:
+        self.ns += int(seconds * SECOND)
+        self.leapt_ns += int(seconds * SECOND)
 
 
 @dataclass
@@ -181,13 +188,13 @@ class Rig:
     def venue(self) -> None:
         self.handle(ev.VenueAnswered(now_ns=self.now, snapshot=self.desk.snapshot()))
 
-    def tick(self, bid: int = 3000, ask: int = 3001, symbol: str = RB) -> None:
+    def tick(self, bid: int = 3000, ask: int = 3001, symbol: str = RB, open_limit_lots: int = 0) -> None:
         self._tick += 1
         day = day_of(symbol, self.day)
         market = MarketView(
             symbol=symbol, seq=self._tick, ts_ns=self.now, receive_ns=self.now, bid=bid, ask=ask, bid_lots=50, ask_lots=50,
             last=bid, upper=3300, lower=2700, continuous=True, accepts_orders=True, part_end_ns=day.part_end_ns(self.now),
-            trading_day=self.day, price_tick=1.0,
+            trading_day=self.day, price_tick=1.0, open_limit_lots=open_limit_lots,
         )  # fmt: skip
         self.handle(ev.TickArrived(now_ns=self.now, market=market))
 

@@ -314,9 +314,57 @@ def test_a_silent_strategy_has_its_resting_orders_cancelled() -> None:
     rig = Rig()
     rig.target(1, Style.PASSIVE)
     rig.order(OrderState.WORKING)
-    rig.later(6)
+    for _ in range(6):
+        rig.later()
     assert rig.desk.cancelled == [rig.desk.submitted[0].client_order_id]
     assert rig.outlets.documents[-1].strategy["halt"] == "strategy_lost"
+
+
+def test_a_strategy_whose_code_failed_has_its_resting_orders_cancelled_once() -> None:
+    rig = Rig()
+    rig.target(1, Style.PASSIVE)
+    rig.order(OrderState.WORKING)
+    for state, cancelled in (("halted no_account", 0), ("halted strategy_failed", 1), ("halted strategy_failed", 1)):
+        rig.handle(ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, "run", 1, rig.now, "strategy", state)))
+        assert len(rig.desk.cancelled) == cancelled
+    assert [name for name, _ in rig.outlets.told].count("strategy_failed") == 1
+
+
+def test_a_target_beyond_the_position_limit_is_refused_and_not_worked_off_up_to_it() -> None:
+    rig = Rig()  # at most 10 lots may be held
+    for lots in (11, -11, 5000):
+        rig.target(lots)
+        assert rig.records("target")[-1].body["refused"] == "beyond_limit"
+        answer = rig.command(Verb.SET_TARGET, symbol="KQ.m@SHFE.rb", lots=lots)
+        assert answer.reason == "beyond_limit"
+    assert not rig.desk.submitted
+    rig.target(10)
+    assert rig.desk.submitted
+
+
+def test_the_daily_open_limit_that_the_feed_carries_binds_openings() -> None:
+    rig = Rig()
+    for said, orders in ((1, 0), (2, 1)):  # and without one (0) every other test opens
+        rig.tick(open_limit_lots=said)
+        rig.target(2)
+        assert len(rig.desk.submitted) == orders
+        assert rig.records("verdict")[-1].body["reason"] == ("" if orders else "open_limit")
+
+
+def test_silence_is_time_in_which_the_strategy_could_have_been_heard() -> None:
+    """Neither a clock that leaps (a break of a served market) nor a gateway that was busy makes a strategy silent."""
+    rig = Rig()
+    rig.target(0)
+    for leaps, busy_s in ((0, 0.1), (900, 0.1), (0, 30.0), (3600, 3.0)):
+        rig.clock.leap(leaps)
+        rig.later(busy_s)
+        assert (rig.state.strategy.lost, rig.state.strategy_halt(rig.now)) == ("", ""), (leaps, busy_s)
+        rig.handle(ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, "run", 1, rig.now, "strategy", "ready")))
+        rig.later(0)
+    rig.clock.leap(900)
+    for _ in range(6):
+        rig.later()
+    assert rig.state.strategy.lost == "silent"
 
 
 def test_a_strategy_is_told_how_its_contracts_stand_and_which_target_that_includes() -> None:

@@ -75,6 +75,16 @@ def test_what_is_final_stays_so() -> None:
     assert (told(book)["o1"].state, told(book)["o1"].exchange_order_id) == ("cancelled", "X1")
 
 
+def test_an_order_that_works_goes_on_working_after_a_trade_of_a_part() -> None:
+    book = Book()
+    _, sent = one_order(book)
+    assert told(book)["o1"].lots == 2
+    for state in (OrderState.SENT, OrderState.WORKING):
+        book.put(RecordKind.ORDER_UPDATE, sent, order=order("o1", state))
+    book.put(RecordKind.FILL, sent, fill=fill("o1", "t1", 1))
+    assert (told(book)["o1"].state, told(book)["o1"].lots_filled) == ("working", 1)
+
+
 def test_an_order_that_only_the_venue_knew_is_told_by_its_fills() -> None:
     book = Book()
     book.put(RecordKind.FILL, fill=fill("venue-1", "t1", 3))
@@ -220,6 +230,15 @@ def test_an_order_of_a_command_has_no_tick_and_says_what_is_missing() -> None:
     )
     assert chain.missing == ["verdict", "order_sent"]
     assert [link.seq for link in chain.links] == [7, 10]
+
+
+def test_an_operators_target_is_no_target_of_the_strategy() -> None:
+    book = Book()
+    command = book.put(RecordKind.COMMAND, command={})
+    wanted = book.put(RecordKind.TARGET, command, held={"contract": SYMBOL, "lots": 1}, refused="")
+    one_order(book, "o1", root=wanted)
+    chain = explain(book.records, "o1")
+    assert (chain.root, chain.target, chain.tick) == ("command", None, None)
 
 
 def test_a_verdict_that_stands_beside_the_chain_is_found_by_the_order() -> None:

@@ -29,10 +29,11 @@ from ghtrader.trading.kill.machine import (
     ResetRefusal,
     initial_kill,
     reset_refusal,
+    signal_of,
     step_kill,
 )
 from ghtrader.trading.kill.record import KillPhase, KillPolicy, KillRecord, encode_kill
-from ghtrader.trading.kill.table import KillStage
+from ghtrader.trading.kill.table import KillSignal, KillStage
 
 DAY = "2025-06-05"
 TRIGGER = Trigger(actor="risk", reason="daily loss", ts_ns=5, trading_day=DAY)
@@ -475,3 +476,11 @@ def test_long_and_broken_texts_never_stop_a_kill() -> None:
     assert len(the(WriteKill, effects).content) < 4096
     state, effects = walk(Persisted(epoch=9), msgspec.structs.replace(RESET, actor="\udcff" * 600, reason="b" * 900), state=state)
     assert names(effects) == ["WriteKill"]
+
+
+def test_the_file_that_is_being_written_is_no_news() -> None:
+    state, (write,) = walk(Rehydrated(content=CLEAR_FILE, had_journal=True, journaled=CLEARED), TRIGGER)
+    assert isinstance(write, WriteKill)
+    assert signal_of(state, Seen(content=write.content)) is KillSignal.STALE
+    assert signal_of(state, Seen(content=CLEAR_FILE)) is KillSignal.STALE
+    assert signal_of(state, Seen(content=KILL_FILE)) is KillSignal.FOUND_LATCHED

@@ -359,3 +359,9 @@ def test_after_the_trouble_it_is_well_again_within_a_bound(moved: list[tuple[str
     now = max(link.heard_ns, 2000)
     tail = [Arrived(now + 3 * step, "fresh", 1 + step) for step in range(12)]
     assert play(link, tail)[0].phase == LinkPhase.HEALTHY
+
+
+def test_lateness_that_ended_a_link_is_told_once() -> None:
+    link, _ = play(healthy(), [*messages(9, 1, 101), *messages(11, 1, 102), TimePassed(112)])
+    assert (link.phase, link.signal, link.struck) == (LinkPhase.DEGRADED, LinkSignal.STRUCK_OUT, True)
+    assert signal_of(link, TimePassed(113), LIMITS) is None

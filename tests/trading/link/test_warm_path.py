@@ -25,6 +25,7 @@ def states(reason: WarmReason, attempts: str, limits: WarmLimits = LIMITS) -> li
 @pytest.mark.parametrize(
     ("reason", "attempts", "expected"),
     [
+        (WRITE, "+++-", ["up", "up", "up", "failing"]),
         (WRITE, "+-+--", ["up", "failing", "up", "failing", "down"]),
         (WRITE, "--+-+-", ["failing", "down", "mending", "down", "mending", "down"]),
         (WRITE, "---++", ["failing", "down", "down", "mending", "up"]),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghtrader.core.clock import Deadline, SystemClock
-from ghtrader.core.errors import ProviderTransientError
+from ghtrader.core.errors import HaltedError, ProviderTransientError
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.ports.broker import AccountFunds, BrokerOrder, OrderState
 from ghtrader.testing.fakes import FakeBroker, FakeClock, FakeVenue
@@ -185,3 +185,58 @@ def test_what_was_asked_before_the_end_is_done(make: Callable[..., Desk]) -> Non
     closing.join()
     assert venue.orders["rests"].state is OrderState.CANCELLED
     assert broker.closed
+
+
+def test_a_cancel_without_a_session_has_not_left(make: Callable[..., Desk]) -> None:
+    first, second = SlowBroker(FakeVenue()), SlowBroker(FakeVenue())
+    desk = make(first, second)
+    desk.until(lambda: bool(desk.seen(ev.BrokerLinkChanged)))
+    first.may_go.clear()
+    assert first.inside.wait(20.0)
+    first.fails = True
+    desk.desk.cancel("a")
+    first.may_go.set()
+    desk.until(lambda: bool(desk.seen(ev.CancelFailed)))
+    assert [(failed.client_order_id, failed.never_sent) for failed in desk.seen(ev.CancelFailed)] == [("a", True)]
+
+
+@pytest.mark.parametrize(
+    ("error", "never_sent"), [(HaltedError("the link is down"), True), (ProviderTransientError("it broke"), False)]
+)
+def test_a_broker_that_cannot_cancel_says_whether_it_left(error: Exception, never_sent: bool) -> None:
+    broker = FakeBroker(FakeVenue())
+
+    def cancel(identity: str) -> BrokerOrder:
+        raise error
+
+    broker.cancel = cancel  # type: ignore[method-assign]
+    desk = BrokerDesk(broker, FakeClock(5), lambda: "2025-06-05")
+    desk.cancel("a")
+    failed = [event for event in desk.events() if isinstance(event, ev.CancelFailed)]
+    assert failed == [ev.CancelFailed(now_ns=5, client_order_id="a", never_sent=never_sent, message=error.args[0])]
+
+
+def test_money_is_asked_for_every_second_whatever_the_clock_says() -> None:
+    class Clock(FakeClock):
+        passed = 0
+
+        def monotonic_ns(self) -> int:
+            return self.passed
+
+    clock = Clock(10**18)
+    broker = FakeBroker(FakeVenue())
+    asked = []
+    funds = broker.funds
+
+    def ask() -> Any:
+        asked.append(clock.passed)
+        return funds()
+
+    broker.funds = ask  # type: ignore[method-assign]
+    desk = BrokerDesk(broker, clock, lambda: "2025-06-05")
+    desk.events()
+    clock.ns -= 3600 * 10**9
+    for _ in range(4):
+        clock.passed += 500_000_000
+        desk.events()
+    assert asked == [0, 10**9, 2 * 10**9]

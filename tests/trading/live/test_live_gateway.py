@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.trading.live.world import RB, Running, World, sample_ticks
 
@@ -19,7 +21,9 @@ from ghtrader.pipelines import gateway_live
 from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 from ghtrader.pipelines.ingest import list_store
 from ghtrader.pipelines.recorder import Recorder
-from ghtrader.ports.live_feed import FeedState
+from ghtrader.pipelines.statement import check_statements
+from ghtrader.ports.broker import AccountFunds
+from ghtrader.ports.live_feed import FeedState, LiveTick
 from ghtrader.ports.lock import gateway_key
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.trading.gateway.feed import ThreadedFeed
@@ -70,6 +74,22 @@ def test_a_target_of_the_strategy_becomes_one_order_at_the_venue_and_the_next_ru
     assert len(world.venue.received) == 1
 
 
+def test_a_break_of_a_served_market_is_no_silence_of_the_strategy(world: World) -> None:
+    run = running(world)
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up, "ready", run.beat)
+        early, late = sample_ticks(2, 401)
+        world.queued.put(msgspec.structs.replace(early, open_limit_lots=800))
+        run.until(lambda: run.state.markets[RB].open_limit_lots == 800, "the limit that the feed carries", run.beat)
+        late = msgspec.structs.replace(late, ts_ns=early.ts_ns + 900 * 10**9)
+        world.queued.put(late)
+        run.until(lambda: run.state.markets[RB].ts_ns == late.ts_ns, "the tick behind the break")
+        assert (run.state.strategy.lost, run.state.strategy_halt(run.state.clock_ns)) == ("", "")
+        assert "strategy_lost" not in dict(run.told)
+    finally:
+        run.close()
+
+
 def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_restart(world: World) -> None:
     run = running(world, account="mine", mode="paper")
     world.queued.put(sample_ticks(1, 401)[0])  # the first one only said what time it is
@@ -90,6 +110,52 @@ def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_re
         assert again.state.positions.net(RB) == 1
     finally:
         again.close()
+
+
+def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(world: World) -> None:
+    """Long in one run, short after the next, settled in the third: the statement knows every trade and balances to the cent."""
+    funds = [*traded_paper(world, 1, 400), *traded_paper(world, -1, 800)]
+    assert funds[0].balance == 10_000_000.0
+    assert funds[2].commission == pytest.approx(funds[1].commission)
+    assert funds[1].commission > 0
+    assert funds[2].balance - funds[2].position_profit == pytest.approx(funds[1].balance - funds[1].position_profit)
+    world.queued.put(sample_ticks(1, day="20250606")[0])
+    last = Running(world, account="mine", mode="")
+    try:
+        last.until(lambda: bool(world.trading().statements("mine").days()), "settled")
+    finally:
+        last.close()
+    books = check_statements(world, "mine", day="2025-06-05")
+    assert books.balanced, books.days
+    assert books.days[0].check is not None
+    assert (books.days[0].check.trades, books.days[0].check.estimated) == (3, (RB,))
+    assert books.days[0].balance_cny == pytest.approx(funds[3].balance)
+
+
+def traded_paper(world: World, lots: int, first: int) -> tuple[AccountFunds, AccountFunds]:
+    """A run of a paper account that comes to hold so many lots; its money when it was ready and when it was done."""
+    ticks = iter(sample_ticks(300, first))
+    world.queued.put(next(ticks))
+    run = Running(world, account="mine", mode="paper")
+
+    def each() -> None:
+        feed(world, run, ticks)
+
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up and RB in run.state.markets, "ready", each)
+        before = run.state.funds
+        run.target(lots)
+        run.until(lambda: run.state.positions.net(RB) == lots and run.state.funds.balance != before.balance, "filled", each)
+        return before, run.state.funds
+    finally:
+        run.close()
+
+
+def feed(world: World, run: Running, ticks: Iterator[LiveTick]) -> None:
+    """One more tick when the ones before are taken."""
+    if world.queued.empty():
+        world.queued.put(next(ticks))
+    run.beat()
 
 
 def test_a_tick_ends_the_wait_of_a_gateway(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

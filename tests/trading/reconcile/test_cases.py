@@ -464,6 +464,29 @@ def test_an_order_that_lags_behind_its_own_trades_agrees_with_them() -> None:
     assert (names(outcome), phase(book)) == (["order_contradicts"], OrderPhase.PARTIAL)
 
 
+def test_an_end_with_more_lots_left_than_were_told_is_no_step_that_was_missed() -> None:
+    book, ledger = account()
+    book.apply_update(update("a", OrderState.WORKING, 1, of=intent(lots=3)), 4)
+    outcome = settle(book, ledger, venue(orders=[update("a", OrderState.CANCELLED, 3, of=intent(lots=3))]))
+    assert (names(outcome), outcome.balanced, phase(book)) == (["order_contradicts"], True, OrderPhase.CANCELLED)
+    assert book.in_flight(SYMBOL) == (0, 0)
+
+
+def test_ten_seconds_pass_before_an_order_that_is_not_listed_counts_as_missing() -> None:
+    book, ledger = account()
+    assert names(reconcile(book, ledger, venue(), now_ns=2 + 9_999_999_999)) == ["order_young"]
+    assert names(reconcile(book, ledger, venue(), now_ns=2 + 10_000_000_000)) == ["order_unlisted"]
+
+
+def test_no_cancel_is_sent_again_for_an_order_that_its_trades_have_filled() -> None:
+    book, ledger = account()
+    book.ask_cancel("a", 3)
+    trades = [fill("a", "1", 3)]
+    working = update("a", OrderState.WORKING, 3, of=intent(lots=3))
+    outcome = reconcile(book, ledger, venue(orders=[working], fills=trades, positions=[held(long_today=3)]), now_ns=LATER)
+    assert (names(outcome), apply_reconciliation(outcome, book, ledger, LATER).cancels) == (["fill_missing"], ())
+
+
 def test_an_acknowledged_order_that_is_not_listed_is_never_lost() -> None:
     book, ledger = account()
     book.apply_update(update("a", OrderState.WORKING, 3, of=intent(lots=3)), 4)

@@ -142,6 +142,15 @@ def test_a_month_that_delivers_is_none_to_open_in() -> None:
     assert at_once(*asked(c=here, s={"trading_day": day}, delivery_month_opening=True))
 
 
+@pytest.mark.parametrize(("lots", "clear"), [(3, True), (4, False)])
+def test_elsewhere_a_closing_order_takes_lots_of_both_days(lots: int, clear: bool) -> None:
+    """On exchanges that do not tell today's lots apart."""
+    symbol = "DCE.m2509"
+    where = context(held=held(symbol=symbol, long_today=1, long_history=2), market=replace(MARKET, symbol=symbol))
+    close = intent(symbol=symbol, side=Side.SELL, offset=Offset.CLOSE, lots=lots)
+    assert at_once(STATE, LIMITS, close, where) == by_the_rules(STATE, LIMITS, close, where) == clear
+
+
 def test_the_usual_order_takes_the_short_way() -> None:
     """Otherwise it would be of no use."""
     assert at_once(STATE, LIMITS, intent(), CONTEXT)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.trading.risk.cases import LIMITS, METERS, NOW, RB, STATE, S, check, fill
+from tests.trading.risk.cases import DAY, LIMITS, METERS, NOW, RB, STATE, S, check, fill
 
 from ghtrader.core.errors import DataError
 from ghtrader.core.orders import Offset, Side
@@ -23,6 +23,8 @@ from ghtrader.trading.risk.state import (
     observe_order,
     observe_position,
     observe_reject,
+    observe_unsent,
+    observe_unsent_cancel,
     to_document,
 )
 from ghtrader.trading.risk.trips import next_trip
@@ -273,3 +275,32 @@ def test_a_state_comes_back_from_its_document() -> None:
     for broken in ({"trading_day": 5}, {"surprise": 1}):
         with pytest.raises(DataError, match="not a risk state"):
             from_document(broken)
+
+
+def test_what_did_not_leave_is_not_counted() -> None:
+    state = replace(STATE, orders_at=(), cancels_at=(), meters={})
+    large = METERS.levels(RB, DAY).large_lots
+    assert large > 0
+    state, _ = observe_order(state, LIMITS, METERS, NOW, RB)
+    for lots in (large, large - 1):
+        state, _ = observe_cancel(state, LIMITS, METERS, NOW, RB, lots)
+    assert counted(state) == (3, 2, 1)
+    state = observe_unsent_cancel(state, METERS, RB, large - 1)
+    assert counted(state) == (2, 1, 1)
+    state = observe_unsent_cancel(state, METERS, RB, large)
+    assert counted(state) == (1, 0, 0)
+    assert observe_unsent_cancel(state, METERS, RB, large) == state  # it was counted on a day before
+    assert len(state.cancels_at) == 2  # the rate is of what was tried
+    state = observe_unsent(state, RB)
+    assert counted(state) == (0, 0, 0)
+    assert counted(observe_unsent(state, RB)) == (0, 0, 0)
+    small = observe_cancel(state, LIMITS, METERS, NOW, RB, 1)[0]
+    assert counted(observe_unsent_cancel(small, METERS, RB, large)) == (0, 0, 0)
+    silent = ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=()))
+    one = replace(STATE, meters={RB: ContractMeters(messages=1, cancels=1, large_cancels=1)})
+    assert counted(observe_unsent_cancel(one, silent, RB, large)) == (0, 0, 1)
+
+
+def counted(state: RiskState) -> tuple[int, int, int]:
+    found = state.meters_of(RB)
+    return found.messages, found.cancels, found.large_cancels

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tests.trading.risk.cases import LIMITS, METERS, S
 
-from ghtrader.core.errors import ConfigError, UnknownInstrumentError
+from ghtrader.core.errors import ConfigError, DataError, UnknownInstrumentError
 from ghtrader.trading.risk.config import KEYS
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.meters import ExchangeMeters, Level, MeterLevels, MeterRow, MeterTable
@@ -50,6 +50,13 @@ def test_the_keys_give_the_limits_and_their_defaults_are_theirs() -> None:
 def test_values_that_are_no_limits_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         RiskLimits.from_values(values)
+
+
+def test_limits_that_bind_nothing_leave_all_money_and_keep_no_distance() -> None:
+    free = RiskLimits.unbound()
+    assert (free.min_available_share, free.limit_proximity_ticks, free.end_guard_ns) == (0.0, 0, 0)
+    assert free.delivery_month_opening
+    assert min(free.stale_feed_ns, free.max_notional_cny, free.max_cancels, free.max_messages) >= 10**9
 
 
 @pytest.mark.parametrize("name", RiskLimits.__struct_fields__)
@@ -167,3 +174,10 @@ def test_own_caps_lower_the_stop_levels_and_stand_where_the_table_is_silent() ->
     silent = ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=()))
     assert silent.levels("SHFE.rb2510", "2025-06-05", own) == MeterLevels(cancels=Level(8, 10, 10), messages=Level(20, 25, 25))
     assert METERS.levels("SHFE.rb2510", "2025-06-05") is METERS.levels("SHFE.rb2510", "2025-06-05")
+
+
+def test_a_meter_that_would_warn_beyond_where_it_stops_is_refused() -> None:
+    rows = (row("SHFE.rb", "2025-01-01", 1), row("*", "2025-01-01", 0))
+    assert ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=rows[:1])).table.rows[0].stop == 1
+    with pytest.raises(DataError, match=r"warn too late: cancels of \*$"):
+        ExchangeMeters(MeterTable(about="", retrieved="", sources={}, rows=rows))

@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from tests.trading.risk.cases import DAY, LIMITS, METERS, NOW, RB, STATE, check, context, fill
 
 from ghtrader.core.orders import Offset, Side
-from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip
+from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip, from_document, to_document
 from ghtrader.trading.risk.reasons import Breach, NearMiss
 from ghtrader.trading.risk.reasons import RiskReason as R
 from ghtrader.trading.risk.state import (
     Observed,
+    can_go_back,
     observe_day,
+    observe_day_back,
     observe_equity,
     observe_fill,
     observe_order,
@@ -155,11 +157,74 @@ def test_a_new_day_ends_what_belongs_to_the_day_and_the_same_day_changes_nothing
     state, events = observe_day(full, "2025-06-06", 400_000.0)
     assert events == ()
     assert state == replace(
-        STATE, trading_day="2025-06-06", day_start_cny=400_000.0, orders_at=(1,), cancels_at=(2,), trips={RB: Trip(lots=2)}
+        STATE,
+        trading_day="2025-06-06",
+        day_start_cny=400_000.0,
+        orders_at=(1,),
+        cancels_at=(2,),
+        trips={RB: Trip(lots=2)},
+        before=full,
     )
     back, events = observe_day(full, "2025-06-04")
     assert back == full
     assert kinds((back, events)) == [("Breach", "trading_day", False)]
+
+
+def test_a_day_that_began_too_early_gives_the_counts_of_the_one_before_back() -> None:
+    counts = ContractMeters(messages=9, cancels=2, large_cancels=1, self_trades=1, opened_lots=4, recent=((1, 2.0, 1, "a"),))
+    full = replace(
+        STATE,
+        losses_in_row=4,
+        rejects_in_row=2,
+        meters={RB: counts},
+        worst_pnl_cny={RB: -5.0},
+        pnl_unknown=frozenset({RB}),
+        told=frozenset({"near messages"}),
+    )
+    early, _ = observe_day(full, "2025-06-06", 400_000.0)
+    early, _ = observe_day(early, "2025-06-09")  # nothing was counted meanwhile: the day before all that is still kept
+    assert early.before == full
+    assert [can_go_back(early, day) for day in ("2025-06-04", DAY, "2025-06-06", "2025-06-09")] == [False, True, True, False]
+    assert not can_go_back(STATE, "2025-06-04")
+    since = ContractMeters(messages=3, cancels=2, large_cancels=1, self_trades=1, opened_lots=1)
+    other = ContractMeters(messages=1)
+    early = replace(
+        early,
+        equity_cny=390_000.0,
+        peak_cny=510_000.0,
+        losses_in_row=1,
+        orders_at=(7,),
+        cancels_at=(8,),
+        meters={RB: since, "SHFE.cu2507": other},
+        trips={RB: Trip(lots=1)},
+        pnl_unknown=frozenset({"SHFE.cu2507"}),
+    )
+    summed = ContractMeters(messages=12, cancels=4, large_cancels=2, self_trades=2, opened_lots=5, recent=counts.recent)
+    back = observe_day_back(early, DAY)
+    assert back == replace(
+        full,
+        equity_cny=390_000.0,
+        peak_cny=510_000.0,
+        losses_in_row=5,
+        orders_at=(7,),
+        cancels_at=(8,),
+        meters={RB: summed, "SHFE.cu2507": other},
+        trips={RB: Trip(lots=1)},
+        pnl_unknown=frozenset({RB, "SHFE.cu2507"}),
+    )
+    assert observe_day_back(early, "2025-06-06") == replace(early, trading_day="2025-06-06")
+    assert from_document(to_document(early)) == early
+    traded = replace(early, meters={RB: replace(since, recent=((3, 4.0, -1, "b"),))})
+    assert observe_day_back(traded, DAY).meters_of(RB).recent == ((3, 4.0, -1, "b"),)
+
+
+@pytest.mark.parametrize("counted", [{"meters": {RB: ContractMeters(messages=1)}}, {"worst_pnl_cny": {RB: -1.0}}])
+def test_a_day_on_which_something_was_counted_is_the_one_that_is_kept(counted: dict[str, Any]) -> None:
+    quiet, _ = observe_day(STATE, "2025-06-06")
+    assert quiet.before == STATE  # nothing was counted, but nothing is kept of before
+    busy = replace(quiet, **counted)
+    after, _ = observe_day(busy, "2025-06-09")
+    assert after.before == replace(busy, before=None)
 
 
 def test_a_contract_at_its_loss_limit_opens_no_more_that_day_whatever_it_recovers() -> None:

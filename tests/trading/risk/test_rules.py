@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from tests.trading.risk.cases import CONTEXT, DAY, FLAT, INTENT, LIMITS, MARKET, METERS, NOW, RB, STATE, S, context, held, intent
 
 from ghtrader.core.orders import Offset, OrderKind, Side
+from ghtrader.trading.risk.case import Case
 from ghtrader.trading.risk.config import KEYS
 from ghtrader.trading.risk.gate import Verdict, check_order
 from ghtrader.trading.risk.memory import ContractMeters
+from ghtrader.trading.risk.meters import Level, MeterLevels
 from ghtrader.trading.risk.reasons import Blocks
 from ghtrader.trading.risk.reasons import RiskReason as R
 from ghtrader.trading.risk.rules import CLOSING, KILLS_OWN, RULES
@@ -148,6 +150,8 @@ BOUNDARIES: list[tuple[R, dict[str, Any], dict[str, Any]]] = [
     (R.AVAILABLE_MARGIN, {"i": {"lots": 2}, "c": {"available_cny": 112_000.0, "in_flight_buy": 1, "in_flight_sell": 1}}, {"i": {"lots": 2}, "c": {"available_cny": 111_999.0, "in_flight_buy": 1, "in_flight_sell": 1}}),
     (R.AVAILABLE_MARGIN, {"c": {"available_cny": 3_000.0}, "min_available_share": 0.0}, {"c": {"available_cny": 2_999.0}, "min_available_share": 0.0}),
     (R.AVAILABLE_MARGIN, {}, {"c": {"available_cny": NAN}}),
+    (R.AVAILABLE_MARGIN, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.0}}, {"c": {"available_cny": 104_000.0, "other_margin_cny": 1_000.1}}),
+    (R.AVAILABLE_MARGIN, {}, {"c": {"other_margin_cny": NAN}}),
     *[(R.AVAILABLE_MARGIN, {"c": {"margin_rate": 0.01}}, {"c": {"margin_rate": bad}}) for bad in (0.0, -0.1, NAN)],
     (R.LARGE_CANCELS, {"i": {"lots": 299}, "m": {"large_cancels": 40}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),
     (R.LARGE_CANCELS, {"i": {"lots": 300}, "m": {"large_cancels": 39}}, {"i": {"lots": 300}, "m": {"large_cancels": 40}}),
@@ -206,6 +210,9 @@ def test_the_exchange_s_daily_open_limit_stops_openings_by_its_table() -> None:
     assert at(760).reason == R.OPEN_LIMIT
     assert at(757, in_flight_buy=1, in_flight_sell=1).reason == R.PASSED
     assert at(757, in_flight_buy=2, in_flight_sell=1).reason == R.OPEN_LIMIT
+    assert [at(299, open_limit_lots=said).reason for said in (0, 299, 300, 3000)] == [R.PASSED, R.OPEN_LIMIT, R.PASSED, R.PASSED]
+    assert at(760, open_limit_lots=3000).reason == R.OPEN_LIMIT  # what the feed says binds where it is less than our own level
+    assert [(miss.used, miss.limit) for miss in at(299, open_limit_lots=300).near] == [(300, 300)]
 
 
 def test_elsewhere_a_close_takes_today_and_history_together() -> None:
@@ -356,3 +363,11 @@ def test_the_unchanged_case_and_its_parts_hold() -> None:
     assert go().reason == R.PASSED
     assert go().near == ()
     assert (CONTEXT.trading_day, INTENT.symbol) == (DAY, RB)
+
+
+def test_no_order_is_large_where_nobody_says_from_what_size_on() -> None:
+    (rule,) = (rule for rule in RULES if rule.reason == R.LARGE_CANCELS)
+    full = replace(STATE, meters={RB: ContractMeters(large_cancels=9)})
+    for large_lots, refused in ((0, False), (1, True), (2, False)):
+        levels = MeterLevels(large_cancels=Level(1, 2, 2), large_lots=large_lots)
+        assert (rule.check(Case(full, LIMITS, levels, intent(lots=1), context())) is not None) == refused

@@ -104,3 +104,34 @@ def test_a_message_that_cannot_be_read_halts_until_one_can_and_is_told() -> None
     (halt,) = [item for item in shell.core.halts.standing if item.reason == "unknown_message"]
     assert halt.message == "2 messages of the gateway could not be read"
     assert "unknown_message" not in heard(shell, line, beat(1))
+
+
+def dones(line: Line) -> list[int]:
+    found = [message.tick_seq for message in line.sent if isinstance(message, TickDone)]
+    line.sent.clear()
+    return found
+
+
+def test_a_tick_that_cannot_be_read_is_dealt_with_so_that_a_replay_goes_on() -> None:
+    shell, line, _ = shell_of()
+    line.unreadable = 1
+    heard(shell, line)
+    assert dones(line) == []  # nobody knows whose it is
+    heard(shell, line, account(1), *ticks(3000, 2, 2))
+    assert dones(line) == [2, 3]
+    for number in (4, 6):
+        line.unreadable += 1
+        heard(shell, line)
+        assert dones(line) == [number]
+        heard(shell, line, *ticks(3000, 1, number + 1))
+        assert dones(line) == [number + 1]
+    line.unreadable += 1
+    heard(shell, line, *ticks(3000, 1, 9))  # what could not be read came before it
+    assert dones(line) == [9]
+    line.unreadable += 1  # a beat: it has no number
+    heard(shell, line)
+    dones(line)
+    heard(shell, line, beat(9))
+    line.unreadable += 1
+    heard(shell, line)
+    assert dones(line) == [10]

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from tests.conftest import processor_wait_s
 
+from ghtrader.adapters.bus_inproc import InprocBus
 from ghtrader.adapters.local.revisions import LocalRevisions
 from ghtrader.app.account_media import LocalAccountMedia
+from ghtrader.app.services import AppServices
 from ghtrader.core.clock import Deadline, SystemClock
 from ghtrader.core.errors import StoreError
+from ghtrader.pipelines.trade import StateWatch
 from ghtrader.testing.redis_server import RedisServer
+from ghtrader.testing.state_media import state_document
+from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.state.revision import Revisions
 from ghtrader.trading.strategy.halts import HaltReason, Halts
 from ghtrader.trading.strategy.outlet import StrategyOutlet
@@ -172,3 +177,24 @@ def test_the_first_halt_and_the_last_are_told() -> None:
     told = [(change.name, change.reasons, change.message) for change in halts.changes()]
     assert told == [("safe_halt_entered", ("link",), "silent"), ("safe_halt_cleared", ("no_account",), "")]
     assert halts.changes() == []
+
+
+def test_ages_are_by_this_machine_s_clock_whatever_market_the_gateway_goes_by(services: AppServices) -> None:
+    """Under --market-time and in a replay the gateway's own stamps are those of another day."""
+    market_ns, media = 1_749_173_400 * 10**9, services.trading()
+    side, outlet = media.warm_side("demo"), media.strategy_outlet("demo")
+    outlets = StreamOutlets(InprocBus().server, "g1", services.clock, publish=side.publish)
+    heard = {"heard_ns": market_ns - 2 * 10**9}
+    outlets.publish(state_document(1, updated_at=market_ns, strategy=heard, mode="paper"))
+    outlet.publish(document())
+    watch = StateWatch(services, "demo")
+    found = watch.look()
+    watch.close()
+    assert found.state is not None
+    assert found.strategy.state is not None
+    assert (found.state.updated_at, found.heard_s) == (market_ns, 2.0)
+    assert 0.0 <= found.age_s < 60.0
+    assert 0.0 <= found.strategy.age_s < 60.0
+    assert (found.gateway, found.strategy.process) == (None, None)
+    side.close()
+    outlet.close()

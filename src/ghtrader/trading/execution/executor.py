@@ -149,6 +149,10 @@ def _own(state: ExecutorState, view: ExecView) -> OrderRecord | None:
     return max((order for order in view.working if not order.adopted), key=lambda order: order.created_ns, default=None)
 
 
+def _is_reached(goal: Goal, view: ExecView) -> bool:
+    return goal.lots == view.position and not (view.pairs and goal.leaves_nothing)
+
+
 def _finish(state: ExecutorState, view: ExecView, reason: DoneReason) -> tuple[ExecutorState, tuple[Effect, ...]]:
     missing = 0 if state.goal is None else state.goal.lots - view.position
     done = Done(symbol=state.symbol, reason=reason, missing=missing)
@@ -166,7 +170,7 @@ def _after_end(state: ExecutorState, view: ExecView, phase: OrderPhase | None) -
     state = _move(state, ENDED, wake_ns=0, order_id="")
     if goal is None:
         return _finish(state, view, DoneReason.STOPPED)
-    if goal.lots == view.position:
+    if _is_reached(goal, view):
         return _finish(state, view, DoneReason.REACHED)
     if superseded:
         return state, ()
@@ -232,9 +236,12 @@ def _act(state: ExecutorState, view: ExecView) -> tuple[ExecutorState, tuple[Eff
     if view.working or view.now_ns < state.not_before_ns:
         return state, ()
     position = view.position
-    if goal.lots == position:
+    if goal.lots != position:
+        change, part = wanted_change(goal, position, view.now_ns, state.slice)
+    elif _is_reached(goal, view):
         return _finish(state, view, DoneReason.REACHED)
-    change, part = wanted_change(goal, position, view.now_ns, state.slice)
+    else:  # long and short are alike: the long lots go first, which leaves the short ones to be closed
+        change, part = -view.pairs, state.slice
     if change == 0:
         return state, ()
     wish = wish_of(goal, BUY if change > 0 else SELL, view)

@@ -51,6 +51,11 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
         """How it is reached."""
         return self.execution.style
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether no lots may stay on either side: a flatten, a roll, a kill. The strategy's 0 is a net position like any other."""
+        return self.lots == 0 and self.origin is not Origin.STRATEGY
+
 
 class ExecView(msgspec.Struct, frozen=True, kw_only=True):
     """What an executor may know of its contract.
@@ -70,6 +75,12 @@ class ExecView(msgspec.Struct, frozen=True, kw_only=True):
         """Signed lots."""
         held = self.held
         return held.long_today + held.long_history - held.short_today - held.short_history
+
+    @property
+    def pairs(self) -> int:
+        """Lots that are held long and short at once."""
+        held = self.held
+        return max(0, min(held.long_today + held.long_history, held.short_today + held.short_history))
 
 
 # --- events -----------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ import math
 
 from msgspec.structs import replace
 
+from ghtrader.core.orders import OrderKind
 from ghtrader.trading.execution import Timer
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.commands_flow import SWEEP
+from ghtrader.trading.gateway.day_flow import mend_day
 from ghtrader.trading.gateway.life import Life, LifeEvent, step_life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.status import publish
-from ghtrader.trading.gateway.targets_flow import on_strategy_lost, set_target
+from ghtrader.trading.gateway.targets_flow import can_close, on_strategy_lost, set_target
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.gateway.venue_flow import ask_venue, doubt
 from ghtrader.trading.journal.records import RecordKind
@@ -44,9 +46,8 @@ def on_sinks(turn: Turn, event: ev.SinksReported) -> None:
 
 def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     """Time passed."""
-    del event
     state, now = turn.state, turn.now_ns
-    _keep_time(turn)
+    _keep_time(turn, event.leapt_ns)
     if state.kill.stage == KillStage.LATCHING and now - state.retried_ns >= MARK_NS:
         state.retried_ns = now
         turn.kill_event(Retry())
@@ -58,21 +59,28 @@ def on_clock(turn: Turn, event: ev.ClockTicked) -> None:
     _ask_again(turn)
     if now - state.marked_ns >= MARK_NS:
         state.marked_ns = now
+        mend_day(turn)
         _mark(turn)
     if state.seq - state.snapshot_seq >= state.settings.snapshot_records:
         turn.snapshot()
     publish(turn)
 
 
-def _keep_time(turn: Turn) -> None:
-    """When the clock was set back, stamps of the time before move with it: nothing waits until it has caught up."""
+def _keep_time(turn: Turn, leapt_ns: int) -> None:
+    """When the clock was set back, stamps of the time before move with it: nothing waits until it has caught up.
+
+    When it leapt ahead, the last word of the strategy moves with it: silence is time in which it could have been heard.
+    """
     state, now = turn.state, turn.now_ns
+    if leapt_ns > 0 and state.strategy.heard_ns:
+        state.strategy = replace(state.strategy, heard_ns=min(state.strategy.heard_ns + leapt_ns, now))
     if now < state.clock_ns:
         turn.record(RecordKind.NOTE, 0, what="clock_set_back", by_ns=state.clock_ns - now)
         turn.tell("clock_set_back", seconds=(state.clock_ns - now) / 1e9)
         for name in ("retried_ns", "marked_ns", "published_ns", "flattened_ns"):
             setattr(state, name, min(getattr(state, name), now))
         state.pending.queried_ns = min(state.pending.queried_ns, now)
+        state.pending.not_before = dict.fromkeys(state.pending.not_before, now)
         state.strategy = replace(state.strategy, heard_ns=min(state.strategy.heard_ns, now))
     state.clock_ns = now
 
@@ -119,9 +127,10 @@ def _mark(turn: Turn) -> None:
     _go_on_flattening(turn)
     for symbol, cause in sorted(state.retired.items()):
         for order in state.book.working(symbol):
-            if order.intent.origin not in {Origin.ROLL, Origin.KILL} and not order.cancel_asked:
+            rests = order.intent.kind is OrderKind.GFD and order.intent.origin not in {Origin.ROLL, Origin.KILL}
+            if rests and not order.cancel_asked:
                 ask_cancel(turn, order.client_order_id, "roll", cause)
-        if state.positions.net(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
+        if state.positions.lots(symbol) and not state.book.working(symbol) and state.executors.get(symbol) is None:
             _leave(turn, symbol, cause)
 
 
@@ -131,19 +140,16 @@ def _go_on_flattening(turn: Turn) -> None:
     if not state.desired.paused or turn.now_ns - state.flattened_ns < state.settings.requery_ns:
         return
     for symbol in state.positions.symbols():
-        held, day = state.targets.get(symbol), state.days.get(symbol)
+        held = state.targets.get(symbol)
         if held is None or (held.lots, held.origin, held.execution) != (0, Origin.COMMAND, SWEEP):
             continue
         is_idle = not state.book.working(symbol) and state.executors.get(symbol) is None
-        is_open = day is not None and day.is_continuous(turn.now_ns) and state.life == Life.READY and not state.killed
-        if state.positions.net(symbol) and is_idle and is_open:
+        if state.positions.lots(symbol) and is_idle and not state.killed and can_close(turn, symbol):
             state.flattened_ns = turn.now_ns
             set_target(turn, symbol, 0, SWEEP, Origin.COMMAND, held.cause, "flatten goes on")
 
 
 def _leave(turn: Turn, symbol: str, cause: int) -> None:
     """A rolled contract that is still held is closed as soon as it trades."""
-    state = turn.state
-    day = state.days.get(symbol)
-    if day is not None and day.is_continuous(turn.now_ns) and not state.killed and state.life == Life.READY:
+    if not turn.state.killed and can_close(turn, symbol):
         set_target(turn, symbol, 0, SWEEP, Origin.ROLL, cause, "roll")

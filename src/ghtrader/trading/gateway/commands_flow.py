@@ -6,13 +6,25 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
-from ghtrader.trading.gateway.targets_flow import cancel_everything, flatten, set_target, stop_direct_orders, target_refusal
+from ghtrader.trading.gateway.targets_flow import (
+    MOST_LOTS,
+    MOST_NS,
+    MOST_SLICES,
+    beyond_limit,
+    can_close,
+    cancel_everything,
+    flatten,
+    set_target,
+    stop_direct_orders,
+    target_refusal,
+)
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.kill.events import Reset, Trigger
@@ -25,6 +37,8 @@ __all__ = ["SWEEP", "answer", "answer_interrupted", "on_command"]
 SWEEP = ExecutionStyle(style=Style.SWEEP)
 #: Verbs that may be carried out again without harm, however old they are.
 HARMLESS = frozenset({Verb.KILL, Verb.CANCEL_ALL, Verb.CANCEL_ORDER, Verb.DISARM_LIVE})
+MOST_S, MOST_TICKS = MOST_NS / NS_PER_S, 1_000_000_000
+TARGET_PARAMS = frozenset({"style", "patience_s", "duration_s", "slices"})
 #: (reason code, message): an empty code accepts; None: the answer comes later.
 Ruling = tuple[str, str] | None
 
@@ -88,6 +102,8 @@ def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
         return "wrong_account", f"this is the gateway of account {turn.state.settings.account}"
     if not command.actor.strip():
         return "no_actor", "a command needs an actor"
+    if abs(command.lots) > MOST_LOTS and command.verb in {Verb.SET_TARGET, Verb.PLACE_ORDER}:
+        return "bad_params", f"{command.lots} lots are more than anybody trades"
     age_ns = turn.now_ns - command.ts_ns
     if age_ns > turn.state.settings.dedupe_ttl_ns and command.verb not in HARMLESS:
         return "expired", "it is older than answers are remembered: nobody can say whether it was carried out before"
@@ -95,16 +111,22 @@ def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
 
 
 def _style(turn: Turn, command: Command) -> ExecutionStyle | None:
+    """How a target is to be reached; None for what no target takes: another name, or a number that is none or out of all reason."""
     params = command.params
     name = params.get("style") or turn.state.desired.executor or Style.CHASE
+    if not params.keys() <= TARGET_PARAMS:
+        return None
     try:
-        return ExecutionStyle(
-            style=Style(str(name)),
-            patience_ns=int(float(str(params.get("patience_s", 10.0))) * 1e9),
-            duration_ns=int(float(str(params.get("duration_s", 0.0))) * 1e9),
-            slices=int(str(params.get("slices", 1))),
+        patience, duration = (
+            float(str(params.get(key, default))) for key, default in (("patience_s", 10.0), ("duration_s", 0.0))
         )
-    except (ValueError, OverflowError):
+        slices = int(str(params.get("slices", 1)))
+        if not (0.0 <= patience <= MOST_S and 0.0 <= duration <= MOST_S and 1 <= slices <= MOST_SLICES):
+            return None
+        return ExecutionStyle(
+            style=Style(str(name)), patience_ns=int(patience * NS_PER_S), duration_ns=int(duration * NS_PER_S), slices=slices
+        )
+    except ValueError:
         return None
 
 
@@ -115,9 +137,13 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return reason, message
     execution = _style(turn, command)
     if execution is None:
-        return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
+        numbers = f"patience_s and duration_s are seconds up to {MOST_S:.0f}, slices is a number up to {MOST_SLICES}"
+        return "bad_params", f"style is one of {', '.join(Style)}; {numbers}; nothing else is known"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
+    reason, message = beyond_limit(turn, contract, command.lots)
+    if reason:
+        return reason, message
     set_target(turn, contract, command.lots, execution, Origin.COMMAND, seq, command.reason)
     return "", f"target of {contract} is {command.lots}"
 
@@ -136,8 +162,11 @@ def _flatten(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return blocking[0], "positions cannot be closed now; cancel_all works at any time"
     turn.record(RecordKind.MODE, seq, desired=replace(state.desired, paused=True), why="flatten")
     stop_direct_orders(turn, seq)
-    count = flatten(turn, Origin.COMMAND, SWEEP, seq, "flatten")
-    return "", f"{count} contracts are being closed; targets are taken again after reload"
+    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
+    flatten(turn, symbols, Origin.COMMAND, SWEEP, seq, "flatten")
+    shut = sum(not can_close(turn, symbol) for symbol in symbols)
+    later = f", {shut} of them when they trade again" if shut else ""
+    return "", f"{len(symbols)} contracts are being closed{later}; targets are taken again after reload"
 
 
 def _disarm(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
@@ -174,6 +203,7 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
     policy = str(command.params.get("policy") or turn.state.settings.kill_policy)
     if policy not in set(KillPolicy):
         return "bad_params", f"policy is one of {', '.join(KillPolicy)}"
+    before = turn.state.kill
     turn.kill_event(
         Trigger(
             actor=command.actor,
@@ -184,6 +214,8 @@ def _kill(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         ),
         seq,
     )
+    if turn.state.kill == before and before.pending is None:
+        return "", f"killed already: {before.reason}"
     return "", "the kill is being written"
 
 
@@ -214,7 +246,7 @@ def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         ticks = round(price)  # of what is no number: ValueError, of infinity: OverflowError
     except (KeyError, ValueError, OverflowError) as error:
         return "bad_params", f"price, kind (GFD, FAK, FOK) and offset (open, close, close_today) are expected: {error}"
-    if not command.lots or abs(price - ticks) > 1e-6:
+    if not command.lots or abs(price - ticks) > 1e-6 or abs(ticks) > MOST_TICKS:
         return "bad_params", "lots are not zero (negative sells), the price a multiple of the price tick"
     intent = OrderIntent(
         symbol=contract,

@@ -50,6 +50,11 @@ class ContractDay(msgspec.Struct, frozen=True, kw_only=True):
         window = self.window_at(now_ns)
         return window is not None and window.phase in {Phase.CONTINUOUS, Phase.ORDER_ENTRY}
 
+    def opening_ns(self, now_ns: int) -> int:
+        """When the exchange takes orders and cancels next in the day, while it does not; 0 where it does no more."""
+        accepting = (Phase.CONTINUOUS, Phase.ORDER_ENTRY)
+        return next((window.start_ns for window in self.windows if window.start_ns > now_ns and window.phase in accepting), 0)
+
     def part_end_ns(self, now_ns: int) -> int:
         """End of the running session part; ``now_ns`` outside of one."""
         window = self.window_at(now_ns)

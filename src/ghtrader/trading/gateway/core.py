@@ -21,6 +21,7 @@ from ghtrader.trading.gateway.tick_flow import on_tick
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.gateway.venue_flow import (
     on_broker_link,
+    on_cancel_failed,
     on_feed_link,
     on_fill,
     on_funds,
@@ -43,6 +44,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[Turn, Any], None]] = {
     ev.OrderChanged: on_order,
     ev.FillArrived: on_fill,
     ev.SubmitFailed: on_submit_failed,
+    ev.CancelFailed: on_cancel_failed,
     ev.VenueAnswered: on_venue,
     ev.FundsArrived: on_funds,
     ev.BrokerLinkChanged: on_broker_link,

@@ -9,8 +9,9 @@ from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.orders.positions import ContractTerms
+from ghtrader.trading.risk.state import can_go_back
 
-__all__ = ["on_day"]
+__all__ = ["mend_day", "on_day"]
 
 
 def on_day(turn: Turn, event: ev.DayBegan) -> None:
@@ -20,6 +21,7 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
     state.days, state.missing = event.days, event.missing
     terms = {symbol: ContractTerms(multiplier=day.multiplier, fee=day.fee) for symbol, day in event.days.items()}
     is_known = all(state.positions.terms(symbol) == known for symbol, known in terms.items())
+    is_known = is_known and state.positions.carries(event.settlements)
     if (event.trading_day, event.contracts) != (state.trading_day, before) or not is_known:
         turn.record(
             RecordKind.DAY,
@@ -41,6 +43,23 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
     turn.emit(fx.Subscribe(symbols=state.traded()))
     for symbol in state.traded():
         turn.view(symbol)
+
+
+def mend_day(turn: Turn) -> None:
+    """A clock that was ahead began a day too early, and is right again: positions and counts go back to the day that runs.
+
+    A clock that goes back proves nothing by itself: the newest ticks must be of that day, and no order of ours of a later one.
+    """
+    state = turn.state
+    day, ahead = state.trading_day, state.positions.trading_day
+    if not day or day >= ahead or not can_go_back(state.risk, day):
+        return
+    newest = max((market.trading_day for market in state.markets.values()), default="")
+    if newest != day or any(order.trading_day > day for order in state.book.orders()):
+        return
+    turn.record(RecordKind.NOTE, 0, what="day_back", trading_day=day, ahead=ahead)
+    turn.snapshot()
+    turn.tell("day_back", day=day, ahead=ahead)
 
 
 def _roll(turn: Turn, symbol: str, old: str, new: str) -> None:

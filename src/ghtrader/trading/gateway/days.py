@@ -40,13 +40,18 @@ class DayWatch:
         self._bracket = (0, 0)
         self._seen: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
+    def again(self) -> None:
+        """Let the next look tell the day anew: something is known that was not."""
+        self._bracket = (0, 0)
+
     def look(self, now_ns: int) -> ev.DayBegan | None:
         """The beginning of the day of a moment, or of another set of symbols traded or held; None while all is known."""
         symbols = tuple(sorted(self._symbols()))
         seen = (symbols, tuple(sorted(self._held())))
-        if not symbols or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
+        known = symbols or self._seen[0] or seen[1]
+        if not known or (self._bracket[0] <= now_ns < self._bracket[1] and seen == self._seen):
             return None
-        day, self._bracket = trading_day_bracket(now_ns, product_of(symbols[0]), self._calendar, self._instruments)
+        day, self._bracket = trading_day_bracket(now_ns, product_of(known[0]), self._calendar, self._instruments)
         self._seen = seen
         contracts: dict[str, str] = {}
         missing: list[str] = []

@@ -16,9 +16,11 @@ from typing import Protocol
 
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
+from ghtrader.ports.account_day import TellsAccountDay
 from ghtrader.ports.broker import AccountFunds, Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
     BrokerLinkChanged,
+    CancelFailed,
     Event,
     FillArrived,
     FundsArrived,
@@ -29,11 +31,14 @@ from ghtrader.trading.gateway.events import (
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.risk.memory import is_equity
+from ghtrader.trading.statement.venue_days import VenueDays
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
 FUNDS_EVERY_NS = 1_000_000_000
 UNKNOWN_FUNDS = AccountFunds(**dict.fromkeys(AccountFunds.__struct_fields__, math.nan))
+#: What a broker raises before anything is sent.
+UNSENT = (RiskDenied, HaltedError, DataError)
 
 
 def request_of(approved: ApprovedOrder) -> OrderRequest:
@@ -57,7 +62,7 @@ class OrderDesk(Protocol):
         """Send an order; how it went comes as an event."""
 
     def cancel(self, client_order_id: str) -> None:
-        """Ask for a cancel; the order's end comes as an event."""
+        """Ask for a cancel; the order's end comes as an event, and that it did not leave."""
 
     def query(self) -> None:
         """Ask for the whole account; the answer comes as `events.VenueAnswered`."""
@@ -70,16 +75,20 @@ class OrderDesk(Protocol):
 
 
 class BrokerDesk:
-    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did."""
+    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did.
 
-    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str]) -> None:
+    days: is told of the account's days, where the broker tells them.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str], days: VenueDays | None = None) -> None:
         self._broker = broker
+        self._days = days if isinstance(broker, TellsAccountDay) else None
         self._clock = clock
         self._trading_day = trading_day
         self._known_fills: set[str] = set()
         self._up: bool | None = None
         self._events: list[Event] = []
-        self._funds_at = 0
+        self._funds_at: int | None = None  # monotonic
         self._funds: object = None
         self.failed = False
 
@@ -88,7 +97,7 @@ class BrokerDesk:
         identity = approved.client_order_id
         try:
             order = self._broker.submit(request_of(approved))
-        except (RiskDenied, HaltedError, DataError) as error:  # raised before anything is sent
+        except UNSENT as error:
             reason = str(error.context.get("reason", type(error).__name__))
             self._failed(identity, never_sent=True, reason=reason, message=error.message)
         except GhtraderError as error:
@@ -103,11 +112,15 @@ class BrokerDesk:
         )
 
     def cancel(self, client_order_id: str) -> None:
-        """Ask for a cancel; an order that the broker does not know is left to the next reconciliation."""
+        """Ask for a cancel."""
         try:
             self._order(self._broker.cancel(client_order_id))
-        except GhtraderError:
-            self.query()
+        except GhtraderError as error:
+            self._cancel_failed(client_order_id, never_sent=isinstance(error, UNSENT), message=error.message)
+
+    def _cancel_failed(self, identity: str, *, never_sent: bool, message: str) -> None:
+        now = self._clock.now_ns()
+        self._events.append(CancelFailed(now_ns=now, client_order_id=identity, never_sent=never_sent, message=message))
 
     def query(self) -> None:
         """Ask for the whole account; no answer while the link is down: it is asked again when it is up."""
@@ -160,17 +173,20 @@ class BrokerDesk:
             self._events.append(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=up, message=message))
 
     def _ask_funds(self, changed: bool) -> None:
-        now = self._clock.now_ns()
-        if not self._up or not (changed or now - self._funds_at >= FUNDS_EVERY_NS):
+        now = self._clock.monotonic_ns()
+        if not self._up or not (changed or self._funds_at is None or now - self._funds_at >= FUNDS_EVERY_NS):
             return
         self._funds_at = now
+        if self._days is not None and isinstance(self._broker, TellsAccountDay):
+            with contextlib.suppress(GhtraderError):  # told anew in a second
+                self._days.take(self._broker.account_day(), self._trading_day())
         try:
             funds = self._broker.funds()
         except GhtraderError:  # what is not told is not known: the last reading does not stand for it
             funds = UNKNOWN_FUNDS
         if funds != self._funds or not is_equity(funds.balance):  # bad readings are counted, the same one too
             self._funds = funds
-            self._events.append(FundsArrived(now_ns=now, funds=funds))
+            self._events.append(FundsArrived(now_ns=self._clock.now_ns(), funds=funds))
 
     def close(self) -> None:
         """Hang up."""
@@ -179,11 +195,12 @@ class BrokerDesk:
 
 @dataclass(frozen=True)
 class _Wish:
-    """Something the owner asked for, when (monotonic ns), and the order it sends, where it does."""
+    """Something the owner asked for, when (monotonic ns), and the order it sends or cancels, where it does."""
 
     do: Callable[[BrokerDesk], None]
     asked_ns: int
     order_id: str = ""
+    cancel_id: str = ""
 
 
 class ThreadedDesk:
@@ -200,6 +217,7 @@ class ThreadedDesk:
         clock: Clock,
         trading_day: Callable[[], str],
         *,
+        days: VenueDays | None = None,
         poll_s: float = 0.005,
         retry_s: float = 5.0,
         patience_s: float = 1.0,
@@ -207,7 +225,7 @@ class ThreadedDesk:
     ) -> None:
         self._opens, self._ring = opens, ring
         self._clock = clock
-        self._trading_day = trading_day
+        self._trading_day, self._days = trading_day, days
         self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
         self._asked: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -260,8 +278,12 @@ class ThreadedDesk:
         """Nothing of what is asked while there is no session may be done later: the account is asked for when there is one."""
         while not self._asked.empty():
             wish = self._asked.get()
+            message = "there is no session with the broker"
             if wish.order_id:
-                self._refuse(wish, "there is no session with the broker")
+                self._refuse(wish, message)
+            elif wish.cancel_id:
+                now = self._clock.now_ns()
+                self._found.put(CancelFailed(now_ns=now, client_order_id=wish.cancel_id, never_sent=True, message=message))
 
     def _give(self, event: Event) -> None:
         self._found.put(event)
@@ -275,14 +297,14 @@ class ThreadedDesk:
 
     def _open(self) -> BrokerDesk | None:
         try:
-            return BrokerDesk(self._opens(), self._clock, self._trading_day)
+            return BrokerDesk(self._opens(), self._clock, self._trading_day, self._days)
         except GhtraderError as error:
             self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
             self._stop.wait(self._retry_s)
             return None
 
-    def _ask(self, do: Callable[[BrokerDesk], None], order_id: str = "") -> None:
-        self._asked.put(_Wish(do, self._clock.monotonic_ns(), order_id))
+    def _ask(self, do: Callable[[BrokerDesk], None], order_id: str = "", cancel_id: str = "") -> None:
+        self._asked.put(_Wish(do, self._clock.monotonic_ns(), order_id, cancel_id))
 
     def submit(self, approved: ApprovedOrder) -> None:
         """Send an order."""
@@ -290,7 +312,7 @@ class ThreadedDesk:
 
     def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel."""
-        self._ask(lambda desk: desk.cancel(client_order_id))
+        self._ask(lambda desk: desk.cancel(client_order_id), cancel_id=client_order_id)
 
     def query(self) -> None:
         """Ask for the whole account."""

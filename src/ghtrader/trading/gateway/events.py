@@ -12,6 +12,7 @@ from ghtrader.trading.words import MarketView
 
 __all__ = [
     "BrokerLinkChanged",
+    "CancelFailed",
     "ClockTicked",
     "CommandArrived",
     "DayBegan",
@@ -91,6 +92,14 @@ class SubmitFailed(Event, frozen=True, kw_only=True):
     message: str
 
 
+class CancelFailed(Event, frozen=True, kw_only=True):
+    """A cancel did not leave (``never_sent``), or nobody knows."""
+
+    client_order_id: str
+    never_sent: bool
+    message: str
+
+
 class VenueAnswered(Event, frozen=True, kw_only=True):
     """The account as the venue has it: the answer to `effects.QueryVenue`."""
 
@@ -158,4 +167,9 @@ class SinksReported(Event, frozen=True, kw_only=True):
 
 
 class ClockTicked(Event, frozen=True, kw_only=True):
-    """Time passed."""
+    """Time passed. leapt_ns: how much further the clock has come since the last one than the gateway can have listened meanwhile.
+
+    A clock that was set, a market that is over its break (`market_clock`), a gateway that was busy: nobody was silent for that time.
+    """
+
+    leapt_ns: int = 0

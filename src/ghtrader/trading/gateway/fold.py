@@ -5,7 +5,7 @@ A record holds what was decided or heard; applying it never asks anything, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ from ghtrader.trading.risk.state import (
     observe_accepted,
     observe_cancel,
     observe_day,
+    observe_day_back,
     observe_equity,
     observe_fill,
     observe_order,
@@ -36,6 +37,8 @@ from ghtrader.trading.risk.state import (
     observe_reject,
     observe_reset,
     observe_symbol_pnl,
+    observe_unsent,
+    observe_unsent_cancel,
 )
 from ghtrader.trading.words import OrderIntent
 
@@ -64,7 +67,14 @@ def _as(value: Any, kind: type[T]) -> T:
 def _start(state: GatewayState, record: Record) -> Folded:
     state.epoch = int(record.body["epoch"])
     state.ids = replace(state.ids, account=state.settings.account, epoch=state.epoch, count=0)
+    _pass_over(state, [order.client_order_id for order in state.book.orders()])
     return NOTHING
+
+
+def _pass_over(state: GatewayState, known: Iterable[str]) -> None:
+    """Never give an id that an order has: a journal that was lost has begun anew, and the venue remembers what the old one sent."""
+    for identity in known:
+        state.ids = state.ids.beyond(identity)
 
 
 def _day(state: GatewayState, record: Record) -> Folded:
@@ -118,6 +128,8 @@ def _update(state: GatewayState, record: Record) -> Folded:
     if "never_sent" in body:
         identity, never = str(body["client_order_id"]), bool(body["never_sent"])
         change = state.book.submit_failed(identity, never_sent=never, ts_ns=record.ts_ns, message=str(body["message"]))
+        if never and change.changed and change.order is not None:
+            state.risk = observe_unsent(state.risk, change.order.symbol)
         return Folded(change=change)
     update = _as(body["order"], BrokerOrder)
     change = state.book.apply_update(update, record.ts_ns)
@@ -165,6 +177,7 @@ def _cancel(state: GatewayState, record: Record) -> Folded:
 def _reconcile(state: GatewayState, record: Record) -> Folded:
     outcome = _as(record.body["outcome"], Reconciliation)
     applied = apply_reconciliation(outcome, state.book, state.positions, record.ts_ns)
+    _pass_over(state, [action.client_order_id for action in outcome.actions])
     if outcome.trading_day > state.trading_day:
         state.trading_day = outcome.trading_day
         state.ids = state.ids.on_day(outcome.trading_day)
@@ -219,6 +232,14 @@ def _command(state: GatewayState, record: Record) -> Folded:
 def _note(state: GatewayState, record: Record) -> Folded:
     if record.body.get("what") == "duplicate_command":
         state.dedupe.touch(str(record.body["command_id"]), record.ts_ns)
+    elif record.body.get("what") == "cancel_failed" and record.body["never_sent"]:
+        order = state.book.get(str(record.body["client_order_id"]))
+        if order is not None:
+            state.risk = observe_unsent_cancel(state.risk, state.settings.meters, order.symbol, order.lots - order.filled)
+    elif record.body.get("what") == "day_back":
+        day = str(record.body["trading_day"])
+        state.positions.go_back(day)
+        state.risk = observe_day_back(state.risk, day)
     return NOTHING
 
 

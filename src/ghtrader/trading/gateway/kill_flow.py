@@ -5,9 +5,8 @@ from __future__ import annotations
 from ghtrader.trading.execution import Stop
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.commands_flow import SWEEP, answer
-from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
-from ghtrader.trading.gateway.targets_flow import flatten
+from ghtrader.trading.gateway.targets_flow import can_close, flatten
 from ghtrader.trading.gateway.turn import Turn
 from ghtrader.trading.kill.events import Persisted, PersistFailed, Seen
 from ghtrader.trading.kill.table import KillStage
@@ -50,15 +49,12 @@ def enforce(turn: Turn) -> None:
     for order in state.book.unsettled():
         if order.intent.origin != Origin.KILL and not order.phase.is_final and not order.cancel_asked:
             ask_cancel(turn, order.client_order_id, "kill", cause)
-    may_close = state.enforced and state.kill.stage == KillStage.LATCHED and state.life == Life.READY
-    open_now = [symbol for symbol in state.positions.symbols() if _is_open(turn, symbol)]
+    may_close = state.enforced and state.kill.stage == KillStage.LATCHED
     others = any(order.intent.origin != Origin.KILL for order in state.book.unsettled())
     is_due = turn.now_ns - state.flattened_ns >= state.settings.requery_ns
-    if may_close and open_now and not others and is_due:
+    if not may_close or others or not is_due:
+        return
+    held = [symbol for symbol in state.positions.symbols() if state.positions.lots(symbol) and can_close(turn, symbol)]
+    if held:
         state.flattened_ns = turn.now_ns
-        flatten(turn, Origin.KILL, SWEEP, state.kill_seq, state.enforced)
-
-
-def _is_open(turn: Turn, symbol: str) -> bool:
-    day = turn.state.days.get(symbol)
-    return day is not None and day.is_continuous(turn.now_ns)
+        flatten(turn, held, Origin.KILL, SWEEP, state.kill_seq, state.enforced)

@@ -40,9 +40,9 @@ class MarketViews:
         other.view("SHFE.rb2510", 0, WARM_NS, WARM_NS, np.ones(29))
 
     def view(
-        self, symbol: str, seq: int, ts_ns: int, receive_ns: int, values: npt.NDArray[np.float64]
+        self, symbol: str, seq: int, ts_ns: int, receive_ns: int, values: npt.NDArray[np.float64], open_limit_lots: int = 0
     ) -> tuple[MarketView | None, str]:
-        """(the view after a row, why there is none). values: float64 (29,), `data.live_kernel.COLUMNS`."""
+        """(the view after a row, why there is none). values: float64 (29,), `data.live_kernel.COLUMNS`; the rest as in the view."""
         live = self._lives.get(symbol)
         if live is None:
             live = self._lives[symbol] = LiveCanonical(symbol, self._calendar, self._instruments)
@@ -70,4 +70,5 @@ class MarketViews:
             part_end_ns=facts.ends[part] if part >= 0 else ts_ns,
             trading_day=facts.day.iso,
             price_tick=facts.spec.price_tick,
+            open_limit_lots=open_limit_lots,
         ), ""

@@ -15,8 +15,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What operators want of an account, changed by commands only: mode, symbols (contracts or aliases), executor style, risk limits.
 
     executor: of operators' targets; a strategy says with each target how it is reached. limits: tighter than the configured ones, by
-    their names below ``trading.risk``. paused: no target is taken until ``reload`` (after flatten). confirm_live: the second gate of
-    live trading.
+    their names below ``trading.risk``. paused: no target of the strategy is taken until ``reload`` (after flatten). confirm_live: the
+    second gate of live trading.
     """
 
     mode: Mode = Mode.IDLE

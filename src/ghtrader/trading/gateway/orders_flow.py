@@ -19,6 +19,7 @@ from ghtrader.trading.execution.goals import Effect as ExecEffect
 from ghtrader.trading.execution.goals import Event as ExecEvent
 from ghtrader.trading.gateway import effects as fx
 from ghtrader.trading.gateway.contract_days import ContractDay
+from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.state import READY
 from ghtrader.trading.gateway.turn import SYNC, Turn
 from ghtrader.trading.journal.records import RecordKind
@@ -100,7 +101,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
             buys, opening_buy = buys + lots, opening_buy + lots * opens
         else:
             sells, opening_sell = sells + lots, opening_sell + lots * opens
-    funds = state.funds
+    funds, market = state.funds, state.markets.get(symbol)
     every, openings = _halts(turn, intent)
     return RiskContext(
         now_ns=turn.now_ns,
@@ -108,7 +109,7 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         mode=state.mode,
         killed=state.kill.killed,
         reconciled=state.life is READY,
-        market=state.markets.get(symbol),
+        market=market,
         held=state.positions.position(symbol, working),
         price_tick=day.price_tick,
         multiplier=day.multiplier,
@@ -126,6 +127,8 @@ def risk_context(turn: Turn, intent: OrderIntent) -> RiskContext:
         opening_sell=opening_sell,
         own_working=tuple([(order.side, order.intent.price_ticks, order.in_flight) for order in working]) if working else (),
         other_notional_cny=_other_notional(turn, symbol),
+        other_margin_cny=_other_margin(turn, symbol),
+        open_limit_lots=0 if market is None else market.open_limit_lots,
     )
 
 
@@ -161,6 +164,19 @@ def _other_notional(turn: Turn, symbol: str) -> float:
     return total
 
 
+def _other_margin(turn: Turn, symbol: str) -> float:
+    """Margin that opening orders in flight of other contracts will take, in CNY; NaN where nobody knows the contract."""
+    total = 0.0
+    for order in turn.state.book.unsettled():
+        if order.symbol == symbol or order.intent.offset is not Offset.OPEN:
+            continue
+        day = turn.state.days.get(order.symbol)
+        if day is None:
+            return math.nan
+        total += order.in_flight * order.intent.price_ticks * day.price_tick * day.multiplier * day.margin_rate
+    return total
+
+
 def place(turn: Turn, intent: OrderIntent) -> str:
     """Send an order if the gate lets it pass: verdict and intent are on the disk before it leaves. Returns why it was refused."""
     state = turn.state
@@ -190,11 +206,14 @@ def place(turn: Turn, intent: OrderIntent) -> str:
 
 
 def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
-    """Ask for a cancel; one that the rate does not let out waits and is asked again."""
+    """Ask for a cancel; one that the rate does not let out waits and is asked again, and so is one asked for while the market is shut."""
     state = turn.state
     order = state.book.get(identity)
     if order is None or order.is_settled or order.phase.is_final:
-        state.pending.cancels.pop(identity, None)
+        state.pending.forget_cancel(identity)
+        return
+    if identity in state.pending.not_before and (state.life == Life.OFFLINE or turn.now_ns < state.pending.not_before[identity]):
+        state.pending.cancels.setdefault(identity, (reason, cause))
         return
     free = state.killed or order.intent.origin in {Origin.KILL, Origin.ROLL} or reason in {"flatten", "cancel_all", "roll"}
     verdict = check_cancel(
@@ -212,12 +231,16 @@ def ask_cancel(turn: Turn, identity: str, reason: str, cause: int = 0) -> None:
             turn.record(RecordKind.NOTE, cause, what="cancel_waits", client_order_id=identity, reason=str(verdict.reason))
         state.pending.cancels[identity] = reason, cause
         return
-    state.pending.cancels.pop(identity, None)
+    state.pending.forget_cancel(identity)
     turn.near_misses(verdict.near, cause)
     turn.record(RecordKind.CANCEL_SENT, cause, client_order_id=identity, reason=reason)
     turn.sync()
     turn.emit(fx.CancelOrder(client_order_id=identity))
     state.count("cancels")
+    day = state.days.get(order.symbol)
+    if day is not None and not day.accepts_orders(turn.now_ns) and (opening := day.opening_ns(turn.now_ns)):
+        state.pending.not_before[identity] = opening  # the exchange refuses it now, if our clock is right
+        state.pending.cancels[identity] = reason, cause
 
 
 def order_settled(turn: Turn, change: Change) -> None:
@@ -226,7 +249,7 @@ def order_settled(turn: Turn, change: Change) -> None:
     if order is None:
         return
     if change.settled:
-        turn.state.pending.cancels.pop(order.client_order_id, None)
+        turn.state.pending.forget_cancel(order.client_order_id)
         drive(turn, order.symbol, OrderDone(client_order_id=order.client_order_id, phase=order.phase, filled=order.filled))
     else:
         turn.view(order.symbol)

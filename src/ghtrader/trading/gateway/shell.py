@@ -27,6 +27,9 @@ from ghtrader.trading.state.revision import StateDocument
 
 __all__ = ["GatewayShell", "Outlets", "StageTimes"]
 
+#: Between two looks at the clock the gateway is taken to have listened no longer than this.
+LONGEST_TURN_NS = 2_000_000_000
+
 
 class Outlets(Protocol):
     """Where the gateway speaks to the world beside broker and disk. None of these may wait or fail."""
@@ -81,6 +84,7 @@ class GatewayShell:
         self.state: GatewayState = recover(settings, journal.read_since_snapshot())
         self.state.seq = max(self.state.seq, journal.next_seq - 1)
         self._events: deque[ev.Event] = deque()
+        self._ticked: tuple[int, int] | None = None
         self._pending: list[Record] = []
         self._began_ns = self._watch.monotonic_ns()
         self._kill_content: bytes | None = self._read_kill()
@@ -109,8 +113,11 @@ class GatewayShell:
         return len(found)
 
     def tick_clock(self) -> None:
-        """Time passed."""
-        self.handle(ev.ClockTicked(now_ns=self._clock.now_ns()))
+        """Time passed. Called again and again, in between to whatever is to be heard; a longer pause is the gateway's own silence."""
+        now, lived = self._clock.now_ns(), self._watch.monotonic_ns()
+        clock_ns, lived_ns = self._ticked or (now, lived)
+        self._ticked = now, lived
+        self.handle(ev.ClockTicked(now_ns=now, leapt_ns=now - clock_ns - min(lived - lived_ns, LONGEST_TURN_NS)))
 
     def look_at_kill(self) -> None:
         """See whether somebody else wrote the kill file."""
@@ -172,7 +179,7 @@ class GatewayShell:
             self._kill_content = content
             self._events.append(ev.KillSeen(now_ns=now, content=content))
         if any(isinstance(event, ev.KillSeen) for event in self._events):  # another order of this turn may have seen it
-            self._events.append(
+            self._events.appendleft(  # before the kill, which would cancel what never left
                 ev.SubmitFailed(
                     now_ns=now,
                     client_order_id=approved.client_order_id,

@@ -35,7 +35,8 @@ NO_DAY = "1970-01-01"
 class GatewaySettings:
     """What does not change while a gateway runs.
 
-    target_max_age_ns: a target decided on an older tick is refused. silence_ns: without a word from the strategy for so long no
+    target_max_age_ns: a target decided on an older tick is refused; clock_drift_ns: so is one on a tick that lies further ahead of our
+    clock. silence_ns: without a word from the strategy for so long no
     new target is taken. requery_ns: pause between questions to the venue while it does not balance; audit_ns: while it does.
     snapshot_records: after so many records everything is written down anew, so that a restart reads no further back.
     """
@@ -48,6 +49,7 @@ class GatewaySettings:
     dedupe_max_ids: int = 10_000
     dedupe_ttl_ns: int = 24 * 3600 * SECOND_NS
     target_max_age_ns: int = 5 * SECOND_NS
+    clock_drift_ns: int = SECOND_NS
     silence_ns: int = 5 * SECOND_NS
     requery_ns: int = 2 * SECOND_NS
     audit_ns: int = 60 * SECOND_NS
@@ -78,12 +80,21 @@ class StrategyLink(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Pending:
-    """What waits: cancels by order (why, cause) that the rate did not let out, and commands answered when the kill file is written."""
+    """What waits: cancels by order (why, cause) that did not leave, and commands answered when the kill file is written.
+
+    not_before: when (ns) a cancel that the broker failed to send, or the exchange does not take now, is asked for again, by order.
+    """
 
     cancels: dict[str, tuple[str, int]] = field(default_factory=dict)
+    not_before: dict[str, int] = field(default_factory=dict)
     resets: list[tuple[str, str]] = field(default_factory=list)
     queried_ns: int = 0
     query_open: bool = False
+
+    def forget_cancel(self, client_order_id: str) -> None:
+        """Nothing of the order is to be cancelled any more."""
+        self.cancels.pop(client_order_id, None)
+        self.not_before.pop(client_order_id, None)
 
 
 @dataclass
@@ -217,6 +228,10 @@ class GatewayState:
         """The journal record of an order's intent; 0 when it is not known any more."""
         return self.order_seqs.get(identity, 0)
 
+    def held(self) -> tuple[str, ...]:
+        """Contracts with lots, sorted; of the ledger of now, which every snapshot replaces."""
+        return self.positions.symbols()
+
     def traded(self) -> tuple[str, ...]:
         """Contracts that are traded today or held, sorted."""
-        return tuple(sorted({*self.contracts.values(), *self.positions.symbols()}))
+        return tuple(sorted({*self.contracts.values(), *self.held()}))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, ExecutionStyle, Target
 from ghtrader.trading.execution import Stop, TargetChanged
 from ghtrader.trading.gateway import events as ev
+from ghtrader.trading.gateway.life import Life
 from ghtrader.trading.gateway.orders_flow import ask_cancel, drive
 from ghtrader.trading.gateway.state import HeldTarget, StrategyLink
 from ghtrader.trading.gateway.turn import Turn
@@ -12,6 +16,11 @@ from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.words import Origin
 
 __all__ = [
+    "MOST_LOTS",
+    "MOST_NS",
+    "MOST_SLICES",
+    "beyond_limit",
+    "can_close",
     "cancel_everything",
     "flatten",
     "on_beat",
@@ -23,6 +32,10 @@ __all__ = [
 ]
 
 STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
+#: Beyond these a number is a slip, and no journal could keep what comes of it: a day, slices of it, lots.
+MOST_NS, MOST_SLICES, MOST_LOTS = 86_400 * NS_PER_S, 10_000, 1_000_000
+#: What a strategy's beat says when its code failed (`trading.strategy.halts`): nobody will change its last target any more.
+STRATEGY_FAILED = "strategy_failed"
 
 
 def _hear(turn: Turn, session: str, seq: int, status: str) -> str:
@@ -56,6 +69,9 @@ def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
     )
     if changed:
         turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
+    if changed and STRATEGY_FAILED in beat.state:
+        turn.tell("strategy_failed", session=beat.session)
+        _stop_its_orders(turn)
     if beat.session != link.session or "no_account" in beat.state:
         turn.state.views.clear()  # it has not heard yet, or has lost, how its contracts stand
     for symbol in turn.state.traded():
@@ -71,6 +87,12 @@ def on_strategy_lost(turn: Turn, event: ev.StrategyLost) -> None:
     state.strategy = StrategyLink(session=link.session, seq=link.seq, heard_ns=link.heard_ns, state=link.state, lost=event.reason)
     turn.record(RecordKind.STRATEGY, 0, session=link.session, lost=event.reason)
     turn.tell("strategy_lost", reason=event.reason)
+    _stop_its_orders(turn)
+
+
+def _stop_its_orders(turn: Turn) -> None:
+    """What rests for the strategy is cancelled; positions stay."""
+    state = turn.state
     for symbol in state.executors.symbols():
         target = state.targets.get(symbol)
         if target is not None and target.origin == Origin.STRATEGY:
@@ -94,6 +116,20 @@ def target_refusal(turn: Turn, symbol: str, origin: Origin) -> tuple[str, str]:
     if not state.executors.accepts_target(contract):
         return "symbol_claimed", f"a direct order of {contract} is under way"
     return "", ""
+
+
+def beyond_limit(turn: Turn, contract: str, lots: int) -> tuple[str, str]:
+    """Why a target is larger than any position that the gate lets come about; empty when it is not, or makes less of what is held.
+
+    Worked off order by order it would end at the limit, which nobody wanted.
+    """
+    most = turn.state.settings.limits.max_position_lots
+    if -most <= lots <= most:
+        return "", ""
+    held = turn.state.positions.net(contract)
+    if abs(lots) <= abs(held) and lots * held > 0:
+        return "", ""
+    return "beyond_limit", f"{lots} lots of {contract} are wanted, at most {most} may be held"
 
 
 def _words(turn: Turn, code: str) -> str:
@@ -120,14 +156,31 @@ def on_target(turn: Turn, event: ev.TargetArrived) -> None:
     if not refused:
         refused, message = target_refusal(turn, target.symbol, STRATEGY)
     if not refused:
-        refused, message = _age_refusal(turn, target)
+        refused, message = _size_refusal(target) or _age_refusal(turn, target)
+    if not refused:
+        refused, message = beyond_limit(turn, state.contract_of(target.symbol) or target.symbol, target.lots)
     take(turn, target, refused, message)
+
+
+def _size_refusal(target: Target) -> tuple[str, str] | None:
+    """Why nobody can mean this target; None where somebody may."""
+    asked = target.execution
+    if abs(target.lots) > MOST_LOTS:
+        return "bad_target", f"{target.lots} lots are more than anybody trades"
+    if not (0 <= asked.patience_ns <= MOST_NS and 0 <= asked.duration_ns <= MOST_NS and 1 <= asked.slices <= MOST_SLICES):
+        return "bad_target", "its patience, duration or slices are out of all reason"
+    return None
 
 
 def _age_refusal(turn: Turn, target: Target) -> tuple[str, str]:
     age = turn.now_ns - target.tick_ns
     if age > turn.state.settings.target_max_age_ns:
         return "stale_target", f"it was decided on a tick {age / 1e9:.1f} s old"
+    if -age > turn.state.settings.clock_drift_ns:
+        return (
+            "future_target",
+            f"it was decided on a tick {-age / 1e9:.1f} s ahead of our clock (trading.preflight.max_clock_drift_s)",
+        )
     return "", ""
 
 
@@ -154,11 +207,17 @@ def take(turn: Turn, target: Target, refused: str, message: str) -> None:
     )
 
 
+def _want(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, origin: Origin, cause: int, note: str) -> int:
+    """Journal a target; returns its number."""
+    held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
+    market = turn.state.markets.get(contract)
+    seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=market, refused="", message=note)
+    return seq
+
+
 def set_target(turn: Turn, contract: str, lots: int, execution: ExecutionStyle, origin: Origin, cause: int, note: str) -> None:
     """A target that is not the strategy's: an operator's, a roll's, the kill's."""
-    state = turn.state
-    held = HeldTarget(contract=contract, lots=lots, execution=execution, origin=origin, cause=0)
-    seq, _ = turn.record(RecordKind.TARGET, cause, held=held, market=state.markets.get(contract), refused="", message=note)
+    seq = _want(turn, contract, lots, execution, origin, cause, note)
     drive(turn, contract, TargetChanged(lots=lots, execution=execution, origin=origin, cause=seq, note=note), seq)
 
 
@@ -181,14 +240,25 @@ def stop_direct_orders(turn: Turn, cause: int) -> None:
             drive(turn, symbol, Stop(), cause)
 
 
-def flatten(turn: Turn, origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> int:
-    """Bring every position to nothing; returns how many contracts are held or worked."""
+def can_close(turn: Turn, symbol: str) -> bool:
+    """Whether closing orders of a contract may leave: it trades now, by its calendar and a fresh tick. Before, nothing is tried."""
+    state, now = turn.state, turn.now_ns
+    day, market = state.days.get(symbol), state.markets.get(symbol)
+    if day is None or market is None or state.life != Life.READY or not state.mode.sends_orders or not day.is_continuous(now):
+        return False
+    return max(abs(now - market.receive_ns), abs(now - market.ts_ns)) <= state.limits.stale_feed_ns
+
+
+def flatten(turn: Turn, symbols: Iterable[str], origin: Origin, execution: ExecutionStyle, cause: int, note: str) -> None:
+    """Bring positions to nothing; one that cannot be closed now is wanted at nothing until it can."""
     state = turn.state
-    symbols = sorted({*state.positions.symbols(), *(order.symbol for order in state.book.unsettled())})
     for symbol in symbols:
         held = state.targets.get(symbol)
         executor = state.executors.get(symbol)
         if held is not None and (held.lots, held.origin) == (0, origin) and executor is not None:
             continue
-        set_target(turn, symbol, 0, execution, origin, cause, note)
-    return len(symbols)
+        if can_close(turn, symbol):
+            set_target(turn, symbol, 0, execution, origin, cause, note)
+        else:
+            _want(turn, symbol, 0, execution, origin, cause, note)
+            drive(turn, symbol, Stop(), cause)

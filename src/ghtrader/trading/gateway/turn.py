@@ -140,9 +140,9 @@ class Turn:
     # --- kill -----------------------------------------------------------------------------------------------------------
     def kill_event(self, event: KillEvent, cause: int = 0) -> None:
         """Let the kill switch take an event; what it wants done comes before anything else of this turn that follows."""
-        if isinstance(event, Trigger | Reset):
-            self.state.kill_cause = cause  # of the record that is journaled once the file stands
         self.state.kill, wanted = step_kill(self.state.kill, event)
+        if isinstance(event, Trigger | Reset) and any(isinstance(effect, KillWrite) for effect in wanted):
+            self.state.kill_cause = cause  # of the record that is journaled once the file stands
         for effect in wanted:
             match effect:
                 case KillWrite():

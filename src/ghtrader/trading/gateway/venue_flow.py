@@ -22,6 +22,7 @@ __all__ = [
     "ask_venue",
     "doubt",
     "on_broker_link",
+    "on_cancel_failed",
     "on_feed_link",
     "on_fill",
     "on_funds",
@@ -86,6 +87,28 @@ def on_submit_failed(turn: Turn, event: ev.SubmitFailed) -> None:
         doubt(turn, f"nobody knows whether {event.client_order_id} left")
 
 
+def on_cancel_failed(turn: Turn, event: ev.CancelFailed) -> None:
+    """A cancel did not leave, or nobody knows: it is asked for again after a pause, and how the order stands now."""
+    state, identity = turn.state, event.client_order_id
+    order = state.book.get(identity)
+    if order is None:
+        return
+    cause, _ = turn.record(
+        RecordKind.NOTE,
+        state.order_seq(identity),
+        what="cancel_failed",
+        client_order_id=identity,
+        never_sent=event.never_sent,
+        message=event.message,
+    )
+    turn.tell("cancel_failed", order=identity, never_sent=event.never_sent, message=event.message)
+    if order.phase.is_final:
+        return
+    state.pending.not_before[identity] = turn.now_ns + state.settings.requery_ns
+    state.pending.cancels[identity] = "the cancel did not leave", cause
+    ask_venue(turn, "a cancel failed")
+
+
 def on_fill(turn: Turn, event: ev.FillArrived) -> None:
     """A trade; one of an order that nobody knows makes us ask for the whole account."""
     state, fill = turn.state, event.fill
@@ -128,6 +151,7 @@ def on_broker_link(turn: Turn, event: ev.BrokerLinkChanged) -> None:
     if not event.up:
         _life(turn, LifeEvent.LINK_DOWN)
         return
+    state.pending.not_before.clear()
     _life(turn, LifeEvent.LINK_UP)
     ask_venue(turn, "the link is up")
 

@@ -8,7 +8,7 @@ from the orders that work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,8 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     based: bool
     based_ns: int = 0
     contracts: dict[str, _Legs]
+    before_day: str = ""
+    before: dict[str, tuple[float, float, bool]] = {}
 
 
 @dataclass
@@ -132,6 +134,7 @@ class PositionLedger:
         self.trading_day = trading_day
         self.based, self.based_ns = False, 0
         self._contracts: dict[str, _Contract] = {}
+        self._before_day, self._before = "", dict[str, tuple[float, float, bool]]()  # the last day with money, before this one
         self._positions: dict[str, BrokerPosition] = {}  # of known contracts, once asked for, until lots change
         self._symbols: tuple[str, ...] | None = None
         for symbol, known in (terms or {}).items():
@@ -223,6 +226,13 @@ class PositionLedger:
         if trading_day <= self.trading_day:
             return {}
         known = settlements or {}
+        money_of_day = {
+            symbol: (contract.realised_cny, contract.fees_cny, contract.estimated)
+            for symbol, contract in sorted(self._contracts.items())
+            if contract.realised_cny or contract.fees_cny or contract.estimated
+        }
+        if money_of_day or not self._before_day:
+            self._before_day, self._before = self.trading_day, money_of_day
         money = {symbol: self.day_money(symbol, known.get(symbol)) for symbol in sorted(self._contracts)}
         for symbol in sorted(self._contracts):
             contract, mark = self._contracts[symbol], known.get(symbol)
@@ -237,15 +247,39 @@ class PositionLedger:
         self.trading_day = trading_day
         return {symbol: day for symbol, day in money.items() if day != DayMoney()}
 
+    def go_back(self, trading_day: str) -> None:
+        """The running day had been begun too early (a clock that was ahead): an earlier one goes on, with the money that it had.
+
+        Which lots are today's is the venue's to say, `take_over`.
+        """
+        if self._before_day == trading_day:
+            for symbol, (realised, fees, estimated) in sorted(self._before.items()):
+                contract = self._contract(symbol)
+                contract.realised_cny += realised
+                contract.fees_cny += fees
+                contract.estimated = contract.estimated or estimated
+            self._before_day, self._before = "", {}
+        self.trading_day = trading_day
+
     def carry_at(self, settlements: Mapping[str, float]) -> None:
         """History lots are carried at these prices, where nothing of the contract was closed yet: their settlement was told late."""
+        for contract, mark in self._carried_otherwise(settlements):
+            for side in Side:
+                lots = sum(batch.lots for batch in contract.history[side])
+                contract.history[side] = [LotBatch(lots, mark)] if lots else []
+
+    def carries(self, settlements: Mapping[str, float]) -> bool:
+        """Whether `carry_at` these prices would change nothing."""
+        return not any(True for _ in self._carried_otherwise(settlements))
+
+    def _carried_otherwise(self, settlements: Mapping[str, float]) -> Iterator[tuple[_Contract, float]]:
+        """Contracts whose history is still to be carried at another price than it is."""
         for symbol, mark in sorted(settlements.items()):
             contract = self._contracts.get(symbol)
             if contract is None or contract.realised_cny or contract.estimated:
                 continue
-            for side in Side:
-                lots = sum(batch.lots for batch in contract.history[side])
-                contract.history[side] = [LotBatch(lots, mark)] if lots else []
+            if any(batch.price != mark for side in Side for batch in contract.history[side]):
+                yield contract, mark
             self._lots_change(symbol)
 
     def take_over(self, held: BrokerPosition) -> None:
@@ -303,6 +337,11 @@ class PositionLedger:
         held = self._positions.get(symbol) or self._free(symbol)
         return held.long_today + held.long_history - held.short_today - held.short_history
 
+    def lots(self, symbol: str) -> int:
+        """Lots of both sides, those beyond what is known to be held not counted: what there is to close."""
+        held = self._free(symbol)
+        return max(0, held.long_today + held.long_history) + max(0, held.short_today + held.short_history)
+
     def position(self, symbol: str, working: Iterable[OrderRecord] = ()) -> BrokerPosition:
         """Lots of a contract; what closing orders among ``working`` freeze is frozen."""
         held = self._positions.get(symbol) or self._free(symbol)
@@ -316,6 +355,11 @@ class PositionLedger:
         )
         lots = sum(count for count, _ in known)
         return sum(count * price for count, price in known) / lots if lots else float("nan")
+
+    def batches(self, symbol: str, side: Side) -> tuple[tuple[LotBatch, ...], tuple[LotBatch, ...]]:
+        """(today's, history's) lots of a side by price, the oldest first."""
+        contract = self._contracts.get(symbol, _Contract())
+        return tuple(contract.today[side]), tuple(contract.history[side])
 
     def day_money(self, symbol: str, mark: float | None) -> DayMoney:
         """The running day of a contract, holding at a price in CNY; without one holding is 0 and the day estimated."""
@@ -348,7 +392,14 @@ class PositionLedger:
             for symbol, contract in sorted(self._contracts.items())
         }
         document: dict[str, Any] = msgspec.to_builtins(
-            _Document(trading_day=self.trading_day, based=self.based, based_ns=self.based_ns, contracts=contracts)
+            _Document(
+                trading_day=self.trading_day,
+                based=self.based,
+                based_ns=self.based_ns,
+                contracts=contracts,
+                before_day=self._before_day,
+                before=self._before,
+            )
         )
         return document
 
@@ -358,6 +409,7 @@ class PositionLedger:
         known = msgspec.convert(document, _Document)
         ledger = cls(known.trading_day)
         ledger.based, ledger.based_ns = known.based, known.based_ns
+        ledger._before_day, ledger._before = known.before_day, dict(known.before)
         for symbol, legs in known.contracts.items():
             ledger._contracts[symbol] = _Contract(
                 terms=legs.terms,

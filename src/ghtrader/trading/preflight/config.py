@@ -21,7 +21,8 @@ KEYS = (
         default=1.0,
         minimum=0.001,
         unit="s",
-        doc="How far this machine's clock may lie behind the newest tick, or behind what the journal has seen.",
+        doc="How far this machine's clock may lie behind the newest tick, or behind what the journal has seen; a target on a tick further "
+        "ahead is refused.",
     ),
     ConfigKey(
         name="trading.preflight.filing_reference",

@@ -72,8 +72,8 @@ def _is_orderly(
         and (upper is None or price <= upper)
         and (lower is None or price >= lower)
         and rate < limits.orders_per_s * share
-        and (messages is None or counts.messages + 2 < messages.warn <= messages.stop)
-        and (cancels is None or counts.cancels + 1 < cancels.warn <= cancels.stop)
+        and (messages is None or counts.messages + 2 < messages.warn)
+        and (cancels is None or counts.cancels + 1 < cancels.warn)
     )
 
 
@@ -114,7 +114,7 @@ def _is_near_touch(limits: RiskLimits, intent: OrderIntent, context: RiskContext
         room = min(room, upper - max(price, bid, ask, last))
     away, guard, least = limits.price_band_ticks * share, limits.end_guard_ns, limits.limit_proximity_ticks
     return (
-        (left * share > guard or guard <= 0)
+        left * share > guard
         and (context.mode != LIVE_TRADE or (upper is not None and lower is not None))
         and (room * share > least or least <= 0 <= room)
         and (bid <= price <= ask or (price - ask < away and bid - price < away))
@@ -133,17 +133,18 @@ def _is_small(state: RiskState, limits: RiskLimits, levels: MeterLevels, intent:
     opening = lots + buying + selling
     price, multiplier = intent.price_ticks * context.price_tick, context.multiplier
     value = (opening + long + short) * price * multiplier + context.other_notional_cny
-    free = (context.available_cny - opening * price * multiplier * context.margin_rate) / context.equity_cny
+    margin = opening * price * multiplier * context.margin_rate + context.other_margin_cny
+    free = (context.available_cny - margin) / context.equity_cny
     opened, least, said = counts.opened_lots + opening, limits.min_available_share, context.open_limit_lots
     large, selfmade, limit = levels.large_cancels, levels.self_trades, levels.opened_lots
     return (
         lots < limits.max_order_lots * share
         and side + lots < limits.max_position_lots * share
-        and (value < limits.max_notional_cny * share or value <= 0)
+        and value < limits.max_notional_cny * share
         and context.margin_rate > 0
         and (free * share > least or least <= 0 <= free)
-        and (not 0 < levels.large_lots <= lots or large is None or counts.large_cancels + 1 < large.warn <= large.stop)
-        and (selfmade is None or counts.self_trades + 1 < selfmade.warn <= selfmade.stop)
-        and (opened <= said or said <= 0)
-        and (limit is None or opened < limit.warn <= limit.stop)
+        and (not 0 < levels.large_lots <= lots or large is None or counts.large_cancels + 1 < large.warn)
+        and (selfmade is None or counts.self_trades + 1 < selfmade.warn)
+        and (opened < said * share or said <= 0)
+        and (limit is None or opened < limit.warn)
     )

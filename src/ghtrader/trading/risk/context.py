@@ -21,7 +21,8 @@ class RiskContext(msgspec.Struct, frozen=True, kw_only=True):
     price_tick, multiplier, margin_rate, min_lots, max_lots (0: unknown): facts of the contract. held: lots with what closing
     orders froze. in_flight_buy, in_flight_sell: lots left of every order that may still fill, unknown ones included;
     opening_buy, opening_sell: those of them that open (None: all may). own_working: side, price in ticks and lots left of each of
-    those orders. equity_cny, available_cny: NaN while unknown. other_notional_cny: value of what other contracts hold and open.
+    those orders. equity_cny, available_cny: NaN while unknown. other_notional_cny: value of what other contracts hold and open;
+    other_margin_cny: margin of the orders in flight that open there (NaN: unknown).
     open_limit_lots: what the feed says the exchange lets open in a day (0: nothing said).
     """
 
@@ -48,4 +49,5 @@ class RiskContext(msgspec.Struct, frozen=True, kw_only=True):
     opening_sell: int | None = None
     own_working: tuple[tuple[Side, int, int], ...] = ()
     other_notional_cny: float = 0.0
+    other_margin_cny: float = 0.0
     open_limit_lots: int = 0

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from msgspec.structs import replace
 
 from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import BrokerFill
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.risk.memory import ContractMeters, RiskState, Trip
-from ghtrader.trading.risk.meters import ExchangeMeters, Level, MeterLevels
+from ghtrader.trading.risk.meters import ExchangeMeters
 from ghtrader.trading.risk.reasons import Breach, NearMiss, RiskReason
 from ghtrader.trading.risk.telling import METERS, Observed, forget, judge, tell
 from ghtrader.trading.risk.trips import next_trip
 
-__all__ = ["observe_accepted", "observe_cancel", "observe_fill", "observe_order", "observe_position", "observe_reject"]
+__all__ = [
+    "observe_accepted",
+    "observe_cancel",
+    "observe_fill",
+    "observe_order",
+    "observe_position",
+    "observe_reject",
+    "observe_unsent",
+    "observe_unsent_cancel",
+]
 
 #: Fills of a contract that a new one is compared with to find self-trades.
 RECENT_FILLS = 8
 #: A round trip that lost less than this is none that lost: sums of floats.
 HALF_FEN = 0.005
+#: The meters with their reasons, and what reads all of them off counts or levels, in the same order.
+_NAMED = tuple(METERS.items())
+_all_meters = attrgetter(*METERS.values())
 
 
 def observe_order(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, now_ns: int, symbol: str) -> Observed:
     """An order leaves: it counts for the rate and as one message."""
     stamps = (*state.orders_at, now_ns)[-max(1, limits.orders_per_s) :]
     counts = state.meters_of(symbol)
-    counts = replace(counts, messages=counts.messages + 1)
-    state = replace(state, orders_at=stamps, meters={**state.meters, symbol: counts})
+    state = _count(replace(state, orders_at=stamps), symbol, replace(counts, messages=counts.messages + 1))
     return tell(state, _meter_events(state, limits, meters, symbol))
 
 
@@ -56,6 +69,24 @@ def observe_cancel(
         state = replace(state, cancels_at=(*state.cancels_at, now_ns)[-max(1, limits.cancels_per_s) :])
     state = _count(state, symbol, counts)
     return tell(state, _meter_events(state, limits, meters, symbol))
+
+
+def observe_unsent(state: RiskState, symbol: str) -> RiskState:
+    """An order that was counted certainly did not leave: no message of the day; the rate counts attempts."""
+    counts = state.meters_of(symbol)
+    return _count(state, symbol, replace(counts, messages=max(0, counts.messages - 1)))
+
+
+def observe_unsent_cancel(state: RiskState, meters: ExchangeMeters, symbol: str, lots: int) -> RiskState:
+    """A cancel that was counted certainly did not leave, for an order with so many lots left: the exchange counts nothing."""
+    counts = state.meters_of(symbol)
+    if not counts.cancels:  # of a day before
+        return state
+    large = 0 < meters.levels(symbol, state.trading_day).large_lots <= lots
+    counts = replace(
+        counts, messages=counts.messages - 1, cancels=counts.cancels - 1, large_cancels=max(0, counts.large_cancels - large)
+    )
+    return _count(state, symbol, counts)
 
 
 def observe_fill(
@@ -122,24 +153,7 @@ def _count(state: RiskState, symbol: str, counts: ContractMeters) -> RiskState:
 def _meter_events(state: RiskState, limits: RiskLimits, meters: ExchangeMeters, symbol: str) -> list[Breach | NearMiss]:
     levels, counts = meters.levels(symbol, state.trading_day, limits), state.meters_of(symbol)
     events: list[Breach | NearMiss] = []
-    if _is_quiet(levels, counts):
-        return events
-    for reason, name in METERS.items():
-        level: Level | None = getattr(levels, name)
-        if level is not None:
-            words = f"{name} of the trading day"
-            events += judge(reason, getattr(counts, name), level.stop, level.warn, words=words, symbol=symbol)
+    for (reason, name), level, used in zip(_NAMED, _all_meters(levels), _all_meters(counts), strict=True):
+        if level is not None and used >= level.warn:
+            events += judge(reason, used, level.stop, level.warn, words=f"{name} of the trading day", symbol=symbol)
     return events
-
-
-def _is_quiet(levels: MeterLevels, counts: ContractMeters) -> bool:
-    """Whether every meter stands below its levels, so that there is nothing to tell."""
-    cancels, large, selfmade = levels.cancels, levels.large_cancels, levels.self_trades
-    messages, opened = levels.messages, levels.opened_lots
-    return (
-        (messages is None or counts.messages < messages.warn <= messages.stop)
-        and (cancels is None or counts.cancels < cancels.warn <= cancels.stop)
-        and (large is None or counts.large_cancels < large.warn <= large.stop)
-        and (selfmade is None or counts.self_trades < selfmade.warn <= selfmade.stop)
-        and (opened is None or counts.opened_lots < opened.warn <= opened.stop)
-    )

@@ -11,7 +11,7 @@ from ghtrader.trading.risk.memory import RiskState, is_equity
 from ghtrader.trading.risk.reasons import Breach, RiskReason
 from ghtrader.trading.risk.telling import METERS, Observed, forget, judge, tell
 
-__all__ = ["observe_day", "observe_equity", "observe_reset", "observe_symbol_pnl"]
+__all__ = ["can_go_back", "observe_day", "observe_day_back", "observe_equity", "observe_reset", "observe_symbol_pnl"]
 
 
 def observe_day(state: RiskState, trading_day: str, start_cny: float | None = None) -> Observed:
@@ -36,8 +36,53 @@ def observe_day(state: RiskState, trading_day: str, start_cny: float | None = No
         orders_at=state.orders_at,
         cancels_at=state.cancels_at,
         trips=state.trips,
+        before=_counted(state),
     )
     return fresh, ()
+
+
+def _counted(state: RiskState) -> RiskState | None:
+    """What a day that begins keeps of those before it: the last one on which anything was counted."""
+    if state.before is not None and not (state.meters or state.worst_pnl_cny):
+        return state.before
+    return replace(state, before=None)
+
+
+def can_go_back(state: RiskState, trading_day: str) -> bool:
+    """Whether the counts of an earlier trading day are known: it is the kept one, or one after it on which nothing was counted."""
+    return state.before is not None and state.before.trading_day <= trading_day < state.trading_day
+
+
+def observe_day_back(state: RiskState, trading_day: str) -> RiskState:
+    """The running day had begun too early (`can_go_back`): an earlier one goes on, with its counts and what was counted since."""
+    assert state.before is not None
+    if state.before.trading_day != trading_day:
+        return replace(state, trading_day=trading_day)
+    kept = state.before
+    meters = dict(kept.meters)
+    for symbol, since in state.meters.items():
+        counts = kept.meters_of(symbol)
+        meters[symbol] = replace(
+            counts,
+            messages=counts.messages + since.messages,
+            cancels=counts.cancels + since.cancels,
+            large_cancels=counts.large_cancels + since.large_cancels,
+            self_trades=counts.self_trades + since.self_trades,
+            opened_lots=counts.opened_lots + since.opened_lots,
+            recent=since.recent or counts.recent,
+        )
+    return replace(
+        kept,
+        peak_cny=state.peak_cny,
+        equity_cny=state.equity_cny,
+        equity_known=state.equity_known,
+        losses_in_row=kept.losses_in_row + state.losses_in_row,
+        orders_at=state.orders_at,
+        cancels_at=state.cancels_at,
+        meters=meters,
+        trips=state.trips,
+        pnl_unknown=kept.pnl_unknown | state.pnl_unknown,
+    )
 
 
 def observe_equity(

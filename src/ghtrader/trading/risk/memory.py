@@ -37,7 +37,8 @@ class RiskState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     start_settled: the day's start is not to be replaced by what the broker says of the last settlement.
     equity_known: the newest reading was a number above 0. bad_readings: of the session under way. worst_pnl_cny: lowest result of the
     trading day by contract; pnl_unknown: contracts whose newest result was no number. orders_at, cancels_at: ns stamps of the newest
-    ones, no more than the rates ask for. told: what was told already, by kind, reason and contract.
+    ones, no more than the rates ask for. told: what was told already, by kind, reason and contract. before: the memory of the last
+    trading day before this one on which anything was counted, should this one have begun too early.
     """
 
     trading_day: str = ""
@@ -56,6 +57,7 @@ class RiskState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     worst_pnl_cny: dict[str, float] = {}
     pnl_unknown: frozenset[str] = frozenset()
     told: frozenset[str] = frozenset()
+    before: RiskState | None = None
 
     def meters_of(self, symbol: str) -> ContractMeters:
         """Counts of a contract, zero when nothing was counted."""
@@ -99,6 +101,8 @@ def to_document(state: RiskState) -> dict[str, Any]:
     """The state as JSON-ready mapping, for the journal's snapshot."""
     document: dict[str, Any] = msgspec.to_builtins(state)
     document |= {"told": sorted(state.told), "pnl_unknown": sorted(state.pnl_unknown)}
+    if state.before is not None:
+        document["before"] = to_document(state.before)
     return document
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 
 import msgspec
 
+from ghtrader.core.errors import DataError
 from ghtrader.core.instruments import product_of
 from ghtrader.trading.risk.limits import RiskLimits
 
@@ -64,6 +65,8 @@ class MeterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class ExchangeMeters:
     """Levels by contract and trading day; the most particular row wins: product, then exchange, then any; among equals the later one.
 
+    Raises DataError for a table in which something is warned of only beyond where it stops.
+
     >>> meters = ExchangeMeters.vendored()
     >>> meters.levels("SHFE.ag2604", "2026-02-02").opened_lots
     Level(warn=640, stop=760, free=800)
@@ -72,6 +75,10 @@ class ExchangeMeters:
     """
 
     def __init__(self, table: MeterTable) -> None:
+        wrong = [f"{row.meter} of {row.applies_to}" for row in table.rows if row.warn > row.stop]
+        if wrong:
+            hint = "the warning level of a meter stands at or below its stop level"
+            raise DataError(f"exchange limits that warn too late: {', '.join(wrong)}", hint=hint)
         self.table = table
         self._levels: dict[tuple[str, str, int, int, float], MeterLevels] = {}
 

@@ -149,7 +149,7 @@ def _available_margin(case: Case) -> str | None:
     if not context.margin_rate > 0:
         return f"the contract's margin rate is {context.margin_rate:.12g}"
     lots = case.intent.lots + case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
-    needed = lots * case.price * context.multiplier * context.margin_rate
+    needed = lots * case.price * context.multiplier * context.margin_rate + context.other_margin_cny
     share = (context.available_cny - needed) / context.equity_cny
     return case.at_least(
         RiskReason.AVAILABLE_MARGIN, share, case.limits.min_available_share, "the share of equity that stays available"
@@ -174,9 +174,10 @@ def _open_limit(case: Case) -> str | None:
     level, said = case.levels.opened_lots, case.context.open_limit_lots
     flying = case.opening_lots(Side.BUY) + case.opening_lots(Side.SELL)
     used = case.state.meters_of(case.intent.symbol).opened_lots + flying + case.intent.lots
-    if 0 < said < used:
-        return f"lots opened in the day would be {used}, the exchange lets {said}"
-    return case.meter(RiskReason.OPEN_LIMIT, used, level, "lots opened in the day, all that is in flight included")
+    words = "lots opened in the day, all that is in flight included"
+    if said > 0 and (level is None or said < level.stop):
+        return case.at_most(RiskReason.OPEN_LIMIT, used, said, words)
+    return case.meter(RiskReason.OPEN_LIMIT, used, level, words)
 
 
 def _rule(
@@ -246,7 +247,7 @@ OPENING_RULES = (
     _rule(
         RiskReason.AVAILABLE_MARGIN,
         _available_margin,
-        "share of equity that stays available after the margin of all that opens in this contract: at least the limit",
+        "share of equity that stays available after the margin of all that opens, other contracts added: at least the limit",
         "min_available_share",
     ),
     _rule(

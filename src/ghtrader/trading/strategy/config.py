@@ -32,6 +32,14 @@ KEYS = (
         doc="How long the stream must be whole again before a halt for it ends.",
     ),
     ConfigKey(
+        name="strategy.late_s",
+        kind="float",
+        default=1.0,
+        minimum=0.05,
+        unit="s",
+        doc="A decision that took longer is dropped, the third in a row ends the strategy; while beats come so late none is made.",
+    ),
+    ConfigKey(
         name="strategy.beat_s",
         kind="float",
         default=0.5,

@@ -7,19 +7,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ghtrader.core.messages import AccountView, TickFrame
+from ghtrader.core.messages import AccountView, ExecutionStyle, TickFrame
 from ghtrader.core.phases import Phase
 from ghtrader.data.day_ticks import NO_PRICE
 from ghtrader.data.live_canonical import DayFacts
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.datasets.factors.session import FeatureSession
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext, TickView
+from ghtrader.trading.strategy.decisions import checked
 from ghtrader.trading.strategy.model import ModelBinding
 from ghtrader.trading.strategy.timing import Stage, StageTimes
 
 __all__ = ["ContractRunner", "Sent"]
 
 TRADING = int(Phase.CONTINUOUS)
+NO_FACTORS = np.empty(0)
 
 
 class Sent:
@@ -54,6 +56,10 @@ class ContractRunner:
         self.sent = Sent()
         self.dropped = 0
         self.refusal = ""
+        self.decided_ns = self.late = 0
+        self.score = math.nan
+        self.factors = NO_FACTORS
+        self._style: ExecutionStyle | None = None
         self._session = FeatureSession(binding.plan)
         self._stopwatch = stopwatch
         self._times = times
@@ -62,7 +68,7 @@ class ContractRunner:
         self._facts: DayFacts | None = None
         self.view = TickView()
         self.view.symbol = self.symbol
-        self.view.factor_names = binding.plan.chosen.ids
+        self._names = binding.plan.chosen.ids
         self.view.probabilities = None
 
     @property
@@ -92,7 +98,9 @@ class ContractRunner:
             self.dropped += 1
             return False
         view = self.view
-        view.seq, view.ts_ns, view.factors = frame.seq, answer.datetime, answer.values
+        answer.values.setflags(write=False)  # the strategy sees what is computed and cannot change it
+        self.factors = answer.values
+        view.seq, view.ts_ns, view.factors, view.factor_names = frame.seq, answer.datetime, answer.values, self._names
         predicts = self._show()
         now = self._stopwatch()
         self._times.record(Stage.FACTORS, now - started)
@@ -133,18 +141,27 @@ class ContractRunner:
         view = self.view
         if self.binding.predictor is None or not predicts:
             view.probabilities, view.score = None, math.nan
-            return
-        view.probabilities = found = self.binding.probabilities(view.factors)
-        view.score = float(found[2]) - float(found[0])
+        else:
+            view.probabilities = found = self.binding.probabilities(self.factors)
+            view.score = float(found[2]) - float(found[0])
+        self.score = view.score
 
     def decide(self, session: str) -> Decision | None:
-        """What the strategy wants now, None when nothing new. The account must be known. session: that of our messages."""
+        """What the strategy wants now, None when nothing new. The account must be known. session: that of our messages.
+
+        Raises TypeError or ValueError for what is no decision, and whatever the strategy raises.
+        """
         account, view = self.account, self.view
         assert account is not None
         started = self._stopwatch()
         view.account = account
         view.position, view.working, view.target = account.position, account.working, account.target
         view.settled = self.sent.seq == 0 or (account.target_session == session and account.target_seq >= self.sent.seq)
-        decision = self.strategy.on_tick(view)
-        self._times.record(Stage.DECIDE, self._stopwatch() - started)
-        return None if decision is None or self.sent.repeats(decision) else decision
+        returned = self.strategy.on_tick(view)
+        self.decided_ns = self._stopwatch() - started
+        self._times.record(Stage.DECIDE, self.decided_ns)
+        if returned is None:
+            return None
+        decision = checked(returned, self._style)
+        self._style = decision.execution
+        return None if self.sent.repeats(decision) else decision

@@ -27,6 +27,7 @@ from ghtrader.ports.bus import StreamFrame
 from ghtrader.trading.link.machine import Arrived, LinkEvent, LinkLimits, TimePassed, first_link, step_link
 from ghtrader.trading.strategy.api import Decision, Strategy, StrategyContext
 from ghtrader.trading.strategy.contract import ContractRunner
+from ghtrader.trading.strategy.failures import failure_of
 from ghtrader.trading.strategy.halts import HaltReason, Halts
 from ghtrader.trading.strategy.model import ModelBinding
 from ghtrader.trading.strategy.report import ContractReport, StrategyReport
@@ -37,6 +38,8 @@ __all__ = ["LOCKSTEP", "StrategyCore"]
 #: The link of a replay in lockstep: nothing can be lost, and it may stand still for as long as it likes.
 LOCKSTEP = LinkLimits(suspect_ns=1 << 61, fail_ns=1 << 62, clear_after=1, recover_after=1, recover_ns=0)
 NOTHING: tuple[Target | TickDone, ...] = ()
+#: So many late decisions in a row are no accident.
+LATE_IN_A_ROW = 3
 
 
 class StrategyCore:
@@ -46,7 +49,8 @@ class StrategyCore:
     ----------
     account: its name. session: of this run, unlike that of any other. bindings: factors and model by contract or continuous alias.
     make: a new strategy; each contract gets its own, and a new one after a roll. context: what it is told, contract and model aside.
-    link: when the stream is trusted. stopwatch: ns, only for the times of the stages; without one every time is 0.
+    link: when the stream is trusted. late_ns: a decision that took longer is dropped, and none is made while beats of the gateway come
+    so late; 0: any time will do. stopwatch: ns, for the times of the stages and of decisions; without one every time is 0.
 
     Stamps: now_ns, UTC, stands in targets and halts; link_ns, of a clock that never goes back, is the link's time.
     """
@@ -60,6 +64,7 @@ class StrategyCore:
         *,
         context: StrategyContext | None = None,
         link: LinkLimits = LOCKSTEP,
+        late_ns: int = 0,
         stopwatch: Callable[[], int] = lambda: 0,
     ) -> None:
         self.account = account
@@ -74,11 +79,12 @@ class StrategyCore:
         self._retired: set[str] = set()
         self._held_only: set[str] = set()
         self._passed_over: set[str] = set()
-        self._limits = link
+        self._limits, self._late_ns = link, late_ns
         self._link = first_link(0)
         self._sent = 0
         self._ticks = self._gaps = self._ignored = self._withheld = 0
         self._last_ns = 0
+        self._unread = self._holes = 0  # messages told as dealt with behind the last one that was read; holes that they were not
         self.halts.set(HaltReason.NO_GATEWAY, f"no gateway of account {account} is heard: ghtrader gateway run", 0)
 
     def on_frame(self, frame: StreamFrame, now_ns: int, link_ns: int = 0) -> tuple[Target | TickDone, ...]:
@@ -89,7 +95,10 @@ class StrategyCore:
             return (self._done(frame, 0),) if isinstance(frame, TickFrame) else NOTHING
         self.halts.clear(HaltReason.UNKNOWN_MESSAGE)
         if not isinstance(frame, TickFrame):
-            if self._is_new(frame, now_ns, link_ns) and isinstance(frame, AccountView):
+            is_new = self._is_new(frame, now_ns, link_ns)
+            if isinstance(frame, Heartbeat):
+                self._keep_pace(now_ns - frame.ts_ns, now_ns)
+            elif is_new:
                 self._on_account(frame, now_ns)
             return NOTHING
         started = self._stopwatch()
@@ -113,9 +122,21 @@ class StrategyCore:
         """Nothing came until now."""
         self._step_link(TimePassed(link_ns), now_ns)
 
-    def on_unreadable(self, count: int, now_ns: int) -> None:
-        """So many messages of the gateway were no messages; stands until one can be read. What they said is missing in the stream."""
+    def on_unreadable(self, count: int, now_ns: int) -> tuple[TickDone, ...]:
+        """So many messages of the gateway were no messages; stands until one can be read. What they said is missing in the stream.
+
+        What is to be sent: they are dealt with, for a replay that waits. The newest of them bears the number after those that were read,
+        unless a later one has come: then they are holes already.
+        """
         self.halts.set(HaltReason.UNKNOWN_MESSAGE, f"{count} messages of the gateway could not be read", now_ns)
+        place = self._link.place
+        if not place.session:
+            return ()
+        behind, self._holes = count - self._holes, 0
+        if behind <= 0:
+            return ()
+        self._unread += behind
+        return (TickDone(MESSAGE_VERSION, self.session, self._sent, place.seq + self._unread, 0),)
 
     def _done(self, frame: TickFrame, spent: int) -> TickDone:
         return TickDone(MESSAGE_VERSION, self.session, self._sent, frame.seq, spent)
@@ -131,11 +152,23 @@ class StrategyCore:
         else:
             self.halts.clear(HaltReason.LINK)
 
+    def _keep_pace(self, behind_ns: int, now_ns: int) -> None:
+        """Halt while what comes is old already: the strategy, or this machine, is too slow for the market."""
+        if not self._late_ns:
+            return
+        if behind_ns > self._late_ns:
+            self.halts.set(HaltReason.BEHIND, f"what the gateway says arrives more than {self._late_ns / 1e9:g} s late", now_ns)
+        else:
+            self.halts.clear(HaltReason.BEHIND)
+
     def _is_new(self, frame: StreamFrame, now_ns: int, link_ns: int) -> bool:
         """Whether a message was not here before. A gateway that was started anew remembers nothing of us; what was lost is noted."""
         before = self._link.place
         self._step_link(Arrived(link_ns, frame.session, frame.seq, isinstance(frame, Heartbeat)), now_ns)
         after = self._link.place
+        if after.lost > before.lost:
+            self._holes += max(0, after.lost - before.lost - self._unread)
+        self._unread = 0
         if after.session != before.session:
             for contract in self._contracts.values():
                 self._begin(contract, now_ns)
@@ -160,12 +193,12 @@ class StrategyCore:
     def _guarded(self, contract: ContractRunner, call: Callable[[], None], now_ns: int) -> None:
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - a user's code may raise anything; it halts the strategy, and says why
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code may raise anything; it halts the strategy, and says why
             self._failed(contract, error, now_ns)
 
-    def _failed(self, contract: ContractRunner, error: Exception, now_ns: int) -> None:
-        message = f"{type(contract.strategy).__name__} raised {type(error).__name__}: {error}"
-        self.halts.set(HaltReason.STRATEGY_FAILED, message, now_ns, contract.symbol)
+    def _failed(self, contract: ContractRunner, error: BaseException, now_ns: int) -> None:
+        kind = type(contract.strategy).__name__
+        self.halts.set(HaltReason.STRATEGY_FAILED, failure_of(kind, error), now_ns, contract.symbol)
 
     def _on_account(self, frame: AccountView, now_ns: int) -> None:
         contract = self._told_of(frame, now_ns)
@@ -199,7 +232,7 @@ class StrategyCore:
         except DataError as error:
             self.halts.set(HaltReason.TICK_REFUSED, error.message, now_ns, symbol)
             return False
-        except Exception as error:  # noqa: BLE001 - on_day is the user's
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - on_day is the user's
             self._failed(contract, error, now_ns)
             return False
         if not counts:
@@ -217,17 +250,29 @@ class StrategyCore:
     def _target(self, contract: ContractRunner, frame: TickFrame, now_ns: int) -> Target | None:
         try:
             decision = contract.decide(self.session)
-        except Exception as error:  # noqa: BLE001 - the same
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
             self._failed(contract, error, now_ns)
             return None
-        if decision is None:
+        if self._is_late(contract, now_ns) or decision is None:
             return None
         self._sent += 1
         contract.sent.decision, contract.sent.seq = decision, self._sent
         return self._message(contract, decision, frame, now_ns)
 
+    def _is_late(self, contract: ContractRunner, now_ns: int) -> bool:
+        """Whether the decision took too long to be acted on; the third one in a row ends the strategy."""
+        spent = contract.decided_ns
+        contract.late = contract.late + 1 if 0 < self._late_ns < spent else 0
+        if not contract.late:
+            return False
+        words = f"{type(contract.strategy).__name__} took {spent / 1e9:.1f} s for a tick, {self._late_ns / 1e9:g} s are allowed"
+        if contract.late >= LATE_IN_A_ROW:
+            self.halts.set(HaltReason.STRATEGY_FAILED, f"{words}, {LATE_IN_A_ROW} times in a row", now_ns, contract.symbol)
+        else:
+            self.halts.set(HaltReason.BEHIND, words, now_ns)
+        return True
+
     def _message(self, contract: ContractRunner, decision: Decision, frame: TickFrame, now_ns: int) -> Target:
-        view = contract.view
         return Target(
             version=MESSAGE_VERSION,
             session=self.session,
@@ -239,10 +284,10 @@ class StrategyCore:
             tick_seq=frame.seq,
             tick_ns=frame.ts_ns,
             sent_ns=now_ns,
-            score=view.score,
+            score=contract.score,
             model_hash=contract.context.model_hash,
             factor_set_hash=contract.binding.plan.chosen.set_hash,
-            factors=dict(zip(view.factor_names, view.factors.tolist(), strict=True)),
+            factors=dict(zip(contract.context.factor_names, contract.factors.tolist(), strict=True)),
             note=decision.note,
         )
 
@@ -290,20 +335,29 @@ class StrategyCore:
             self._give_up(name)
             self._retired.add(name)
         own = binding.of_contract(symbol)
-        strategy = self._make()
+        strategy, failure = self._new_strategy()
         context = StrategyContext(
             account=self.account,
             symbol=symbol,
             factor_names=own.plan.chosen.ids,
             threshold=own.threshold,
             model_hash=own.model_hash,
-            params=self._context.params,
+            params=dict(self._context.params),
         )
         contract = self._contracts[symbol] = ContractRunner(own, strategy, context, self._stopwatch, self.times)
         if strategy.needs_model and own.predictor is None:
             self.halts.set(HaltReason.NO_MODEL, f"{type(strategy).__name__} needs a model", now_ns, symbol)
         self._begin(contract, now_ns)
+        if failure is not None:
+            self._failed(contract, failure, now_ns)
         return contract
+
+    def _new_strategy(self) -> tuple[Strategy, BaseException | None]:
+        """A strategy, or one that wants nothing and what kept its user's from being made."""
+        try:
+            return self._make(), None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's, as everywhere
+            return Strategy(), error
 
     def report(self, now_ns: int) -> StrategyReport:
         """What the runner does now."""

@@ -15,6 +15,7 @@ KEPT_CHANGES = 100
 class HaltReason(StrEnum):
     """Codes of what keeps the runner from deciding."""
 
+    STARTING = "starting"  # what it runs on is being looked for and made ready
     NO_MODEL = "no_model"  # there is no model, or the one there is does not fit
     NO_GATEWAY = "no_gateway"  # nothing is heard of the account's gateway
     LINK = "link"  # the stream from the gateway is not whole
@@ -23,7 +24,10 @@ class HaltReason(StrEnum):
     MODEL_REFUSED = "model_refused"  # the model is too old for the day, or knows its future
     TICK_REFUSED = "tick_refused"  # the last tick could not be placed
     UNKNOWN_MESSAGE = "unknown_message"  # a message that cannot be read, or of a version that this runner does not know
-    STRATEGY_FAILED = "strategy_failed"  # the strategy raised; stands until the runner is started anew
+    BEHIND = "behind"  # the strategy, or this machine, is too slow for the market
+    STRATEGY_FAILED = (
+        "strategy_failed"  # the strategy raised, or returned what is no decision; stands until the runner is started anew
+    )
 
 
 class Halt(msgspec.Struct, frozen=True, kw_only=True):

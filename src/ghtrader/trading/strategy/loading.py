@@ -19,6 +19,7 @@ from ghtrader.datasets.factors.catalogue import kernel_hash
 from ghtrader.datasets.factors.session import FeaturePlan
 from ghtrader.ports.predictor import Predictor
 from ghtrader.trading.strategy.api import Strategy
+from ghtrader.trading.strategy.failures import STRATEGY_MODULE, failure_of
 from ghtrader.trading.strategy.model import ModelBinding
 
 __all__ = ["LoadedStrategy", "ModelFacts", "ParityFacts", "bind_model", "load_strategy"]
@@ -49,7 +50,7 @@ def load_strategy(path: Path) -> LoadedStrategy:
     except OSError as error:
         raise UsageError(f"cannot read the strategy {path}: {error.strerror}", hint=WRITE_ONE) from error
     digest = hashlib.sha256(source).hexdigest()
-    name = f"ghtrader_strategy_{digest[:16]}"
+    name = f"{STRATEGY_MODULE}{digest[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -57,9 +58,9 @@ def load_strategy(path: Path) -> LoadedStrategy:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}", hint=WRITE_ONE) from error
+        raise UsageError(failure_of(f"{path} cannot be run: it", error), hint=WRITE_ONE) from error
     own = [item for item in vars(module).values() if _is_strategy(item) and item.__module__ == name]
     named = vars(module).get("STRATEGY")
     chosen = [named] if _is_strategy(named) else own
@@ -69,7 +70,7 @@ def load_strategy(path: Path) -> LoadedStrategy:
     kind = chosen[0]
     try:
         kind()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"{kind.__name__} of {path} cannot be made without arguments: {error}",
             hint="settings of a strategy come from --param, through the context of on_start",

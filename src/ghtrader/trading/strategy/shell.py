@@ -33,7 +33,8 @@ class StrategyShell:
                     send(message)
                 core.times.record(Stage.SEND, clock.monotonic_ns() - begun)
         if self._stream.unreadable != self._unreadable:
-            core.on_unreadable(self._stream.unreadable - self._unreadable, clock.now_ns())
+            for message in core.on_unreadable(self._stream.unreadable - self._unreadable, clock.now_ns()):
+                send(message)
             self._unreadable = self._stream.unreadable
         now = clock.monotonic_ns()
         if not frames:

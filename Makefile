@@ -11,8 +11,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # threads that spin while they wait starve the tests beside them
 export OPENBLAS_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
+# kernels are compiled once for everything that a check runs
+check test test-questdb coverage data-contract simulate kernels: export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
 
-.PHONY: help demo test check lint types contracts coverage data-contract simulate bench bench-questdb bench-tq mutants soak lock reference clean env env-test questdb questdb-stop test-questdb
+.PHONY: help demo test check kernels lint types contracts coverage data-contract simulate bench bench-questdb bench-tq mutants soak lock reference clean env env-test questdb questdb-stop test-questdb
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,7 +57,12 @@ test-questdb: $(VENV)/.test ## every contract, migration, parity and fault test 
 	@bash scripts/system_packages.sh java mvn
 	$(BIN)/python -m pytest tests/questdb -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-check: lint types contracts coverage data-contract simulate ## exactly what CI runs
+check: $(VENV)/.test ## exactly what CI runs
+	$(MAKE) --jobs=2 --output-sync=target lint types contracts kernels
+	$(MAKE) coverage data-contract simulate
+
+kernels: $(VENV)/.test ## compile what numba compiles, so that the processes of a check need not, each for itself
+	$(BIN)/python scripts/compile_kernels.py
 
 lint: $(VENV)/.test ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -108,4 +115,4 @@ lock: ## hashed requirements for every supported Python, without hosts
 	@bash scripts/lock.sh
 
 clean: ## remove environment, data and caches
-	rm -rf $(VENV) $(DATA) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.json .import_linter_cache
+	rm -rf $(VENV) $(DATA) .numba_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.json .import_linter_cache

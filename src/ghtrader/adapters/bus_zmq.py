@@ -47,13 +47,16 @@ _answers = msgspec.msgpack.Decoder(CommandAnswer)
 def socket_folder(folder: Path) -> Path:
     """Where the sockets of an account live: ``folder`` (made, for this user only), or a short stand-in when its path is too long.
 
-    Raises StoreError when the stand-in belongs to somebody else.
+    Raises StoreError when it cannot be made, or the stand-in belongs to somebody else.
     """
     place = folder.absolute()
     if len(str(place / "requests.ipc")) > LONGEST_PATH:
         name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
         place = Path(tempfile.gettempdir()) / f"ghtrader-{os.getuid()}" / name
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {place}: {error.strerror or error}", hint="check the disk", path=str(place)) from error
     for part in (place, place.parent):
         if part.name.startswith("ghtrader-") or part == place:
             if part.stat().st_uid != os.getuid():

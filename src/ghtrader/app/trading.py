@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -14,17 +15,20 @@ from ghtrader.adapters.replay_feed import ReplayFeed
 from ghtrader.adapters.sim_broker import SimBroker
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError
+from ghtrader.core.instruments import InstrumentSpec
 from ghtrader.core.orders import FillModel, Offset, Side
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_canonical import LiveCanonical
 from ghtrader.data.schema import MARKET_COLUMNS
-from ghtrader.ports.broker import OrderRequest
+from ghtrader.ports.account_day import AccountDay
+from ghtrader.ports.broker import BrokerFill, OrderRequest
 from ghtrader.ports.live_feed import LiveFeed
+from ghtrader.ports.statement import AccountStatement
 from ghtrader.sim.replay import ReplayClock, ReplayDay, provided_days
 from ghtrader.sim.venue import Arrival
-from ghtrader.sim.venue_account import SettledDay, VenueAccount
+from ghtrader.sim.venue_account import RememberedContract, SettledDay, VenueAccount
 from ghtrader.trading.orders.positions import PositionLedger
 
 __all__ = ["FolderReplay", "PaperVenue"]
@@ -104,16 +108,67 @@ class PaperVenue:
                     )
                     elsewhere.submit(request, now)
 
-    def restore(self, positions: PositionLedger, trading_day: str) -> None:
-        """Hold what an earlier run held: a venue in this process has died with it."""
-        for symbol in positions.symbols():
-            spec = self._instruments.spec(symbol, TradingDay.parse(trading_day))
-            prices = positions.average_price(symbol, Side.BUY), positions.average_price(symbol, Side.SELL)
-            self._account.restore(spec, positions.position(symbol), prices)
+    def restore(
+        self, positions: PositionLedger, trades: Sequence[BrokerFill], balance_cny: float | None, marks: Mapping[str, float]
+    ) -> None:
+        """Go on with the day of an earlier run: a venue in this process has died with it."""
+        day = TradingDay.parse(positions.trading_day)
+        symbols = {*positions.symbols(), *(trade.symbol for trade in trades)}
+        held = [
+            _remembered(positions, self._instruments.spec(symbol, day), marks.get(symbol, math.nan)) for symbol in sorted(symbols)
+        ]
+        self._account.resume_live_day(day, held, trades, balance_cny)
+
+    def settle_before(self, trading_day: str) -> None:
+        """Settle the open day where it lies before this one."""
+        day = self._account.trading_day
+        if day is not None and day.iso < trading_day:
+            self._account.close_day()
+
+    def statements(self) -> list[AccountStatement]:
+        """Of every day that was settled."""
+        return [done.statement for done in self._account.settled]
+
+    def account_day(self) -> AccountDay | None:
+        """The running day."""
+        day, account = self._account.trading_day, self._account
+        if day is None:
+            return None
+        funds = account.funds()
+        return AccountDay(
+            trading_day=day.iso,
+            pre_balance=account.static_cny,
+            close_profit=funds.close_profit,
+            commission=funds.commission,
+            positions=tuple(account.positions()),
+            marks=account.marks_cny(),
+        )
 
     def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> PaperFeed:
         """The feed whose ticks the venue goes through first."""
         return PaperFeed(feed, self._account, symbols, self._calendar, self._instruments)
+
+
+def _remembered(positions: PositionLedger, spec: InstrumentSpec, mark: float) -> RememberedContract:
+    """A contract as the ledger has it; lots without a price count at the mark."""
+    money = positions.day_money(spec.symbol, None)
+    lots = {side: positions.batches(spec.symbol, side) for side in Side}
+    known = [batch.price for ages in lots.values() for age in ages for batch in age if batch.price is not None]
+    price = mark if math.isfinite(mark) else known[-1] if known else math.nan
+    ticks = {
+        side: tuple(
+            [(batch.lots, (price if batch.price is None else batch.price) / spec.price_tick) for batch in age] for age in ages
+        )
+        for side, ages in lots.items()
+    }
+    return RememberedContract(
+        spec=spec,
+        today={side: today for side, (today, _) in ticks.items()},
+        history={side: history for side, (_, history) in ticks.items()},
+        realised_cny=money.realised_cny,
+        fees_cny=money.fees_cny,
+        mark_ticks=price / spec.price_tick,
+    )
 
 
 def _warm_value(name: str, number: int) -> float:

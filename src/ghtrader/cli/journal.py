@@ -48,7 +48,9 @@ def _lines(records: Iterable[ShownRecord], *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-@app.command("tail")
+@app.command(
+    "tail", epilog="Examples:  ghtrader journal tail --account demo --kind fill  |  ghtrader journal tail --follow --json"
+)
 def tail(
     context: typer.Context,
     account: str = ACCOUNT,
@@ -78,7 +80,7 @@ def tail(
     )
 
 
-@app.command("show")
+@app.command("show", epilog="Examples:  ghtrader journal show 17 --account demo  |  ghtrader journal show 17 --json")
 def show(context: typer.Context, seq: int = typer.Argument(..., min=1), account: str = ACCOUNT, as_json: bool = JSON) -> None:
     """One record with everything in it."""
     from ghtrader.pipelines.journal import show_record
@@ -89,7 +91,7 @@ def show(context: typer.Context, seq: int = typer.Argument(..., min=1), account:
     emit(record, as_json=as_json, render=lambda console: table(console, f"{record.account} {record.seq}", ("", ""), rows))
 
 
-@app.command("list")
+@app.command("list", epilog="Examples:  ghtrader journal list --open  |  ghtrader journal list --account demo --json")
 def list_all(
     context: typer.Context,
     account: str = typer.Option("", "--account", help="Account; default: all."),
@@ -111,7 +113,7 @@ def list_all(
     emit({"orders": found}, as_json=as_json, render=lambda console: table(console, "", columns, rows, numbers=1))
 
 
-@app.command("why")
+@app.command("why", epilog="Examples:  ghtrader journal why ORDER  |  ghtrader journal why ORDER --account demo --json")
 def why(
     context: typer.Context,
     order: str = typer.Argument(..., help="An order's id; ghtrader journal list."),
@@ -130,7 +132,9 @@ def _draw_chain(console: Console, found: AccountChain) -> None:
     order, target, verdict = chain.order, chain.target, chain.verdict
     rows: list[tuple[str, object]] = [("account", found.account), ("began with", chain.root)]
     if chain.tick:
-        rows.append(("tick", f"{chain.tick.symbol} no. {chain.tick.seq}, {iso_utc(chain.tick.ts_ns)[:23]} UTC"))
+        quote = chain.tick.quote
+        shown = f": bid {quote.bid_lots} at {quote.bid}, ask {quote.ask_lots} at {quote.ask}, last {quote.last}" if quote else ""
+        rows.append(("tick", f"{chain.tick.symbol} no. {chain.tick.seq}, {iso_utc(chain.tick.ts_ns)[:23]} UTC{shown}"))
     if chain.factors:
         rows.append(("factors", ", ".join(f"{name} {value:.6g}" for name, value in chain.factors.items())))
     if chain.score is not None:
@@ -154,7 +158,7 @@ def _draw_chain(console: Console, found: AccountChain) -> None:
     table(console, "", ("record", "cause", "UTC", "kind", ""), links)
 
 
-@app.command("check")
+@app.command("check", epilog="Examples:  ghtrader journal check  |  ghtrader journal check --account demo --json")
 def check(
     context: typer.Context, account: str = typer.Option("", "--account", help="Account; default: all."), as_json: bool = JSON
 ) -> None:

@@ -109,7 +109,8 @@ def _unexpected(error: Exception, as_json: bool) -> int:
         return _interrupted(as_json)  # Ctrl-C while compiled code ran: numba hands it on as the cause
     if getattr(error, "exit_code", None) == 2 and hasattr(error, "show"):
         if as_json:
-            print_error(UsageError(str(error), hint="the same command with --help"), as_json=True)
+            said = getattr(error, "format_message", lambda: str(error))()  # names the option, str() does not
+            print_error(UsageError(said, hint="the same command with --help"), as_json=True)
         else:
             error.show()
         return 2

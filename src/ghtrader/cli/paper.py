@@ -14,7 +14,8 @@ from ghtrader.cli.render import emit, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ghtrader.pipelines.paper import PaperReport, PaperRun
+    from ghtrader.pipelines.paper import PaperReport
+    from ghtrader.pipelines.paper_pair import PaperRun
     from ghtrader.pipelines.paper_screening import Comparison
 
 __all__ = ["paper_app", "run_replay"]

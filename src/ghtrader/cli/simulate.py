@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["simulate_app"]
 
 VIOLATED = 8
+LAST_SEED, MOST_SEEDS = 1 << 62, 10_000_000
 simulate_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -28,16 +29,18 @@ simulate_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 )
 def simulate(
     context: typer.Context,
-    seed: int | None = typer.Option(None, "--seed", help="One seed; the same every time."),
-    seeds: int | None = typer.Option(None, "--seeds", help="So many seeds, from --first-seed on."),
-    first_seed: int = typer.Option(1, "--first-seed", help="The first of --seeds."),
+    seed: int | None = typer.Option(None, "--seed", min=0, max=LAST_SEED, help="One seed; the same every time."),
+    seeds: int | None = typer.Option(
+        None, "--seeds", min=1, max=MOST_SEEDS, help="So many seeds, from --first-seed on; default: 20."
+    ),
+    first_seed: int = typer.Option(1, "--first-seed", min=0, max=LAST_SEED, help="The first of --seeds."),
     hours: float = typer.Option(0.5, "--hours", min=0.02, max=3.5, help="Market time of each seed, over two trading days."),
     coverage: float = typer.Option(
         0.0, "--coverage", min=0.0, max=1.0, help="Share of every table's rows that the seeds must go through together."
     ),
     plant: str = typer.Option("", "--plant", help="Plant a bug and see it found; --list-plants names them."),
     list_plants: bool = typer.Option(False, "--list-plants", help="Names of the planted bugs."),
-    workers: int = typer.Option(0, "--workers", help="Processes; default: one per core."),
+    workers: int = typer.Option(0, "--workers", min=0, help="Processes; default: one per core."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on the last line."),
 ) -> None:
     """Crashes, torn writes, lost and doubled messages, link drops, clock jumps, a full disk, operators: no invariant may break.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 REFUSED = 8
+MOST_LOTS = 1_000_000
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -65,7 +66,7 @@ def command(
     verb: str = typer.Argument(..., help="set_target, cancel_all, flatten, disarm_live, reset_risk_kill, reload, kill, ..."),
     account: str = typer.Option("demo", "--account", help="The account."),
     symbol: str = typer.Option("", "--symbol", help="Contract or alias of a target or an order."),
-    lots: int = typer.Option(0, "--lots", help="Signed lots of a target or an order."),
+    lots: int = typer.Option(0, "--lots", min=-MOST_LOTS, max=MOST_LOTS, help="Signed lots of a target or an order."),
     reason: str = typer.Option("", "--reason", help="Why; kept in the journal."),
     actor: str = typer.Option("", "--actor", help="Who; default: the login name."),
     confirm: str = typer.Option("", "--confirm", help="What a dangerous verb wants spelled out: RESET_RISK_KILL."),

@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 __all__ = [
+    "LARGEST_INT",
     "MESSAGE_VERSION",
     "AccountView",
     "Command",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 MESSAGE_VERSION = 1
+LARGEST_INT = 2**63 - 1
 ParamValue = str | int | float | bool | list[str]
 
 
@@ -58,7 +60,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     command_id: unique; the same id again is answered ``duplicate`` with the first outcome. actor, reason: for the audit.
     confirm: what dangerous verbs want spelled out (``RESET_RISK_KILL``). symbol, lots: of a target or a direct order.
-    params: what else a verb takes (documented with the verb in `ghtrader.trading.commands`).
+    params: what else a verb takes (documented with the verb in `ghtrader.trading.commands`). Raises ValueError (when it is decoded:
+    msgspec.ValidationError) for a whole number of more than 64 bits, which JSON may say and no journal could keep.
     """
 
     command_id: str
@@ -72,6 +75,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     lots: int = 0
     params: dict[str, ParamValue] = {}
     version: int = MESSAGE_VERSION
+
+    def __post_init__(self) -> None:
+        for number in (self.ts_ns, self.lots, self.version, *self.params.values()):
+            if isinstance(number, int) and not -LARGEST_INT <= number <= LARGEST_INT:
+                raise ValueError(f"{number} has more than 64 bits")
 
 
 class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):

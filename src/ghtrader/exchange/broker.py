@@ -84,6 +84,7 @@ class Broker:
         self.trades: dict[str, dict[str, dict[str, Any]]] = {}
         self.listen: Listener = _nobody
         self.day: TradingDay = market.today
+        self._began_ns = 0
         self._numbers = 0
         self._used: dict[tuple[str, int], int] = {}
         #: every request and change in order: what a test may ask the venue about
@@ -94,16 +95,18 @@ class Broker:
         return self.accounts.setdefault(user, Account(user, self.market.spec))
 
     def snapshot(self, user: str) -> dict[str, Any]:
-        """Everything about a user, for a login."""
+        """Everything about a user, for a login: orders and trades of the trading day only."""
         account = self.account(user)
+        own = [order for (owner, _), order in self.orders.items() if owner == user and order.insert_ns >= self._began_ns]
+        trades = self.trades.get(user, {})
         return {
             "user_id": user,
             "trading_day": self.market.today.compact,
             "trade_more_data": False,
             "accounts": {"CNY": account.shown()},
             "positions": {symbol: account.shown_position(symbol) for symbol in account.positions},
-            "orders": {order.order_id: order.shown() for (owner, _), order in self.orders.items() if owner == user},
-            "trades": dict(self.trades.get(user, {})),
+            "orders": {order.order_id: order.shown() for order in own},
+            "trades": {name: trade for name, trade in trades.items() if trade["trade_date_time"] >= self._began_ns},
             "banks": {},
             "transfers": {},
         }
@@ -327,6 +330,8 @@ class Broker:
         for order in self.orders.values():
             if order.status == "ALIVE":
                 self._finish(order, CANCELLED)
+
+        self._began_ns = self.market.now_ns
 
         def price(symbol: str) -> float:
             series = self.market.contracts[symbol]

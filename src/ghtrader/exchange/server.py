@@ -298,14 +298,16 @@ class ExchangeServer:
                 await asyncio.sleep(max(0.0, due - now))
                 yielded = loop.time()
                 due = max(due, yielded - LONGEST_LAG_S)
-            self.market.now_ns = stamp
-            self.broker.on_market(self.market.moved)
-            if any(start <= now < start + seconds for start, seconds in stale):
-                continue
-            for wire in self._wires:
-                if isinstance(wire.session, MdSession):
-                    wire.session.on_market()
-                    wire.wake()
+            self.move_to(stamp, is_stale=any(start <= now < start + seconds for start, seconds in stale))
+
+    def move_to(self, stamp: int, *, is_stale: bool = False) -> None:
+        """The market goes on to a moment with ticks: orders are matched, clients are shown it unless quotes are stale."""
+        self.market.now_ns = stamp
+        self.broker.on_market(self.market.moved)
+        for wire in () if is_stale else self._wires:
+            if isinstance(wire.session, MdSession):
+                wire.session.on_market()
+                wire.wake()
 
     async def serve(self, port: int, ready: Callable[[int], None], stop: asyncio.Event | None = None) -> None:
         """Bind (0: any free port), call ``ready`` with the port, run until ``stop`` is set, and hang up within seconds.

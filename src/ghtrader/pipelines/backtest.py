@@ -23,7 +23,7 @@ from ghtrader.sim.costs import SimCosts
 from ghtrader.sim.orders import trades_of
 from ghtrader.sim.policy import PolicyDay, PolicyResult, PolicySpec, run_policy
 
-__all__ = ["DayMarket", "Simulation", "policies_of", "simulate"]
+__all__ = ["POLICIES", "DayMarket", "Simulation", "policies_of", "simulate"]
 
 POLICIES = ("passive", "taker")
 MODELS = (FillModel.BACK, FillModel.PRO_RATA, FillModel.FRONT, FillModel.FIRST)

@@ -189,7 +189,8 @@ def run_demo(
 def tick_files(folder: Path | None) -> list[Path]:
     """Tick files of a folder, sorted; raises DataError when there are none."""
     if folder is None or not folder.is_dir():
-        raise DataError(f"no such folder: {folder}", hint="ghtrader demo --ticks DIR, a folder of tick files")
+        what = f"no such folder: {folder}" if folder is None or not folder.exists() else f"{folder} is no folder"
+        raise DataError(what, hint="name a folder of tick files, one a trading day: samples is one")
     files = sorted(path for path in folder.iterdir() if path.suffix in TICK_SUFFIXES)
     if not files:
         raise DataError(f"{folder} holds no .parquet or .csv files", hint="ghtrader market generate planted --seed 1 --out DIR")

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ghtrader.core.errors import StoreError
+from ghtrader.core.errors import GhtraderError, StoreError
 from ghtrader.core.messages import Command, CommandAnswer, ExecutionStyle, Outcome, Style, Target, Verb
 from ghtrader.core.phases import Phase
 from ghtrader.core.progress import NO_PROGRESS, Progress
@@ -42,6 +42,7 @@ __all__ = ["DrillReport", "DrillStep", "drill_kill_switch"]
 SYMBOL, DAY = "SHFE.rb2510", "2025-06-05"
 SECOND = 1_000_000_000
 ANSWER_S = 60.0
+AGAIN = "ghtrader drill kill-switch, with space on a disk that can be written"
 FUNDS = AccountFunds(balance=1e7, available=1e7, margin=0.0, commission=0.0, close_profit=0.0, position_profit=0.0)
 
 
@@ -249,7 +250,15 @@ class _Gateway:
 
 
 def _serve_child(services: Services, account: str, run: str, line: Connection) -> None:
-    """The gateway's process: does what it is told, asks the venue over the same line, until it is killed."""
+    """The gateway's process, which says what it fails of."""
+    try:
+        _obey(services, account, run, line)
+    except GhtraderError as error:
+        line.send_bytes(b"failed " + msgspec.json.encode([error.message, error.hint]))
+
+
+def _obey(services: Services, account: str, run: str, line: Connection) -> None:
+    """Do what it is told, ask the venue over the same line, until it is killed."""
 
     def ask(what: str, content: bytes) -> bytes:
         line.send_bytes(what.encode() + b" " + content)
@@ -291,20 +300,36 @@ class _Process:
     def _wait(self) -> bytes:
         while True:
             if not self._line.poll(ANSWER_S):
-                raise StoreError("the gateway of the drill does not answer")
-            what, _, rest = self._line.recv_bytes().partition(b" ")
+                raise StoreError("the gateway of the drill does not answer", hint=AGAIN)
+            try:
+                what, _, rest = self._line.recv_bytes().partition(b" ")
+            except (EOFError, OSError) as error:
+                raise self._ended() from error
             if what == b"done":
                 return rest
-            self._line.send_bytes(_served(self._venue, what.decode(), rest))
+            if what == b"failed":
+                message, hint = msgspec.json.decode(rest, type=tuple[str, str])
+                raise StoreError(f"the gateway of the drill failed: {message}", hint=hint or AGAIN)
+            self._say(_served(self._venue, what.decode(), rest))
+
+    def _say(self, content: bytes) -> None:
+        try:
+            self._line.send_bytes(content)
+        except OSError as error:
+            raise self._ended() from error
+
+    def _ended(self) -> StoreError:
+        self.process.join(ANSWER_S)
+        return StoreError(f"the gateway of the drill ended with exit code {self.process.exitcode}", hint=AGAIN)
 
     def target(self, lots: int) -> str:
         """Want a position; ``killed`` or ``trading``."""
-        self._line.send_bytes(b"target " + str(lots).encode())
+        self._say(b"target " + str(lots).encode())
         return self._wait().decode()
 
     def command(self, verb: Verb, **fields: str) -> CommandAnswer:
         """Give a command."""
-        self._line.send_bytes(b"command " + msgspec.json.encode({"verb": verb, **fields}))
+        self._say(b"command " + msgspec.json.encode({"verb": verb, **fields}))
         return msgspec.json.decode(self._wait(), type=CommandAnswer)
 
     def kill_hard(self) -> None:
@@ -315,7 +340,7 @@ class _Process:
     def close(self) -> None:
         """End it in order."""
         if self.process.is_alive():
-            self._line.send_bytes(b"close ")
+            self._say(b"close ")
             self._wait()
             self.process.join()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ghtrader.pipelines.gateway_process import GatewayReport
     from ghtrader.pipelines.services import Services
 
-__all__ = ["FILL_MODELS", "MODES", "GatewayRequest", "run_gateway"]
+__all__ = ["FILL_MODELS", "MODES", "GatewayRequest", "check_fill_model", "check_speed", "run_gateway"]
 
 FILL_MODELS = ("back", "pro_rata", "front")
 MODES = ("idle", "paper", "sim", "live_monitor", "live_trade")
@@ -50,21 +51,28 @@ class GatewayRequest:
     record: bool = True
 
     def __post_init__(self) -> None:
-        if self.fill_model not in FILL_MODELS:
-            raise UsageError(f"no fill model {self.fill_model!r}", hint=f"one of {', '.join(FILL_MODELS)}")
-        if self.speed != "max" and not _is_number(self.speed):
-            raise UsageError(f"no speed {self.speed!r}", hint="max, or a factor such as 1 or 60")
+        check_fill_model(self.fill_model)
+        check_speed(self.speed)
         if self.mode and self.mode not in MODES:
             raise UsageError(f"no mode {self.mode!r}", hint=f"one of {', '.join(MODES)}")
         if self.market_time and not self.symbols:
             raise UsageError("the time of the market needs a contract to go by", hint="--symbol SHFE.rb2510")
 
 
-def _is_number(text: str) -> bool:
+def check_fill_model(name: str) -> None:
+    """Raises UsageError for a fill model that there is not."""
+    if name not in FILL_MODELS:
+        raise UsageError(f"no fill model {name!r}", hint=f"one of {', '.join(FILL_MODELS)}")
+
+
+def check_speed(text: str) -> None:
+    """Raises UsageError for what is neither ``max`` nor a factor."""
     try:
-        return float(text) > 0
+        fits = text == "max" or 0 < float(text) < math.inf
     except ValueError:
-        return False
+        fits = False
+    if not fits:
+        raise UsageError(f"no speed {text!r}", hint="max, or a factor such as 1 or 60")
 
 
 def run_gateway(services: Services, request: GatewayRequest, tell: Tell, *, progress: Progress = NO_PROGRESS) -> GatewayReport:

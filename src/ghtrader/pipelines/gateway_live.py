@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from ghtrader.core.messages import Command, Heartbeat, ParamValue, Target, Verb
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.live_kernel import COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest, Tell
-from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, report_of, settings_of
+from ghtrader.pipelines.gateway_process import DayResult, GatewayReport, main_contract, orders_since, report_of, settings_of
 from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.live_books import LiveBooks
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.recorder import Recorder
 from ghtrader.pipelines.services import PaperVenue, Services
-from ghtrader.pipelines.statement import settlements_before
 from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
 from ghtrader.ports.live_feed import FeedState, LiveFeed, LiveTick
@@ -34,6 +35,7 @@ from ghtrader.trading.gateway.modes import Gates, effective_mode
 from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.journal.reading import read_since_snapshot
 from ghtrader.trading.words import Mode
 
 __all__ = ["LiveGateway", "serve_live"]
@@ -78,13 +80,16 @@ class LiveGateway:
         if request.market_time and self._kind == "live":
             raise UsageError("a broker's account goes by the present time", hint="--market-time is for the local exchange")
         self._recorder = Recorder(services, request.account, tell) if request.record else None
+        #: An alias tells the time, too, where no contract of today is known yet or the one before has no ticks any more.
+        self._clocks = tuple(name for name in request.symbols if is_continuous(name)) if request.market_time else ()
         media = services.trading()
         self._server: StreamServer = media.gateway_stream(request.account)
-        hear = None if self._recorder is None else self._recorder.take
+        hear = None if self._recorder is None else self._record
         self._threads = ThreadedFeed(self._open_feed, hear=hear, ring=self._server.wake)
         self._feed: LiveFeed = self._threads
         self._venue: PaperVenue | None = None
         self._shell: GatewayShell | None = None
+        self._began_seq = 0
         self._early: list[LiveTick] = []
         self._subscribed: tuple[str, ...] = ()
         self._day = ""
@@ -98,7 +103,7 @@ class LiveGateway:
         self._ticks = 0
         self._began_ns = self._watch.monotonic_ns()
         self._rung = self._looked = self._beaten = 0
-        self._statements = media.statements(request.account)
+        self._books = LiveBooks(media.statements(request.account), request.account, self._calendar, self._watch, tell)
         self._warm = media.warm_side(request.account)
         if self._recorder is not None:
             self._warm.watch(self._recorder)
@@ -117,6 +122,11 @@ class LiveGateway:
     def _open_feed(self, symbols: tuple[str, ...], begin: dict[str, int]) -> LiveFeed:
         return self._services.live_feed(symbols, begin, self._in_session)
 
+    def _record(self, ticks: Sequence[LiveTick]) -> None:
+        """Keep ticks of contracts; an alias has none of its own. The feed's thread."""
+        assert self._recorder is not None
+        self._recorder.take([tick for tick in ticks if tick.symbol not in self._clocks])
+
     def _in_session(self) -> bool:
         """Asked by the feed's thread: facts of days are replaced, never changed."""
         now = self._clock.now_ns()
@@ -131,12 +141,15 @@ class LiveGateway:
     # --- start ----------------------------------------------------------------------------------------------------------
     def start(self, stop: StopWish) -> None:
         """Recover, open the account, want what was asked for. A market time waits for the first tick."""
+        request, media = self._request, self._services.trading()
+        if not request.mode and self._was_paper():
+            self._kind = "paper"
         self._views.warm_up()
         if self._kind == "paper":
-            self._services.paper_venue(self._request.fill_model, self._clock, None).warm_up()
+            self._venue = self._services.paper_venue(request.fill_model, self._clock, None)
+            self._venue.warm_up()  # before the time is heard: a clock that goes by ticks does not stand still meanwhile
         if self._market is not None and not self._hear_time(self._market, stop):
             return
-        request, media = self._request, self._services.trading()
         journal = Journal(media.journal(request.account), request.account)
         session = f"{request.account}-{self._watch.now_ns()}-{os.getpid()}"
         self._outlets = StreamOutlets(
@@ -147,8 +160,6 @@ class LiveGateway:
             tell=self._tell,
             replies=dict.fromkeys(self._warm.ways, self._warm.reply),
         )
-        if not request.mode and self._was_paper(journal):
-            self._kind = "paper"
         gates = Gates(live_enabled=self._services.live_enabled, broker=self._kind)
         self._shell = GatewayShell(
             settings_of(self._services, request.account, gates),
@@ -161,31 +172,31 @@ class LiveGateway:
             stopwatch=self._watch,
         )
         state = self._shell.state
+        self._began_seq = state.seq
         self._day = state.trading_day
-        if self._venue is not None and state.positions.symbols():
-            self._venue.restore(state.positions, state.trading_day)
+        if self._venue is not None:
+            self._books.restore(self._venue, media.journal(request.account), state)
         self._days = DayWatch(
             lambda: self.shell.state.desired.symbols,
-            self.shell.state.positions.symbols,
+            self.shell.state.held,
             lambda symbol, day: main_contract(self._services, symbol, day),
             self._calendar,
             self._instruments,
-            settlements=lambda day: settlements_before(self._statements, self.shell.state.positions.trading_day, day),
+            settlements=lambda day: self._books.settlements(state.positions.trading_day, day),
         )
         self._want()
         self._check()
         self._look_at_day()
 
-    def _was_paper(self, journal: Journal) -> bool:
+    def _was_paper(self) -> bool:
         """Whether the account was last wanted in paper mode: its orders stay here then, whatever else it could reach."""
+        store = self._services.trading().journal(self._request.account)
         settings = settings_of(self._services, self._request.account, Gates())
-        return recover(settings, journal.read_since_snapshot()).desired.mode == Mode.PAPER
+        return bool(store.segments()) and recover(settings, read_since_snapshot(store)).desired.mode == Mode.PAPER
 
     def _hear_time(self, market: MarketClock, stop: StopWish) -> bool:
         """Wait for the first tick, which says what time it is; False when the end came first."""
         symbols = self._request.symbols
-        if any(is_continuous(symbol) for symbol in symbols):
-            raise UsageError("the time of the market goes by contracts, not by aliases", hint="--symbol SHFE.rb2510")
         self._threads.subscribe(symbols)
         deadline = Deadline(self._request.wait_s)
         while not stop.received and not self._early:
@@ -203,9 +214,15 @@ class LiveGateway:
 
     def _open_desk(self) -> OrderDesk:
         account = self._request.account
-        if self._kind != "paper":
-            return ThreadedDesk(lambda: self._services.broker(account), self._clock, lambda: self._day, ring=self._server.wake)
-        self._venue = self._services.paper_venue(self._request.fill_model, self._clock, None)
+        if self._venue is None:
+            return ThreadedDesk(
+                lambda: self._services.broker(account),
+                self._clock,
+                lambda: self._day,
+                days=self._books.days,
+                ring=self._server.wake,
+            )
+        self._early = []  # the venue has not gone through them
         return BrokerDesk(self._venue.broker, self._clock, lambda: self._day)
 
     def _want(self) -> None:
@@ -304,7 +321,8 @@ class LiveGateway:
                 self._market.tick(tick.ts_ns)
                 self.shell.tick_clock()  # a break of the market is no silence of the strategy
                 self._look_at_day()
-            self._take(tick)
+            if tick.symbol not in self._clocks:
+                self._take(tick)
 
     def _take(self, tick: LiveTick) -> None:
         """To the strategy first: it computes while the gateway's own part is done."""
@@ -329,6 +347,7 @@ class LiveGateway:
         for message in self._warm.receive():
             self._hear(message)
         self._look_at_day()
+        self._books.keep(self.shell.state, self._clock.now_ns())
         self._look_at_feed()
         self._check()
         state = self.shell.state
@@ -340,8 +359,11 @@ class LiveGateway:
     def _look_at_day(self) -> None:
         """The day of now, and with it what is subscribed."""
         state = self.shell.state
+        if self._books.look(state):
+            self._days.again()
         began = self._days.look(self._clock.now_ns())
         if began is not None:
+            self._books.begin_day(began.trading_day)
             if state.trading_day and began.trading_day != state.trading_day:
                 self._past.append(self._result())
             self._day = began.trading_day
@@ -349,7 +371,7 @@ class LiveGateway:
         wanted = () if state.desired.mode == Mode.IDLE else self._outlets.subscribed
         if wanted != self._subscribed:
             self._subscribed = wanted
-            self._threads.subscribe(wanted)
+            self._threads.subscribe((*wanted, *self._clocks) if wanted else ())
             if self._venue is not None and wanted:
                 self._feed = self._venue.feed(self._threads, wanted)
 
@@ -390,7 +412,8 @@ class LiveGateway:
         days = [*self._past, *([self._result()] if self._shell.state.trading_day else [])]
         seconds = (self._watch.monotonic_ns() - self._began_ns) / NS_PER_S
         fill_model = self._request.fill_model if self._kind == "paper" else ""
-        return report_of(self._shell, self._request.account, fill_model, days, self._ticks, seconds, [])
+        ids = orders_since(self._services.trading().journal(self._request.account), self._began_seq)
+        return report_of(self._shell, ids, self._request.account, fill_model, days, self._ticks, seconds, [])
 
     def close(self) -> None:
         """Publish the last state, seal the journal, hang up; orders stay at the venue."""
@@ -402,5 +425,7 @@ class LiveGateway:
             self._outlets.beat("gateway_over")
             with contextlib.suppress(GhtraderError):
                 self._shell.close()
+                self._books.look(self._shell.state)
+                self._books.keep(self._shell.state, self._clock.now_ns(), at_once=True)
         self._warm.close()
         self._server.close()

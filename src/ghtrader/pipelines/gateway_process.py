@@ -22,7 +22,9 @@ from ghtrader.pipelines.ingest import calendar_of
 from ghtrader.pipelines.preflight import PreflightRequest, run_preflight
 from ghtrader.pipelines.services import Replay, Services
 from ghtrader.pipelines.statement import settlements_before
+from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.bus import Request, StreamServer
+from ghtrader.ports.journal import JournalStore
 from ghtrader.ports.live_feed import LiveTick
 from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.days import DayWatch
@@ -34,11 +36,13 @@ from ghtrader.trading.gateway.outlets import StreamOutlets
 from ghtrader.trading.gateway.shell import GatewayShell
 from ghtrader.trading.gateway.state import GatewaySettings
 from ghtrader.trading.journal.journal import Journal
+from ghtrader.trading.journal.reading import JournalRecords
+from ghtrader.trading.journal.records import RecordKind, order_id_of
 from ghtrader.trading.kill.record import KillPolicy
 from ghtrader.trading.risk.limits import RiskLimits
 from ghtrader.trading.words import Mode
 
-__all__ = ["DayResult", "GatewayReport", "StageLatency", "main_contract", "report_of", "serve", "settings_of"]
+__all__ = ["DayResult", "GatewayReport", "StageLatency", "main_contract", "orders_since", "report_of", "serve", "settings_of"]
 
 ANSWER_S = 120.0
 FOREVER_NS = 1 << 62
@@ -68,7 +72,7 @@ class StageLatency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway's run came to. counters: ticks, targets, orders, cancels, fills, refusals by reason."""
+    """What a gateway's run came to. counters: ticks, targets, orders, cancels, fills, refusals by reason. order_ids: of every order."""
 
     account: str
     pid: int
@@ -126,18 +130,36 @@ def settings_of(
 
 
 def serve(services: Services, request: GatewayRequest, tell: Tell, *, progress: Progress) -> GatewayReport:
-    """Run a gateway on a replay. The caller holds the account's lock."""
-    process = ReplayProcess(services, request, tell, progress)
-    try:
-        return process.run()
-    finally:
-        process.close()
+    """Run a gateway on a replay. The caller holds the account's lock. Raises KeyboardInterrupt on SIGINT or SIGTERM, in order."""
+    stop = StopWish()
+    with stop.installed():
+        process = ReplayProcess(services, request, tell, progress, stop)
+        try:
+            return process.run()
+        finally:
+            process.close()
+
+
+def orders_since(journal: JournalStore, seq: int) -> list[str]:
+    """Client order ids of every order that was meant to be sent behind record ``seq``, in that order."""
+    kept = (record for record in JournalRecords(journal, seq + 1) if record.kind is RecordKind.ORDER_INTENT)
+    return [order_id_of(record) for record in kept]
 
 
 def report_of(
-    shell: GatewayShell, account: str, fill_model: str, days: list[DayResult], ticks: int, seconds: float, round_trip: list[int]
+    shell: GatewayShell,
+    order_ids: list[str],
+    account: str,
+    fill_model: str,
+    days: list[DayResult],
+    ticks: int,
+    seconds: float,
+    round_trip: list[int],
 ) -> GatewayReport:
-    """What a run came to. seconds: how long it took; round_trip: ns from tick to the strategy's answer, where it was waited for."""
+    """What a run came to. order_ids: all of it; the state keeps those of two days.
+
+    seconds: how long it took; round_trip: ns from tick to the strategy's answer, where it was waited for.
+    """
     state, times = shell.state, shell.times
     counters = dict(state.counters)
     return GatewayReport(
@@ -164,15 +186,15 @@ def report_of(
         seconds=round(seconds, 2),
         ticks_per_s=round(ticks / max(seconds, 1e-9), 1),
         journal_records=state.seq,
-        order_ids=[order.client_order_id for order in state.book.orders()],
+        order_ids=order_ids,
     )
 
 
 class ReplayProcess:
     """One run: core, shell, venue, stream."""
 
-    def __init__(self, services: Services, request: GatewayRequest, tell: Tell, progress: Progress) -> None:
-        self._services, self._request, self._progress = services, request, progress
+    def __init__(self, services: Services, request: GatewayRequest, tell: Tell, progress: Progress, stop: StopWish) -> None:
+        self._services, self._request, self._progress, self._stop = services, request, progress, stop
         self._watch: Clock = services.clock
         self._calendar, self._instruments = calendar_of(services), InstrumentTable.vendored()
         media = services.trading()
@@ -214,9 +236,10 @@ class ReplayProcess:
             stopwatch=self._watch,
         )
         state = self._shell.state
+        self._began_seq = state.seq
         self._days = DayWatch(
             lambda: state.desired.symbols or self._symbols,
-            state.positions.symbols,
+            state.held,
             lambda symbol, day: main_contract(services, symbol, day),
             self._calendar,
             self._instruments,
@@ -305,6 +328,7 @@ class ReplayProcess:
         """Wait until a strategy listens and is ready. Raises HaltedError when none comes."""
         deadline, said = Deadline(self._request.wait_s), ""
         while not deadline.passed:
+            self._mind_stop()
             self._outlets.beat("waiting")
             self._ask_warm()
             for message in self._server.receive(0.05):
@@ -321,6 +345,10 @@ class ReplayProcess:
             hint=f"ghtrader strategy run --account {self._request.account}",
             reason="no_strategy",
         )
+
+    def _mind_stop(self) -> None:
+        if self._stop.received:
+            raise KeyboardInterrupt
 
     def _command(self, request: Request) -> None:
         now = self._replay.clock.now_ns()
@@ -342,6 +370,7 @@ class ReplayProcess:
         targets: list[Target] = []
         deadline = Deadline(ANSWER_S)
         while not deadline.passed:
+            self._mind_stop()
             for message in self._server.receive(1.0):
                 if isinstance(message, Target):
                     targets.append(message)
@@ -392,7 +421,10 @@ class ReplayProcess:
             )
             for day in self._replay.settled()
         ]
-        return report_of(self._shell, self._request.account, self._request.fill_model, days, ticks, seconds, self._round_trip)
+        ids = orders_since(self._services.trading().journal(self._request.account), self._began_seq)
+        return report_of(
+            self._shell, ids, self._request.account, self._request.fill_model, days, ticks, seconds, self._round_trip
+        )
 
     def close(self) -> None:
         """Seal the journal, hang up."""

@@ -158,7 +158,7 @@ def _read_card(path: Path) -> StoredCard:
     data = path.read_bytes()
     try:
         return msgspec.json.decode(data, type=StoredCard)
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # no JSON, no card, or no UTF-8
         raise SchemaError(f"{path} is no model card: {error}", hint=TRAIN_AGAIN, path=str(path)) from error
 
 

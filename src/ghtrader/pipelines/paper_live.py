@@ -9,8 +9,10 @@ from pathlib import Path
 from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.errors import ConfigError, DataError
 from ghtrader.core.instruments import product_of
+from ghtrader.pipelines.gateway import check_fill_model
 from ghtrader.pipelines.model_cards import StoredModel, load_model
-from ghtrader.pipelines.paper import PaperReport, run_pair, shown_model
+from ghtrader.pipelines.paper import PaperReport, check_strategy_words, shown_model
+from ghtrader.pipelines.paper_pair import run_pair
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.stopping import StopWish
 from ghtrader.pipelines.strategy_models import newest_model
@@ -30,6 +32,10 @@ class LivePaperRequest:
     file: Path | None = None
     params: tuple[str, ...] = ()
     model: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fill_model(self.fill_model)
+        check_strategy_words(self.policy, self.file, self.params)
 
 
 def run_live_paper(services: Services, request: LivePaperRequest) -> PaperReport:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ghtrader.data.promotion import Promotions
     from ghtrader.pipelines.exchange import ExchangeRequest
     from ghtrader.pipelines.gateway import GatewayRequest
-    from ghtrader.ports.broker import Broker
+    from ghtrader.ports.account_day import AccountDay
+    from ghtrader.ports.broker import Broker, BrokerFill
     from ghtrader.ports.build_worker import BuildWorkers, EngineChoice
     from ghtrader.ports.bus import StreamClient, StreamServer
     from ghtrader.ports.day_worker import DayWorkers
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ghtrader.ports.market_data import MarketDataProvider
     from ghtrader.ports.predictor import Predictor
     from ghtrader.ports.schema_admin import SchemaAdmin
-    from ghtrader.ports.statement import StatementStore
+    from ghtrader.ports.statement import AccountStatement, StatementStore
     from ghtrader.ports.table_store import TableStore
     from ghtrader.ports.tick_queries import TickQueries
     from ghtrader.ports.tick_store import TickStore
@@ -233,10 +234,28 @@ class PaperVenue(Protocol):
         """The exchange as its one account sees it."""
 
     def warm_up(self) -> None:
-        """Compile what it runs, so that the first tick and the first order wait for nothing. Leaves nothing behind."""
+        """Have everything ready that an order needs, so that the first one waits for no compiler."""
 
-    def restore(self, positions: PositionLedger, trading_day: str) -> None:
-        """Hold what an earlier run held (its specs as of a day, ISO), before the first tick: the venue has died with that run."""
+    def restore(
+        self,
+        positions: PositionLedger,
+        trades: Sequence[BrokerFill],
+        balance_cny: float | None,
+        marks: Mapping[str, float],
+    ) -> None:
+        """Go on with the day of an earlier run's ledger, before the first tick: the venue has died with that run.
+
+        trades: of that day. balance_cny: with which it began, a new account's without one. marks: last prices, as far as known.
+        """
+
+    def settle_before(self, trading_day: str) -> None:
+        """Settle the open day where it lies before this one (ISO); the next opens with its first tick."""
+
+    def statements(self) -> list[AccountStatement]:
+        """Of every day that was settled, in order."""
+
+    def account_day(self) -> AccountDay | None:
+        """The running day as it stands; None while no day is open."""
 
     def feed(self, feed: LiveFeed, symbols: Sequence[str]) -> LiveFeed:
         """The feed whose ticks of these contracts the venue goes through before the caller sees them."""

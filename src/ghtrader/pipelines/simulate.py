@@ -140,7 +140,7 @@ def _report(
         for name, times in result.faults.items():
             faults[name] = faults.get(name, 0) + times
     seed = failing[0].seed if failing else first
-    words = f"ghtrader simulate --seed {seed} --hours {hours:g}" + (f" --plant {plant}" if plant else "")
+    words = f"ghtrader simulate --seed {seed} --hours {hours!r}" + (f" --plant {plant}" if plant else "")
     return SimulationReport(
         first_seed=first,
         seeds=len(results),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ghtrader.core.errors import DataError, UsageError
+from ghtrader.core.errors import DataError, StoreError, UsageError
 from ghtrader.core.instruments import alias_of, product_of
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.datasets.factors.catalogue import factor_set
@@ -17,7 +17,7 @@ from ghtrader.pipelines.services import Services
 from ghtrader.trading.strategy.loading import ModelFacts, ParityFacts, bind_model
 from ghtrader.trading.strategy.model import ModelBinding
 
-__all__ = ["bare_binding", "newest_model", "resolve_symbol", "strategy_model"]
+__all__ = ["bare_binding", "fitting_model", "newest_model", "resolve_symbol", "strategy_model"]
 
 BENCHMARK = "prior"  # predicts base rates: what skill is measured from, nothing to trade on
 
@@ -41,16 +41,13 @@ def _cards(services: Services) -> list[StoredCard]:
     for path in sorted((services.paths.artifacts / FOLDER).glob("*/card.json")):
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=StoredCard))
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             continue
     return found
 
 
-def newest_model(services: Services, product: str | None) -> StoredModel | None:
-    """The stored model that was trained up to the latest day, at its evaluation's headline horizon, of its trading family.
-
-    product: as in ``SHFE.rb``; None for any. None when there is none.
-    """
+def _candidates(services: Services, product: str | None) -> list[StoredCard]:
+    """Cards of models to trade on, the best first: trained up to the latest day, at the headline horizon of their evaluation."""
     fits = [
         card
         for card in _cards(services)
@@ -59,10 +56,27 @@ def newest_model(services: Services, product: str | None) -> StoredModel | None:
         and card.card.horizon == card.settings.horizons[0]
         and product in {None, product_of(card.symbol)}
     ]
-    if not fits:
-        return None
-    newest = max(fits, key=lambda card: (max(card.card.train_days), card.card.train_rows, card.card.artefact))
-    return load_model(services, newest.card.artefact)
+    return sorted(fits, key=lambda card: (max(card.card.train_days), card.card.train_rows, card.card.artefact), reverse=True)
+
+
+def newest_model(services: Services, product: str | None) -> StoredModel | None:
+    """The stored model that was trained up to the latest day, at its evaluation's headline horizon, of its trading family.
+
+    product: as in ``SHFE.rb``; None for any. None when there is none.
+    """
+    found = _candidates(services, product)
+    return load_model(services, found[0].card.artefact) if found else None
+
+
+def fitting_model(services: Services, symbol: str, *, in_sample: bool = False) -> StoredModel | None:
+    """The newest model that a strategy on ``symbol`` would not refuse; older code's and damaged ones are passed over."""
+    for card in _candidates(services, product_of(symbol)):
+        try:
+            strategy_model(services, symbol, model=card.card.artefact, in_sample=in_sample)
+            return load_model(services, card.card.artefact)
+        except (DataError, StoreError):
+            continue
+    return None
 
 
 def strategy_model(

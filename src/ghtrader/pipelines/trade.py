@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from ghtrader.core.errors import UsageError
-from ghtrader.core.messages import Command, CommandAnswer, ParamValue, Verb
+from ghtrader.core.messages import LARGEST_INT, Command, CommandAnswer, ParamValue, Verb
 from ghtrader.pipelines.services import Services
 from ghtrader.pipelines.strategy import parse_params
 from ghtrader.ports.lock import Holder, gateway_key, strategy_key
@@ -126,6 +126,9 @@ def give_command(
     found: dict[str, ParamValue] = parse_params(params)
     if "symbols" in found:
         found["symbols"] = [name for name in str(found["symbols"]).split(",") if name]
+    huge = [name for name, value in found.items() if isinstance(value, int) and abs(value) > LARGEST_INT]
+    if huge:
+        raise UsageError(f"--param {huge[0]}: a number of more than 64 bits", hint="--param slices=3")
     command = Command(
         command_id=command_id or uuid.uuid4().hex,
         account=account,

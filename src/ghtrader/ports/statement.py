@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from ghtrader.core.orders import Offset, Side
+from ghtrader.ports.account_day import KeptDay
 
 __all__ = ["AccountStatement", "StatementPosition", "StatementStore", "StatementTrade"]
 
@@ -80,3 +81,9 @@ class StatementStore(Protocol):
 
     def days(self) -> list[str]:
         """Trading days with a statement, in order."""
+
+    def keep_running(self, kept: KeptDay) -> None:
+        """Keep what is known of the running day, whole and durable, in place of what was kept before."""
+
+    def running(self) -> KeptDay | None:
+        """What was kept of the running day; None when nothing was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ghtrader.core.errors import UsageError
@@ -74,11 +75,16 @@ class PositionBook:
         cost = sum(int(side) * self.cost_cny(side) for side in Side)
         return lots * mark_ticks * self.costs.tick_value_cny - cost
 
-    def restore(self, side: Side, today: int, history: int, price_ticks: float) -> None:
-        """Hold these lots at a price, as somebody else remembers them; what was held on the side is forgotten."""
-        held = self._sides[side] = _Lots()
-        held.today = [(today, price_ticks)] if today else []
-        held.history = [(history, price_ticks)] if history else []
+    def restore(
+        self,
+        today: Mapping[Side, Sequence[tuple[int, float]]],
+        history: Mapping[Side, Sequence[tuple[int, float]]],
+        realised_cny: float,
+        fees_cny: float,
+    ) -> None:
+        """Be what somebody else remembers: (lots, price in ticks) by side, the oldest first, and the money since settlement."""
+        self._sides = {side: _Lots(list(today.get(side, ())), list(history.get(side, ()))) for side in Side}
+        self._realised, self._fees = realised_cny, fees_cny
 
     def free(self, side: Side, offset: Offset) -> int:
         """Lots that a new close order of this instruction may still ask for."""

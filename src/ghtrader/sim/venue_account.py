@@ -7,7 +7,7 @@ of the trading day. Everything is deterministic: the same days, requests and mom
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +33,7 @@ from ghtrader.sim.replay import ReplayDay
 from ghtrader.sim.tape import MarketTape
 from ghtrader.sim.venue import Arrival, DayVenue, VenueEvent, VenueEventKind
 
-__all__ = ["INITIAL_BALANCE_CNY", "SettledDay", "VenueAccount"]
+__all__ = ["INITIAL_BALANCE_CNY", "RememberedContract", "SettledDay", "VenueAccount"]
 
 INITIAL_BALANCE_CNY: Final = 10_000_000.0
 WORDS: Final = {
@@ -73,6 +73,21 @@ class _ContractDay:
     venue: DayVenue
     book: PositionBook
     settlement_ticks: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RememberedContract:
+    """A contract on a day that is resumed: (lots, price in ticks) by side, the oldest first, and its money since settlement.
+
+    mark_ticks: the last price that was known, NaN without one.
+    """
+
+    spec: InstrumentSpec
+    today: Mapping[Side, Sequence[tuple[int, float]]]
+    history: Mapping[Side, Sequence[tuple[int, float]]]
+    realised_cny: float
+    fees_cny: float
+    mark_ticks: float
 
 
 @dataclass(frozen=True)
@@ -154,18 +169,32 @@ class VenueAccount:
             if spec.symbol not in self._contracts:
                 self._contracts[spec.symbol] = self._contract(spec.symbol, spec, MarketTape(spec.tick_value_cny), None)
 
-    def restore(self, spec: InstrumentSpec, held: BrokerPosition, prices: tuple[float, float]) -> None:
-        """Hold what an earlier run of a paper account held, long and short at these average prices in CNY; before the first day.
+    def resume_live_day(
+        self,
+        day: TradingDay,
+        held: Sequence[RememberedContract],
+        trades: Sequence[BrokerFill],
+        balance_cny: float | None,
+    ) -> None:
+        """Go on with a live day that an earlier run of a paper account began: its lots, its trades, the money it began with.
 
-        Raises UsageError when a day is open.
+        Orders that worked are gone. Raises UsageError when a day is open or was settled.
         """
-        if self.trading_day is not None:
-            raise UsageError("positions can be restored before the first day only", hint="make another account")
-        book = self._books.setdefault(spec.symbol, PositionBook(SimCosts.from_spec(spec)))
-        self._specs[spec.symbol] = spec
-        long_price, short_price = (price / spec.price_tick for price in prices)
-        book.restore(Side.BUY, held.long_today, held.long_history, long_price)
-        book.restore(Side.SELL, held.short_today, held.short_history, short_price)
+        if self.trading_day is not None or self.settled:
+            raise UsageError("a day can be resumed before the first one only", hint="make another account")
+        self._static_cny = self._static_cny if balance_cny is None else balance_cny
+        self.open_live_day(day, [item.spec for item in held])
+        for item in held:
+            symbol = item.spec.symbol
+            self._contracts[symbol].book.restore(item.today, item.history, item.realised_cny, item.fees_cny)
+            if not math.isnan(item.mark_ticks):
+                self._marks[symbol] = item.mark_ticks
+        self._fills = list(trades)
+        self._fees = [self._fee(trade) for trade in trades]
+
+    def _fee(self, trade: BrokerFill) -> float:
+        contract = self._contracts[trade.symbol]
+        return contract.book.costs.fee_cny(trade.offset, trade.price / contract.spec.price_tick, trade.lots)
 
     def _open(self, days: Sequence[TradingDay]) -> None:
         found = set(days)
@@ -393,6 +422,15 @@ class VenueAccount:
         return list(self._fills)
 
     # --- money ----------------------------------------------------------------------------------------------------------
+    @property
+    def static_cny(self) -> float:
+        """Equity after the last settlement."""
+        return self._static_cny
+
+    def marks_cny(self) -> dict[str, float]:
+        """Last prices by contract, as far as they are known."""
+        return {symbol: _price(mark, self._specs[symbol]) for symbol, mark in self._marks.items()}
+
     def positions(self) -> list[BrokerPosition]:
         """Positions with lots, by contract."""
         found = (self._position(symbol, book) for symbol, book in sorted(self._books.items()))

@@ -35,6 +35,8 @@ START_TIMEOUT_S, STOP_TIMEOUT_S, FETCH_TIMEOUT_S = 60.0, 20.0, 300
 PORTS_TIMEOUT_S = 3.0
 POLL_S = 0.05
 PORTS = range(10_000, 32_000)
+#: A server that ends with its test lives too short for the compiler that takes its time.
+LIGHT = ("-XX:TieredStopAtLevel=1",)
 ENVIRONMENT = "environment.json"
 
 
@@ -152,6 +154,7 @@ class QuestdbServer:
             "java",
             f"-Xmx{self.memory}",
             "-XX:+UseSerialGC",
+            *(() if detached else LIGHT),
             "-p",
             str(jar),
             "-m",

@@ -8,6 +8,7 @@ the exchange names them; where it stays silent, another session asks: what its s
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ghtrader.core.errors import (
 )
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.instruments import InstrumentTable
+from ghtrader.ports.account_day import AccountDay
 from ghtrader.ports.broker import AccountFunds, BrokerFill, BrokerOrder, BrokerPosition, OrderRequest, OrderState
 from ghtrader.ports.live_feed import FeedEvent
 from ghtrader.ports.order_checks import QuoteFacts, check_order
@@ -90,10 +92,11 @@ class TqBroker:
 
     def _open(self) -> None:
         tqsdk = load_tqsdk(self._folder)
+        self._client = self._account.client_object(self._folder)
         self._api = open_api(
             tqsdk,
             self._credentials,
-            self._account.client_object(self._folder),
+            self._client,
             what=f"account {self._account.name} cannot be opened",
             secrets=self._secrets,
             timeout_s=self._opening_s,
@@ -300,6 +303,31 @@ class TqBroker:
         """Money as the broker says."""
         account = self._api.get_account()
         return AccountFunds(**{name: float(getattr(account, name)) for name in FUNDS})
+
+    def account_day(self) -> AccountDay:
+        """The running trading day, for its statement."""
+        account = self._api.get_account()
+        compact = str(self._api._data.get("trade", {}).get(self._client._account_key, {}).get("trading_day", ""))
+        return AccountDay(
+            trading_day=TradingDay.parse(compact).iso if compact else "",
+            pre_balance=float(account.pre_balance),
+            close_profit=float(account.close_profit),
+            commission=float(account.commission),
+            deposit=float(account.deposit),
+            withdrawal=float(account.withdraw),
+            positions=tuple(self.positions()),
+            trades=tuple(self.fills()),
+            carried={held.symbol: price for held in self.positions() if (price := self._carried(held.symbol)) is not None},
+        )
+
+    def _carried(self, symbol: str) -> float | None:
+        """The settlement price of lots that are all from before the day."""
+        found = self._api.get_position(symbol)
+        for side in ("long", "short"):
+            price = float(getattr(found, f"position_price_{side}"))
+            if getattr(found, f"pos_{side}_his") and not getattr(found, f"pos_{side}_today") and math.isfinite(price):
+                return price
+        return None
 
     def close(self) -> None:
         """Hang up."""

@@ -61,7 +61,7 @@ class StateReader(Generic[D]):
     def _decoded(self, content: bytes) -> D:
         try:
             document = self._documents.decode(content)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             raise StoreError(f"what is there is no state: {error}") from error
         if document.account != self._account:
             raise StoreError(f"what is there is the state of account {document.account}")

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.trading.gateway.rig import DAY, NEXT, NEXT_DAY, RB, Rig, opening_ns
 
-from ghtrader.core.messages import Outcome, Style, Verb
+from ghtrader.core.messages import ExecutionStyle, Outcome, Style, Target, Verb
 from ghtrader.core.orders import Offset
 from ghtrader.ports.broker import AccountFunds, BrokerPosition, OrderState
 from ghtrader.testing.trading_stores import MemoryDisk, MemoryKillStore
@@ -25,7 +25,7 @@ def direct(rig: Rig, lots: int, price: float = 2999.0, kind: str = "GFD", offset
     )
 
 
-@pytest.mark.parametrize("price", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("price", [math.nan, math.inf, -math.inf, 1e26, -1e26])
 def test_a_price_that_is_no_number_is_refused(price: float) -> None:
     rig = Rig()
     assert direct(rig, 1, price).reason == "bad_params"
@@ -36,6 +36,73 @@ def test_an_endless_patience_is_refused(name: str) -> None:
     rig = Rig()
     answer = rig.command(Verb.SET_TARGET, symbol=RB, lots=1, params={name: math.inf})
     assert (answer.outcome, answer.reason) == (Outcome.REFUSED, "bad_params")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"patience_s": 1e200},
+        {"duration_s": 9007199254740992},
+        {"patience_s": -1.0},
+        {"slices": "9" * 30},
+        {"slices": 0},
+        {"patience": 3},
+    ],
+)
+def test_a_number_out_of_all_reason_is_refused_instead_of_ending_the_gateway(params: dict[str, float | str]) -> None:
+    rig = Rig()
+    answer = rig.command(Verb.SET_TARGET, symbol=RB, lots=1, params=params)
+    assert (answer.outcome, answer.reason) == (Outcome.REFUSED, "bad_params")
+    assert not rig.desk.submitted
+
+
+@pytest.mark.parametrize("lots", [2**63 - 1, -(2**63) + 1, 1_000_001])
+def test_more_lots_than_anybody_trades_are_refused_and_a_kill_never_is(lots: int) -> None:
+    rig = Rig()
+    assert rig.command(Verb.SET_TARGET, symbol=RB, lots=lots).reason == "bad_params"
+    assert direct(rig, lots).reason == "bad_params"
+    assert rig.command(Verb.KILL, lots=lots, reason="test").outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("lots", "execution"),
+    [
+        (-(2**63), ExecutionStyle()),
+        (1, ExecutionStyle(patience_ns=2**64 - 1)),
+        (1, ExecutionStyle(duration_ns=-5)),
+        (1, ExecutionStyle(slices=0)),
+    ],
+)
+def test_a_target_out_of_all_reason_is_refused_instead_of_ending_the_gateway(lots: int, execution: ExecutionStyle) -> None:
+    rig = Rig()
+    rig.target(1)
+    rig.filled(1)
+    now = rig.now
+    target = Target(1, "run", 2, "demo", RB, lots, execution, rig._tick, now, now, 0.4, "m", "f", {})
+    rig.handle(ev.TargetArrived(now_ns=now, target=target))
+    assert rig.records("target")[-1].body["refused"] == "bad_target"
+    assert len(rig.desk.submitted) == 1
+
+
+def test_a_journal_that_was_moved_away_never_gives_an_id_that_the_venue_remembers() -> None:
+    rig = Rig()
+    for _ in range(2):  # two starts, an order each
+        rig.target(1)
+        rig.order(OrderState.CANCELLED)
+        rig.crash()
+        rig.ready()
+    for _ in range(3):
+        rig.disk, rig.kill_store = MemoryDisk(), MemoryKillStore()
+        rig.start()
+        rig.desired(mode="paper", symbols=["KQ.m@SHFE.rb"])
+        rig.ready()
+        rig.target(1)
+        rig.order(OrderState.CANCELLED)
+        rig.crash()
+        rig.ready()
+        rig.target(2)
+        rig.order(OrderState.CANCELLED)
+    assert len({request.client_order_id for request in rig.desk.submitted}) == 8
 
 
 @pytest.mark.parametrize("symbol", ["", "rb2510", "SHFE.rb", "no symbol"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,9 @@ from ghtrader.pipelines import gateway_live
 from ghtrader.pipelines.gateway import GatewayRequest, run_gateway
 from ghtrader.pipelines.ingest import list_store
 from ghtrader.pipelines.recorder import Recorder
-from ghtrader.ports.live_feed import FeedState
+from ghtrader.pipelines.statement import check_statements
+from ghtrader.ports.broker import AccountFunds
+from ghtrader.ports.live_feed import FeedState, LiveTick
 from ghtrader.ports.lock import gateway_key
 from ghtrader.ports.tick_store import DayKey
 from ghtrader.trading.gateway.feed import ThreadedFeed
@@ -107,6 +110,52 @@ def test_paper_fills_on_the_simulated_exchange_and_holds_what_it_held_after_a_re
         assert again.state.positions.net(RB) == 1
     finally:
         again.close()
+
+
+def test_a_paper_account_goes_on_with_its_money_and_its_day_after_a_restart(world: World) -> None:
+    """Long in one run, short after the next, settled in the third: the statement knows every trade and balances to the cent."""
+    funds = [*traded_paper(world, 1, 400), *traded_paper(world, -1, 800)]
+    assert funds[0].balance == 10_000_000.0
+    assert funds[2].commission == pytest.approx(funds[1].commission)
+    assert funds[1].commission > 0
+    assert funds[2].balance - funds[2].position_profit == pytest.approx(funds[1].balance - funds[1].position_profit)
+    world.queued.put(sample_ticks(1, day="20250606")[0])
+    last = Running(world, account="mine", mode="")
+    try:
+        last.until(lambda: bool(world.trading().statements("mine").days()), "settled")
+    finally:
+        last.close()
+    books = check_statements(world, "mine", day="2025-06-05")
+    assert books.balanced, books.days
+    assert books.days[0].check is not None
+    assert (books.days[0].check.trades, books.days[0].check.estimated) == (3, (RB,))
+    assert books.days[0].balance_cny == pytest.approx(funds[3].balance)
+
+
+def traded_paper(world: World, lots: int, first: int) -> tuple[AccountFunds, AccountFunds]:
+    """A run of a paper account that comes to hold so many lots; its money when it was ready and when it was done."""
+    ticks = iter(sample_ticks(300, first))
+    world.queued.put(next(ticks))
+    run = Running(world, account="mine", mode="paper")
+
+    def each() -> None:
+        feed(world, run, ticks)
+
+    try:
+        run.until(lambda: run.state.life == Life.READY and run.state.feed_up and RB in run.state.markets, "ready", each)
+        before = run.state.funds
+        run.target(lots)
+        run.until(lambda: run.state.positions.net(RB) == lots and run.state.funds.balance != before.balance, "filled", each)
+        return before, run.state.funds
+    finally:
+        run.close()
+
+
+def feed(world: World, run: Running, ticks: Iterator[LiveTick]) -> None:
+    """One more tick when the ones before are taken."""
+    if world.queued.empty():
+        world.queued.put(next(ticks))
+    run.beat()
 
 
 def test_a_tick_ends_the_wait_of_a_gateway(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

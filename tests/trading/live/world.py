@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ghtrader.app.paths import resolve_paths
 from ghtrader.app.services import AppServices
 from ghtrader.core.clock import Deadline
 from ghtrader.core.errors import ProviderTransientError
-from ghtrader.core.messages import ExecutionStyle, Heartbeat, Style, Target
+from ghtrader.core.messages import Command, CommandAnswer, ExecutionStyle, Heartbeat, Style, Target, Verb
 from ghtrader.data.schema import MARKET_COLUMNS
 from ghtrader.pipelines.gateway import GatewayRequest
 from ghtrader.pipelines.gateway_live import LiveGateway
@@ -26,8 +27,8 @@ RB = "SHFE.rb2510"
 FIRST_ROW = 400
 
 
-def sample_ticks(rows: int, first: int = FIRST_ROW) -> list[LiveTick]:
-    frame = pl.read_parquet(SAMPLES / "SHFE.rb2510.20250605.parquet").slice(first, rows)
+def sample_ticks(rows: int, first: int = FIRST_ROW, day: str = "20250605") -> list[LiveTick]:
+    frame = pl.read_parquet(SAMPLES / f"SHFE.rb2510.{day}.parquet").slice(first, rows)
     names = [name for name in MARKET_COLUMNS if name in frame.columns]
     found = []
     for number, row in enumerate(frame.iter_rows(named=True)):
@@ -90,7 +91,7 @@ class World(AppServices):
 class Running:
     """A gateway that the test turns, and the strategy's end of its stream."""
 
-    def __init__(self, world: World, **request: Any) -> None:
+    def __init__(self, world: AppServices, **request: Any) -> None:
         self.world, self.told = world, list[tuple[str, dict[str, Any]]]()
         options = {"account": "kq", "symbols": (RB,), "mode": "sim", "market_time": True, "record": False, "wait_s": 10.0}
         self.request = GatewayRequest(**{**options, **request})
@@ -120,6 +121,21 @@ class Running:
         self.stream.send(
             Target(1, self.session, self.number, self.request.account, RB, lots, execution, seen.seq, seen.ts_ns, seen.ts_ns, 0.5)
         )
+
+    def desire(self, **params: Any) -> None:
+        """Another wish for the account, as an operator has one; the answer is waited for."""
+        way = dict(self.world.trading().command_ways(self.request.account))["mailbox"]()
+        now = self.state.clock_ns
+        wish = Command(
+            command_id=f"wish-{now}", account=self.request.account, verb=Verb.SET_DESIRED, actor="test", ts_ns=now, params=params
+        )
+        answers: list[CommandAnswer] = []
+        thread = threading.Thread(target=lambda: answers.append(way.request(wish, 20.0)))
+        thread.start()
+        self.until(lambda: bool(answers), "answered", self.beat)
+        thread.join()
+        way.close()
+        assert answers[0].outcome == "accepted", answers
 
     def close(self) -> None:
         self.stream.close()

@@ -47,6 +47,7 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
         assert gateway["ticks"] == 4000
         assert gateway["targets"] == gateway["orders"] > 10
         assert gateway["fills"] > 10
+        assert len(set(gateway["order_ids"])) == gateway["orders"]
         assert [day["trading_day"] for day in gateway["days"]] == ["2025-06-05"]
         assert gateway["latency"]["tick_round_trip"]["count"] == 4000
         assert run["strategy"]["ticks"] == 4000
@@ -54,7 +55,10 @@ def test_paper_runs_two_processes_and_every_order_explains_itself(cli: Cli, tmp_
     order = report["runs"][0]["gateway"]["order_ids"][3]
     chain = json.loads(cli.run("journal", "why", order, "--json").stdout.splitlines()[-1])["chain"]
     assert chain["tick"]["symbol"] == "SHFE.rb2510"
-    assert chain["tick"]["ts_ns"] > 0
+    row = pl.read_parquet(source).filter(pl.col("datetime") == chain["tick"]["ts_ns"]).row(0, named=True)
+    quote = chain["tick"]["quote"]
+    shown = [quote[name] for name in ("bid", "bid_lots", "ask", "ask_lots", "last")]
+    assert shown == [row[name] for name in ("bid_price1", "bid_volume1", "ask_price1", "ask_volume1", "last_price")]
     assert len(chain["factors"]) == 16
     assert chain["target"]["note"] == "swing"
     assert chain["verdict"]["approved"] is True

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from ghtrader.app.services import AppServices
+from ghtrader.cli.main import run
 from ghtrader.core.errors import UsageError
 from ghtrader.pipelines.simulate import list_plants, simulate_seeds
 from ghtrader.trading.simulation.coverage import EXCLUDED, TABLES, counted_tables
@@ -78,6 +80,18 @@ def test_the_command_gives_the_same_trace_every_time_and_exit_code_8_for_a_viola
     planted = _command("--plant", "journal_after_send", "--seeds", "3", "--workers", "1", seed="0")
     assert planted.returncode == 8
     assert json.loads(planted.stdout.splitlines()[-1])["found_by"] == 1
+
+
+@pytest.mark.parametrize("words", [("--seeds", "0"), ("--seeds", "-5"), ("--seed", "99999999999999999999"), ("--workers", "-1")])
+def test_numbers_that_make_no_simulation_are_refused_and_named(
+    services: AppServices, words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(services, ["simulate", *words, "--json"]) == 2
+    assert f"'{words[0]}'" in json.loads(capsys.readouterr().out.splitlines()[-1])["message"]
+
+
+def test_the_command_that_replays_a_seed_has_all_digits_of_its_hours() -> None:
+    assert simulate_seeds(2, 1, hours=0.0333333333).replay == "ghtrader simulate --seed 2 --hours 0.0333333333"
 
 
 def test_plants_are_listed_and_unknown_ones_are_refused() -> None:

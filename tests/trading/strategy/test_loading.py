@@ -16,7 +16,7 @@ from ghtrader.datasets.factors.parameters import PARAMETERS, FittedParameters
 from ghtrader.pipelines.judge_settings import JudgeSettings
 from ghtrader.pipelines.model_cards import ModelCard, StoredCard
 from ghtrader.pipelines.parity import Certificate
-from ghtrader.pipelines.strategy_models import bare_binding, newest_model, resolve_symbol, strategy_model
+from ghtrader.pipelines.strategy_models import bare_binding, fitting_model, newest_model, resolve_symbol, strategy_model
 from ghtrader.trading.strategy.loading import ModelFacts, ParityFacts, bind_model, load_strategy
 from ghtrader.trading.strategy.model import ModelBinding
 
@@ -131,6 +131,18 @@ def test_the_newest_model_that_trades_is_taken_with_its_factors_threshold_and_la
     assert strategy_model(services, None).symbol == "KQ.m@SHFE.au"
     assert strategy_model(services, None, model=newest[:16]).symbol == "KQ.m@SHFE.rb"
     assert strategy_model(services, SYMBOL).follows_main is False
+
+
+def test_paper_passes_over_models_of_older_code_and_damaged_ones(services: AppServices) -> None:
+    assert fitting_model(services, SYMBOL) is None
+    stored(services, last="2025-06-09", cert=certificate("c0", kernel_hash="older"), named="c0")
+    assert fitting_model(services, SYMBOL) is None
+    good = stored(services, last="2025-06-05", cert=certificate("c2"), named="c2")
+    torn = stored(services, last="2025-06-10", cert=certificate("c3"), named="c3")
+    (services.paths.artifacts / "models" / torn[:16] / "model.bin").write_bytes(b"")
+    found = fitting_model(services, SYMBOL)
+    assert found is not None
+    assert found.card.card.artefact == good
 
 
 def test_fitted_parameters_of_the_card_are_those_that_the_factors_get(services: AppServices) -> None:

@@ -97,8 +97,12 @@ def test_what_is_no_command_is_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.json").write_bytes(b"{")
     (tmp_path / "in" / "b.json").write_bytes(msgspec.json.encode(command(1)))
     (tmp_path / "in" / ".c.json.writing").write_bytes(b"half")
+    whole = msgspec.json.encode(command(2))
+    (tmp_path / "in" / "d.json").write_bytes(whole.replace(b'"lots":0', b'"lots":' + b"9" * 30))  # no journal could keep it
+    (tmp_path / "in" / "e.json").write_bytes(whole.replace(b'"reason":""', b'"reason":"\xff"'))
     assert [request.source for request in box.receive()] == ["mailbox:b.json"]
-    assert box.unreadable == 1
+    assert box.unreadable == 3
+    assert [request.source for request in LocalMailbox(tmp_path).receive()] == ["mailbox:b.json"]  # nor at the next start
     assert files(tmp_path) == {"in": 1, "taken": 1, "out": 0}
 
 

@@ -99,7 +99,7 @@ def _taken(handle: int, mode: int) -> bool:
 def _named(handle: int) -> Holder:
     try:
         return msgspec.json.decode(os.pread(handle, 1 << 16, 0), type=Holder)
-    except (msgspec.MsgspecError, OSError):
+    except (ValueError, OSError):
         return Holder(pid=0, command="", since_ns=0)
 
 

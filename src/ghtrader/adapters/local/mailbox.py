@@ -68,7 +68,7 @@ class LocalMailbox:
         for path in paths:
             try:
                 found.append(Request(command=_command.decode(path.read_bytes()), source=f"{self.name}:{path.name}"))
-            except msgspec.MsgspecError:
+            except ValueError:  # no JSON, no command, or no UTF-8
                 self.unreadable += 1
                 path.unlink()
         return found

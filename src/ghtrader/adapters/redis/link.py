@@ -192,7 +192,7 @@ class RedisLink:
             return
         try:
             command = _command.decode((fields or {})[b"command"])
-        except (KeyError, msgspec.MsgspecError):
+        except (KeyError, ValueError):  # no JSON, no command, or no UTF-8
             self.unreadable += 1
             client.xack(self._keys.commands, GROUP, entry)
             client.xdel(self._keys.commands, entry)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import MESSAGE_VERSION, Command, CommandAnswer, ExecutionStyle, Outcome, Style, Verb
 from ghtrader.core.orders import Offset, OrderKind, Side
 from ghtrader.trading.gateway import effects as fx
@@ -13,6 +14,9 @@ from ghtrader.trading.gateway import events as ev
 from ghtrader.trading.gateway.desired_flow import set_desired
 from ghtrader.trading.gateway.orders_flow import ask_cancel, do_wanted, exec_view
 from ghtrader.trading.gateway.targets_flow import (
+    MOST_LOTS,
+    MOST_NS,
+    MOST_SLICES,
     beyond_limit,
     can_close,
     cancel_everything,
@@ -33,6 +37,8 @@ __all__ = ["SWEEP", "answer", "answer_interrupted", "on_command"]
 SWEEP = ExecutionStyle(style=Style.SWEEP)
 #: Verbs that may be carried out again without harm, however old they are.
 HARMLESS = frozenset({Verb.KILL, Verb.CANCEL_ALL, Verb.CANCEL_ORDER, Verb.DISARM_LIVE})
+MOST_S, MOST_TICKS = MOST_NS / NS_PER_S, 1_000_000_000
+TARGET_PARAMS = frozenset({"style", "patience_s", "duration_s", "slices"})
 #: (reason code, message): an empty code accepts; None: the answer comes later.
 Ruling = tuple[str, str] | None
 
@@ -96,6 +102,8 @@ def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
         return "wrong_account", f"this is the gateway of account {turn.state.settings.account}"
     if not command.actor.strip():
         return "no_actor", "a command needs an actor"
+    if abs(command.lots) > MOST_LOTS and command.verb in {Verb.SET_TARGET, Verb.PLACE_ORDER}:
+        return "bad_params", f"{command.lots} lots are more than anybody trades"
     age_ns = turn.now_ns - command.ts_ns
     if age_ns > turn.state.settings.dedupe_ttl_ns and command.verb not in HARMLESS:
         return "expired", "it is older than answers are remembered: nobody can say whether it was carried out before"
@@ -103,16 +111,22 @@ def _general_refusal(turn: Turn, command: Command) -> tuple[str, str]:
 
 
 def _style(turn: Turn, command: Command) -> ExecutionStyle | None:
+    """How a target is to be reached; None for what no target takes: another name, or a number that is none or out of all reason."""
     params = command.params
     name = params.get("style") or turn.state.desired.executor or Style.CHASE
+    if not params.keys() <= TARGET_PARAMS:
+        return None
     try:
-        return ExecutionStyle(
-            style=Style(str(name)),
-            patience_ns=int(float(str(params.get("patience_s", 10.0))) * 1e9),
-            duration_ns=int(float(str(params.get("duration_s", 0.0))) * 1e9),
-            slices=int(str(params.get("slices", 1))),
+        patience, duration = (
+            float(str(params.get(key, default))) for key, default in (("patience_s", 10.0), ("duration_s", 0.0))
         )
-    except (ValueError, OverflowError):
+        slices = int(str(params.get("slices", 1)))
+        if not (0.0 <= patience <= MOST_S and 0.0 <= duration <= MOST_S and 1 <= slices <= MOST_SLICES):
+            return None
+        return ExecutionStyle(
+            style=Style(str(name)), patience_ns=int(patience * NS_PER_S), duration_ns=int(duration * NS_PER_S), slices=slices
+        )
+    except ValueError:
         return None
 
 
@@ -123,7 +137,8 @@ def _set_target(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         return reason, message
     execution = _style(turn, command)
     if execution is None:
-        return "bad_params", f"style is one of {', '.join(Style)}; patience_s, duration_s and slices are numbers"
+        numbers = f"patience_s and duration_s are seconds up to {MOST_S:.0f}, slices is a number up to {MOST_SLICES}"
+        return "bad_params", f"style is one of {', '.join(Style)}; {numbers}; nothing else is known"
     contract = turn.state.contract_of(command.symbol)
     assert contract is not None
     reason, message = beyond_limit(turn, contract, command.lots)
@@ -231,7 +246,7 @@ def _place_order(turn: Turn, command: Command, seq: int, source: str) -> Ruling:
         ticks = round(price)  # of what is no number: ValueError, of infinity: OverflowError
     except (KeyError, ValueError, OverflowError) as error:
         return "bad_params", f"price, kind (GFD, FAK, FOK) and offset (open, close, close_today) are expected: {error}"
-    if not command.lots or abs(price - ticks) > 1e-6:
+    if not command.lots or abs(price - ticks) > 1e-6 or abs(ticks) > MOST_TICKS:
         return "bad_params", "lots are not zero (negative sells), the price a multiple of the price tick"
     intent = OrderIntent(
         symbol=contract,

@@ -21,6 +21,7 @@ def on_day(turn: Turn, event: ev.DayBegan) -> None:
     state.days, state.missing = event.days, event.missing
     terms = {symbol: ContractTerms(multiplier=day.multiplier, fee=day.fee) for symbol, day in event.days.items()}
     is_known = all(state.positions.terms(symbol) == known for symbol, known in terms.items())
+    is_known = is_known and state.positions.carries(event.settlements)
     if (event.trading_day, event.contracts) != (state.trading_day, before) or not is_known:
         turn.record(
             RecordKind.DAY,

@@ -40,6 +40,10 @@ class DayWatch:
         self._bracket = (0, 0)
         self._seen: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
+    def again(self) -> None:
+        """Let the next look tell the day anew: something is known that was not."""
+        self._bracket = (0, 0)
+
     def look(self, now_ns: int) -> ev.DayBegan | None:
         """The beginning of the day of a moment, or of another set of symbols traded or held; None while all is known."""
         symbols = tuple(sorted(self._symbols()))

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ghtrader.core.clock import NS_PER_S, Clock
 from ghtrader.core.errors import DataError, GhtraderError, HaltedError, RiskDenied
+from ghtrader.ports.account_day import TellsAccountDay
 from ghtrader.ports.broker import AccountFunds, Broker, BrokerOrder, OrderRequest
 from ghtrader.trading.gateway.events import (
     BrokerLinkChanged,
@@ -30,6 +31,7 @@ from ghtrader.trading.gateway.events import (
 from ghtrader.trading.reconcile import VenueSnapshot
 from ghtrader.trading.risk.gate import ApprovedOrder
 from ghtrader.trading.risk.memory import is_equity
+from ghtrader.trading.statement.venue_days import VenueDays
 
 __all__ = ["BrokerDesk", "OrderDesk", "ThreadedDesk", "request_of"]
 
@@ -73,10 +75,14 @@ class OrderDesk(Protocol):
 
 
 class BrokerDesk:
-    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did."""
+    """A broker in the thread of the caller. trading_day: names the venue's day of now, for snapshots; ``failed``: its poll did.
 
-    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str]) -> None:
+    days: is told of the account's days, where the broker tells them.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, trading_day: Callable[[], str], days: VenueDays | None = None) -> None:
         self._broker = broker
+        self._days = days if isinstance(broker, TellsAccountDay) else None
         self._clock = clock
         self._trading_day = trading_day
         self._known_fills: set[str] = set()
@@ -171,6 +177,9 @@ class BrokerDesk:
         if not self._up or not (changed or self._funds_at is None or now - self._funds_at >= FUNDS_EVERY_NS):
             return
         self._funds_at = now
+        if self._days is not None and isinstance(self._broker, TellsAccountDay):
+            with contextlib.suppress(GhtraderError):  # told anew in a second
+                self._days.take(self._broker.account_day(), self._trading_day())
         try:
             funds = self._broker.funds()
         except GhtraderError:  # what is not told is not known: the last reading does not stand for it
@@ -208,6 +217,7 @@ class ThreadedDesk:
         clock: Clock,
         trading_day: Callable[[], str],
         *,
+        days: VenueDays | None = None,
         poll_s: float = 0.005,
         retry_s: float = 5.0,
         patience_s: float = 1.0,
@@ -215,7 +225,7 @@ class ThreadedDesk:
     ) -> None:
         self._opens, self._ring = opens, ring
         self._clock = clock
-        self._trading_day = trading_day
+        self._trading_day, self._days = trading_day, days
         self._poll_s, self._retry_s, self._patience_ns = poll_s, retry_s, int(patience_s * NS_PER_S)
         self._asked: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -287,7 +297,7 @@ class ThreadedDesk:
 
     def _open(self) -> BrokerDesk | None:
         try:
-            return BrokerDesk(self._opens(), self._clock, self._trading_day)
+            return BrokerDesk(self._opens(), self._clock, self._trading_day, self._days)
         except GhtraderError as error:
             self._give(BrokerLinkChanged(now_ns=self._clock.now_ns(), up=False, message=error.message))
             self._stop.wait(self._retry_s)

@@ -5,7 +5,7 @@ A record holds what was decided or heard; applying it never asks anything, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -67,7 +67,14 @@ def _as(value: Any, kind: type[T]) -> T:
 def _start(state: GatewayState, record: Record) -> Folded:
     state.epoch = int(record.body["epoch"])
     state.ids = replace(state.ids, account=state.settings.account, epoch=state.epoch, count=0)
+    _pass_over(state, [order.client_order_id for order in state.book.orders()])
     return NOTHING
+
+
+def _pass_over(state: GatewayState, known: Iterable[str]) -> None:
+    """Never give an id that an order has: a journal that was lost has begun anew, and the venue remembers what the old one sent."""
+    for identity in known:
+        state.ids = state.ids.beyond(identity)
 
 
 def _day(state: GatewayState, record: Record) -> Folded:
@@ -170,6 +177,7 @@ def _cancel(state: GatewayState, record: Record) -> Folded:
 def _reconcile(state: GatewayState, record: Record) -> Folded:
     outcome = _as(record.body["outcome"], Reconciliation)
     applied = apply_reconciliation(outcome, state.book, state.positions, record.ts_ns)
+    _pass_over(state, [action.client_order_id for action in outcome.actions])
     if outcome.trading_day > state.trading_day:
         state.trading_day = outcome.trading_day
         state.ids = state.ids.on_day(outcome.trading_day)

@@ -228,6 +228,10 @@ class GatewayState:
         """The journal record of an order's intent; 0 when it is not known any more."""
         return self.order_seqs.get(identity, 0)
 
+    def held(self) -> tuple[str, ...]:
+        """Contracts with lots, sorted; of the ledger of now, which every snapshot replaces."""
+        return self.positions.symbols()
+
     def traded(self) -> tuple[str, ...]:
         """Contracts that are traded today or held, sorted."""
-        return tuple(sorted({*self.contracts.values(), *self.positions.symbols()}))
+        return tuple(sorted({*self.contracts.values(), *self.held()}))

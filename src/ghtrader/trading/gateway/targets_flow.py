@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ghtrader.core.clock import NS_PER_S
 from ghtrader.core.messages import HELD_ONLY, RETIRED_CONTRACT, ExecutionStyle, Target
 from ghtrader.trading.execution import Stop, TargetChanged
 from ghtrader.trading.gateway import events as ev
@@ -15,6 +16,9 @@ from ghtrader.trading.journal.records import RecordKind
 from ghtrader.trading.words import Origin
 
 __all__ = [
+    "MOST_LOTS",
+    "MOST_NS",
+    "MOST_SLICES",
     "beyond_limit",
     "can_close",
     "cancel_everything",
@@ -28,6 +32,8 @@ __all__ = [
 ]
 
 STRATEGY, TARGET = Origin.STRATEGY, RecordKind.TARGET
+#: Beyond these a number is a slip, and no journal could keep what comes of it: a day, slices of it, lots.
+MOST_NS, MOST_SLICES, MOST_LOTS = 86_400 * NS_PER_S, 10_000, 1_000_000
 #: What a strategy's beat says when its code failed (`trading.strategy.halts`): nobody will change its last target any more.
 STRATEGY_FAILED = "strategy_failed"
 
@@ -150,10 +156,20 @@ def on_target(turn: Turn, event: ev.TargetArrived) -> None:
     if not refused:
         refused, message = target_refusal(turn, target.symbol, STRATEGY)
     if not refused:
-        refused, message = _age_refusal(turn, target)
+        refused, message = _size_refusal(target) or _age_refusal(turn, target)
     if not refused:
         refused, message = beyond_limit(turn, state.contract_of(target.symbol) or target.symbol, target.lots)
     take(turn, target, refused, message)
+
+
+def _size_refusal(target: Target) -> tuple[str, str] | None:
+    """Why nobody can mean this target; None where somebody may."""
+    asked = target.execution
+    if abs(target.lots) > MOST_LOTS:
+        return "bad_target", f"{target.lots} lots are more than anybody trades"
+    if not (0 <= asked.patience_ns <= MOST_NS and 0 <= asked.duration_ns <= MOST_NS and 1 <= asked.slices <= MOST_SLICES):
+        return "bad_target", "its patience, duration or slices are out of all reason"
+    return None
 
 
 def _age_refusal(turn: Turn, target: Target) -> tuple[str, str]:

@@ -13,15 +13,30 @@ from ghtrader.core.messages import Target
 from ghtrader.trading.journal.orders import JournalOrder, OrderTale
 from ghtrader.trading.journal.records import Record, RecordKind, order_id_of, plain, readable
 
-__all__ = ["Chain", "Link", "TargetCause", "TickCause", "VerdictCause", "explain"]
+__all__ = ["Chain", "Link", "TargetCause", "TickCause", "TickQuote", "VerdictCause", "explain"]
+
+
+class TickQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tick showed: prices in price ticks, None where absent; lots at the touch."""
+
+    trading_day: str
+    bid: int | None
+    bid_lots: int
+    ask: int | None
+    ask_lots: int
+    last: int | None
 
 
 class TickCause(msgspec.Struct, frozen=True, kw_only=True):
-    """The tick a target was decided on: its number in the gateway's stream and its exchange time (ns UTC)."""
+    """The tick a target was decided on: its exchange time (ns UTC), what it showed, and the number of its message in the gateway's stream.
+
+    quote: None where the gateway had a later tick already when the target came.
+    """
 
     seq: int
     ts_ns: int
     symbol: str
+    quote: TickQuote | None = None
 
 
 class TargetCause(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +163,7 @@ def _chain(links: Mapping[int, Record], first: Record, order: JournalOrder) -> C
     return Chain(
         order=order,
         root=next((record for record in line if record.kind == RecordKind.KILL), line[-1]).kind.value,
-        tick=TickCause(seq=said.tick_seq, ts_ns=said.tick_ns, symbol=said.symbol) if said else None,
+        tick=_tick(said, target.body.get("market")) if said and target else None,
         factors=said.factors if said else {},
         score=said.score if said else None,
         model_hash=said.model_hash if said else "",
@@ -168,6 +183,12 @@ _STEPS = (RecordKind.VERDICT, RecordKind.ORDER_INTENT, RecordKind.ORDER_SENT)
 
 def _first(records: Iterable[Record], kind: RecordKind, order_id: str) -> Record | None:
     return next((record for record in records if record.kind == kind and order_id_of(record) == order_id), None)
+
+
+def _tick(said: Target, market: Any) -> TickCause:
+    shown = plain(market) or {}
+    quote = msgspec.convert(shown, TickQuote) if shown.get("ts_ns") == said.tick_ns else None
+    return TickCause(seq=said.tick_seq, ts_ns=said.tick_ns, symbol=said.symbol, quote=quote)
 
 
 def _target(said: Target) -> TargetCause:

@@ -8,7 +8,7 @@ from the orders that work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,13 +263,23 @@ class PositionLedger:
 
     def carry_at(self, settlements: Mapping[str, float]) -> None:
         """History lots are carried at these prices, where nothing of the contract was closed yet: their settlement was told late."""
+        for contract, mark in self._carried_otherwise(settlements):
+            for side in Side:
+                lots = sum(batch.lots for batch in contract.history[side])
+                contract.history[side] = [LotBatch(lots, mark)] if lots else []
+
+    def carries(self, settlements: Mapping[str, float]) -> bool:
+        """Whether `carry_at` these prices would change nothing."""
+        return not any(True for _ in self._carried_otherwise(settlements))
+
+    def _carried_otherwise(self, settlements: Mapping[str, float]) -> Iterator[tuple[_Contract, float]]:
+        """Contracts whose history is still to be carried at another price than it is."""
         for symbol, mark in sorted(settlements.items()):
             contract = self._contracts.get(symbol)
             if contract is None or contract.realised_cny or contract.estimated:
                 continue
-            for side in Side:
-                lots = sum(batch.lots for batch in contract.history[side])
-                contract.history[side] = [LotBatch(lots, mark)] if lots else []
+            if any(batch.price != mark for side in Side for batch in contract.history[side]):
+                yield contract, mark
             self._lots_change(symbol)
 
     def take_over(self, held: BrokerPosition) -> None:
@@ -345,6 +355,11 @@ class PositionLedger:
         )
         lots = sum(count for count, _ in known)
         return sum(count * price for count, price in known) / lots if lots else float("nan")
+
+    def batches(self, symbol: str, side: Side) -> tuple[tuple[LotBatch, ...], tuple[LotBatch, ...]]:
+        """(today's, history's) lots of a side by price, the oldest first."""
+        contract = self._contracts.get(symbol, _Contract())
+        return tuple(contract.today[side]), tuple(contract.history[side])
 
     def day_money(self, symbol: str, mark: float | None) -> DayMoney:
         """The running day of a contract, holding at a price in CNY; without one holding is 0 and the day estimated."""

@@ -145,7 +145,7 @@ def with_user(user: Any) -> tuple[Any, Any]:
         for at in range(len(ts)):
             counted += step_user(
                 f, k, need, unit, at, ts[at], bid_px, bid_sz, ask_px, ask_sz, last[at], volume[at], amount[at], interest[at],
-                broken[at], continuous[at], part[at], part_start_ns[at], part_end_ns[at], peers,
+                np.int64(broken[at]), continuous[at], np.int64(part[at]), part_start_ns[at], part_end_ns[at], peers,
             )  # fmt: skip
             for column in range(len(slots)):
                 out[at, column] = f[slots[column]]

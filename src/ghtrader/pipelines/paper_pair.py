@@ -42,6 +42,7 @@ class _Child:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
         self.name, self.process = name, process
+        self.had_to_be_killed = False
         self._last = b""
         self._reader = threading.Thread(target=self._read, name=f"paper-{name}", daemon=True)
         self._reader.start()
@@ -66,6 +67,7 @@ class _Child:
             self.process.send_signal(signal.SIGTERM)
             self.wait(END_S)
         if not self.ended:
+            self.had_to_be_killed = True
             self.process.kill()
             self.process.wait()
 
@@ -79,7 +81,12 @@ class _Child:
     def failure(self) -> GhtraderError:
         """What it ended of, as an error of the same exit code."""
         told, code = self.said(), self.process.returncode
-        message = told.get("message") or f"it ended by itself with exit code {code}"
+        way = (
+            f"it did not end within {END_S:g} s and was killed"
+            if self.had_to_be_killed
+            else f"it ended by itself with exit code {code}"
+        )
+        message = told.get("message") or way
         fits = [kind for kind, of_kind in EXIT_CODES if of_kind == code and issubclass(kind, GhtraderError)]
         kind = next((kind for kind in fits if kind.__name__ == told.get("error")), fits[0] if fits else GhtraderError)
         return kind(f"the {self.name} of the paper run failed: {message}", hint=str(told.get("hint") or "see its words above"))
@@ -103,6 +110,8 @@ def run_pair(
         if gateway.process.returncode != EXIT_OK:
             raise KeyboardInterrupt if stop.received else gateway.failure()
         strategy.end()
+        if strategy.had_to_be_killed:
+            raise strategy.failure()
     finally:
         for child in (gateway, strategy):
             child.end()

@@ -324,7 +324,7 @@ def test_a_strategy_whose_code_failed_has_its_resting_orders_cancelled_once() ->
     rig = Rig()
     rig.target(1, Style.PASSIVE)
     rig.order(OrderState.WORKING)
-    for state, cancelled in (("halted no_account", 0), ("halted strategy_failed", 1), ("halted strategy_failed", 1)):
+    for state, cancelled in (("halted no_account", 0), ("halted strategy_failed", 1), ("halted behind,strategy_failed", 1)):
         rig.handle(ev.StrategyBeat(now_ns=rig.now, beat=Heartbeat(1, "run", 1, rig.now, "strategy", state)))
         assert len(rig.desk.cancelled) == cancelled
     assert [name for name, _ in rig.outlets.told].count("strategy_failed") == 1

@@ -74,6 +74,17 @@ def test_a_strategy_that_was_killed_is_named() -> None:
     assert codes[1] == -signal.SIGTERM
 
 
+def test_a_strategy_that_does_not_end_fails_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ghtrader.pipelines.paper_pair.END_S", 0.3)
+    deaf = tmp_path / "deaf"
+    stubborn = (
+        f"import pathlib, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\npathlib.Path({str(deaf)!r}).touch()\n{FOREVER}"
+    )
+    found, codes = pair(stubborn, AWAIT.format(path=str(deaf)) + f"print({json.dumps(REPORT)!r})\n")
+    assert "the strategy of the paper run failed: it did not end within 0.3 s and was killed" in str(found)
+    assert codes == [-signal.SIGKILL, 0]
+
+
 @pytest.mark.parametrize(("code", "kind"), [(4, DataError), (8, HaltedError)])
 def test_what_the_gateway_fails_of_keeps_its_exit_code(code: int, kind: type[Exception]) -> None:
     found, codes = pair(FOREVER, failing(kind.__name__, "the disk is full", code))

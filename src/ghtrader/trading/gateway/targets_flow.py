@@ -69,7 +69,7 @@ def on_beat(turn: Turn, event: ev.StrategyBeat) -> None:
     )
     if changed:
         turn.record(RecordKind.STRATEGY, 0, session=beat.session, state=beat.state)
-    if changed and STRATEGY_FAILED in beat.state:
+    if STRATEGY_FAILED in beat.state and (STRATEGY_FAILED not in link.state or beat.session != link.session):
         turn.tell("strategy_failed", session=beat.session)
         _stop_its_orders(turn)
     if beat.session != link.session or "no_account" in beat.state:

@@ -33,7 +33,7 @@ def simulate(
     seeds: int | None = typer.Option(
         None, "--seeds", min=1, max=MOST_SEEDS, help="So many seeds, from --first-seed on; default: 20."
     ),
-    first_seed: int = typer.Option(1, "--first-seed", min=0, max=LAST_SEED, help="The first of --seeds."),
+    first_seed: int | None = typer.Option(None, "--first-seed", min=0, max=LAST_SEED, help="The first of --seeds; default: 1."),
     hours: float = typer.Option(0.5, "--hours", min=0.02, max=3.5, help="Market time of each seed, over two trading days."),
     coverage: float = typer.Option(
         0.0, "--coverage", min=0.0, max=1.0, help="Share of every table's rows that the seeds must go through together."
@@ -58,10 +58,12 @@ def simulate(
             render=lambda console: table(console, "", ("plant", "what it breaks"), plants),
         )
         return
-    if seed is not None and seeds is not None:
-        raise UsageError("--seed runs one seed, --seeds several", hint="ghtrader simulate --first-seed N --seeds 500")
+    if seed is not None and (seeds is not None or first_seed is not None):
+        raise UsageError(
+            "--seed runs one seed, --first-seed and --seeds several", hint="ghtrader simulate --first-seed N --seeds 500"
+        )
     count = 1 if seed is not None else seeds or 20
-    first = first_seed if seed is None else seed
+    first = next(number for number in (seed, first_seed, 1) if number is not None)
     with progress_for(context.obj.clock) as progress:
         report = pipeline.simulate_seeds(
             first, count, hours=hours, plant=plant, workers=workers or os.cpu_count() or 1, progress=progress

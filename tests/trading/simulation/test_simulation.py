@@ -90,6 +90,14 @@ def test_numbers_that_make_no_simulation_are_refused_and_named(
     assert f"'{words[0]}'" in json.loads(capsys.readouterr().out.splitlines()[-1])["message"]
 
 
+@pytest.mark.parametrize("words", [("--seeds", "3"), ("--first-seed", "3")])
+def test_one_seed_and_several_are_not_asked_for_at_once(
+    services: AppServices, words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(services, ["simulate", "--seed", "1", *words, "--json"]) == 2
+    assert "--seed runs one seed" in json.loads(capsys.readouterr().out.splitlines()[-1])["message"]
+
+
 def test_the_command_that_replays_a_seed_has_all_digits_of_its_hours() -> None:
     assert simulate_seeds(2, 1, hours=0.0333333333).replay == "ghtrader simulate --seed 2 --hours 0.0333333333"
 

@@ -94,6 +94,7 @@ def taken_meanwhile(folder: Path) -> None:
 def test_what_is_no_command_is_dropped_and_counted(tmp_path: Path) -> None:
     box = LocalMailbox(tmp_path)
     box.receive()
+    (tmp_path / "in" / "0.json").mkdir()
     (tmp_path / "in" / "a.json").write_bytes(b"{")
     (tmp_path / "in" / "b.json").write_bytes(msgspec.json.encode(command(1)))
     (tmp_path / "in" / ".c.json.writing").write_bytes(b"half")
@@ -103,7 +104,8 @@ def test_what_is_no_command_is_dropped_and_counted(tmp_path: Path) -> None:
     assert [request.source for request in box.receive()] == ["mailbox:b.json"]
     assert box.unreadable == 3
     assert [request.source for request in LocalMailbox(tmp_path).receive()] == ["mailbox:b.json"]  # nor at the next start
-    assert files(tmp_path) == {"in": 1, "taken": 1, "out": 0}
+    assert files(tmp_path) == {"in": 2, "taken": 1, "out": 0}
+    assert all(outcome.ok for outcome in box.outcomes())
 
 
 def test_answers_that_nobody_fetches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

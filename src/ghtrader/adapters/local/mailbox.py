@@ -50,9 +50,9 @@ class LocalMailbox:
                 for folder in (self._in, self._taken, self._out):
                     folder.mkdir(parents=True, exist_ok=True)
                 self._is_ready = True
-                found += self._read(sorted(self._taken.glob("*.json")))
+                found += self._read(_files(self._taken))
             taken = []
-            for path in sorted(self._in.glob("*.json")):
+            for path in _files(self._in):
                 with contextlib.suppress(FileNotFoundError):  # taken back meanwhile
                     taken.append(path.replace(self._taken / path.name))
             found += self._read(taken)
@@ -86,7 +86,7 @@ class LocalMailbox:
             self._tell(f"cannot answer in {self._out}: {error.strerror or error}")
 
     def _prune(self) -> None:
-        answers = sorted(self._out.glob("*.json"))
+        answers = _files(self._out)
         for path in answers[: max(0, len(answers) - KEPT_ANSWERS)]:
             path.unlink(missing_ok=True)
 
@@ -100,6 +100,11 @@ class LocalMailbox:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _files(folder: Path) -> list[Path]:
+    """By name; a folder that somebody put there is none of ours."""
+    return sorted(path for path in folder.glob("*.json") if path.is_file())
 
 
 class MailboxClient:

@@ -52,6 +52,8 @@ LIMITS = msgspec.structs.replace(RiskLimits.unbound(), orders_per_s=4, cancels_p
 #: Targets of a figure, fewer than the exchange lets out in a day: hot, hot with the disk, paced; how many warm up; seconds between paced
 HOT, SYNCED, PACED, WARM = 2_500, 1_000, 200, 300
 PACE_S = 0.02
+#: Additions of the plain loop.
+PLAIN = 900
 FACTORS = {f"F{number}": number / 7 for number in range(1, 109)}
 
 
@@ -223,9 +225,12 @@ def gateway_call(rows: int, media: BenchMedia) -> Callable[[], float]:
 
 
 def gateway_figures(clock: Clock, repeats: int, media: BenchMedia) -> dict[str, float]:
-    """Microseconds from a target to its order, hot and paced, without and with fdatasync before the order leaves; and by stage."""
+    """Microseconds from a target to its order, hot and paced, without and with fdatasync before the order leaves; and by stage.
+
+    plain: a loop of additions about as long as a step, in the same process: what the machine alone does to a p99.
+    """
     del repeats
-    figures: dict[str, float] = {}
+    figures = _quantiles("plain", [_plain_loop(clock) for _ in range(HOT)])
     for name, synced, count, pace_s in (
         ("hot", False, HOT, 0.0), ("hot_synced", True, SYNCED, 0.0), ("paced", False, PACED, PACE_S), ("paced_synced", True, PACED, PACE_S)
     ):  # fmt: skip
@@ -256,6 +261,13 @@ def gateway_figures(clock: Clock, repeats: int, media: BenchMedia) -> dict[str, 
         finally:
             shutil.rmtree(folder)
     return figures
+
+
+def _plain_loop(clock: Clock) -> int:
+    started, total = clock.monotonic_ns(), 0
+    for number in range(PLAIN):
+        total += number
+    return clock.monotonic_ns() - started
 
 
 def _quantiles(name: str, values: object, shares: tuple[float, ...] = (50, 99, 99.9)) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -28,7 +29,10 @@ class StopWish:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle both inside the block; belongs to the main thread."""
+        """Handle both inside the block. In any other than the main thread nothing is: Python hands signals to that one alone."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

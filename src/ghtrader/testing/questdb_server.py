@@ -35,6 +35,13 @@ START_TIMEOUT_S, STOP_TIMEOUT_S, FETCH_TIMEOUT_S = 60.0, 20.0, 300
 PORTS_TIMEOUT_S = 3.0
 POLL_S = 0.05
 PORTS = range(10_000, 32_000)
+#: A worker without work sleeps soon, instead of giving way thousands of times first: other processes want the cores.
+IDLE = {
+    f"{pool}.worker.{name}": value
+    for pool in ("shared", "http.min", "pg", "wal.apply", "mat.view.refresh", "view.compiler", "export")
+    for name, value in (("yield.threshold", "1"), ("nap.threshold", "50"), ("sleep.threshold", "100"), ("sleep.timeout", "2"))
+    if (pool, name) != ("pg", "sleep.timeout")
+}
 #: A server that ends with its test lives too short for the compiler that takes its time.
 LIGHT = ("-XX:TieredStopAtLevel=1",)
 ENVIRONMENT = "environment.json"
@@ -140,6 +147,7 @@ class QuestdbServer:
             "line.auto.create.new.tables": "false",
             "line.auto.create.new.columns": "false",
             "dev.mode.enabled": "true",
+            **IDLE,
             **self.options,
         }
         return {**os.environ, **{"QDB_" + name.upper().replace(".", "_"): value for name, value in options.items()}}

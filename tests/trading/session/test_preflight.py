@@ -19,6 +19,7 @@ from ghtrader.core.clock import SystemClock
 from ghtrader.core.progress import NO_PROGRESS
 from ghtrader.pipelines.gateway import GatewayRequest
 from ghtrader.pipelines.gateway_process import ReplayProcess
+from ghtrader.pipelines.stopping import StopWish
 from ghtrader.ports.statement import AccountStatement
 from ghtrader.trading.journal.journal import Journal
 from ghtrader.trading.journal.records import Record, RecordKind
@@ -121,7 +122,7 @@ def test_a_gateway_begins_with_the_same_checks(tmp_path: Path, least: str, mode:
     pl.read_parquet(source).head(50).write_parquet(ticks / source.name)
     environment = environment_of(tmp_path) | {"GHTRADER_TRADING_PREFLIGHT_MIN_FREE_MB": least}
     services = AppServices(resolve_paths(environment), environment)
-    process = ReplayProcess(services, GatewayRequest(account="demo", replay=ticks), lambda *_: None, NO_PROGRESS)
+    process = ReplayProcess(services, GatewayRequest(account="demo", replay=ticks), lambda *_: None, NO_PROGRESS, StopWish())
     try:
         process._want()
         state = process._shell.state

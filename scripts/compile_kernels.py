@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -45,9 +47,10 @@ def main() -> int:
         environment["GHTRADER_DATA_MAIN_L5_ENFORCE_HEALTH"] = "false"  # days cut short
         services = AppServices(resolve_paths(environment), {**os.environ, **environment})
         for command in commands(Path(name)):
-            code = run(services, [*command, "--json"])
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                code = run(services, [*command, "--json"])
             if code:
-                print(f"ghtrader {' '.join(command)}: exit code {code}", file=sys.stderr)
+                print(f"ghtrader {' '.join(command)}: exit code {code}\n{said.getvalue()}", file=sys.stderr)
                 return code
     warm_up(FeaturePlan("SHFE.rb2510", factor_set("full"), Calendar.vendored(), InstrumentTable.vendored()))
     return 0

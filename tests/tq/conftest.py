@@ -15,14 +15,14 @@ import polars as pl
 import pytest
 from tests.conftest import SAMPLES, environment_of
 
-from ghtrader.app.day_workers import fetch_day, ingest_of
+from ghtrader.app.day_workers import fetch_day
 from ghtrader.app.paths import resolve_paths
 from ghtrader.app.services import AppServices
 from ghtrader.core.clock import SystemClock
 from ghtrader.core.errors import DataError
 from ghtrader.data.instruments import InstrumentTable
 from ghtrader.data.schema import MARKET_COLUMNS
-from ghtrader.pipelines.ingest import digest_store, import_files
+from ghtrader.pipelines.ingest import digest_store, import_files, ingest_of
 from ghtrader.ports.broker import Broker
 from ghtrader.testing.exchange_process import ExchangeProcess
 from ghtrader.testing.fakes import FakeWorkers

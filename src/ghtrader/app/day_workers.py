@@ -24,11 +24,10 @@ from ghtrader.core.errors import (
 )
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.ingest import Ingest
-from ghtrader.data.instruments import InstrumentTable
-from ghtrader.pipelines.ingest import calendar_of
+from ghtrader.pipelines.ingest import ingest_of
 from ghtrader.ports.day_worker import DayOutcome, DayTask, OutcomeKind
 
-__all__ = ["ProcessWorkers", "fetch_day", "ingest_of", "main"]
+__all__ = ["ProcessWorkers", "fetch_day", "main"]
 
 
 def _dead(task: DayTask, why: str) -> DayOutcome:
@@ -48,18 +47,6 @@ def _kind(error: GhtraderError) -> OutcomeKind:
     if isinstance(error, ProviderPermanentError):
         return "provider_missing" if error.context.get("day") else "permanent"
     return "transient" if isinstance(error, ProviderTransientError) else "failed"
-
-
-def ingest_of(services: AppServices) -> Ingest:
-    """The way into the process's own store."""
-    return Ingest(
-        services.tick_store(),
-        calendar_of(services),
-        InstrumentTable.vendored(),
-        services.clock,
-        services.tool_version,
-        services.settings().config_hash,
-    )
 
 
 def fetch_day(services: AppServices, ingest: Ingest, task: DayTask) -> DayOutcome:

@@ -35,6 +35,7 @@ __all__ = [
     "calendar_of",
     "digest_store",
     "import_files",
+    "ingest_of",
     "list_store",
     "open_ingest",
     "verify_store",
@@ -50,8 +51,13 @@ def calendar_of(services: Services) -> Calendar:
 
 
 def open_ingest(services: Services) -> Ingest:
-    """The one way of ticks into the prepared tick store, whoever has them."""
+    """The one way of ticks into the tick store, whoever has them; the store is prepared."""
     prepare_store(services.store())
+    return ingest_of(services)
+
+
+def ingest_of(services: Services) -> Ingest:
+    """The same way into a store that somebody has prepared."""
     return Ingest(
         services.tick_store(),
         calendar_of(services),

@@ -53,7 +53,7 @@ LIMITS = msgspec.structs.replace(RiskLimits.unbound(), orders_per_s=4, cancels_p
 HOT, SYNCED, PACED, WARM = 2_500, 1_000, 200, 300
 PACE_S = 0.02
 #: Additions of the plain loop.
-PLAIN = 900
+PLAIN = 2_400
 FACTORS = {f"F{number}": number / 7 for number in range(1, 109)}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ghtrader.adapters.replay import ReplayProvider
-from ghtrader.core.errors import ProviderPermanentError
+from ghtrader.core.errors import DataError, ProviderPermanentError
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
 from ghtrader.data.instruments import InstrumentTable
@@ -36,3 +36,11 @@ def test_days_are_served_by_symbol_whatever_files_they_lie_in(tmp_path: Path) ->
 def test_a_day_that_no_file_holds_is_refused_for_good(tmp_path: Path) -> None:
     with pytest.raises(ProviderPermanentError):
         _provider(tmp_path).ticks("SHFE.rb2510", TradingDay.parse("2025-06-05"))
+
+
+@pytest.mark.parametrize("name", ["none", "file"])
+def test_what_is_no_folder_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=f"{name}: No") as caught:
+        _provider(tmp_path / name)
+    assert "samples" in caught.value.hint

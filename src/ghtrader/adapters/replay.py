@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ghtrader.core.errors import ProviderPermanentError
+from ghtrader.core.errors import DataError, ProviderPermanentError
 from ghtrader.core.ids import content_hash
 from ghtrader.core.trading_day import TradingDay
 from ghtrader.data.calendar import Calendar
@@ -24,13 +24,19 @@ SUFFIXES = (".parquet", ".csv")
 class ReplayProvider:
     """`ports.market_data.MarketDataProvider` over a folder; files are indexed once, on construction.
 
-    A day may lie in several files: their rows follow each other in the order of the files' names.
+    A day may lie in several files: their rows follow each other in the order of the files' names. Raises DataError for what is no
+    folder, or none that can be read.
     """
 
     def __init__(self, folder: Path, calendar: Calendar, instruments: InstrumentTable) -> None:
         self._calendar, self._instruments = calendar, instruments
         self._files: dict[tuple[str, TradingDay], list[Path]] = {}
-        for path in sorted(folder.iterdir()):
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            hint = "name a folder of tick files, one a trading day: samples is one"
+            raise DataError(f"{folder}: {error.strerror or error}", hint=hint, path=str(folder)) from error
+        for path in paths:
             if path.suffix in SUFFIXES:
                 source = read_ticks(path)
                 for day in self._days(source.symbol, source.frame["datetime"].to_numpy())[0]:

@@ -57,7 +57,8 @@ class FolderReplay:
         days: Iterator[list[ReplayDay]] = provided_days(provider, calendar, instruments, self.symbols)
         first = next(days, None)
         if first is None:
-            raise DataError(f"{folder} holds no day of {', '.join(self.symbols)}", hint="--replay samples", path=str(folder))
+            wanted = ", ".join(self.symbols) or "any contract"
+            raise DataError(f"{folder} holds no day of {wanted}", hint="--replay samples", path=str(folder))
         count = len({day for symbol in self.symbols for day in provider.trading_days(symbol)})
         self.ticks = sum(len(day.ticks) for day in first) * count
         self.first_ns = min(int(day.ticks.ts_ns[0]) for day in first)

@@ -246,7 +246,7 @@ def _import(space: Services, symbol: str, files: Sequence[Path], log: StageLog, 
     days = {day.trading_day for day in imported.days if day.rows_stored}
     if len(days) < MIN_DAYS:
         raise DataError(
-            f"{symbol}: {len(days)} trading days with ticks; the demo needs {MIN_DAYS} (two to train on, one to test)",
+            f"{symbol}: {len(days)} trading days with ticks; a model needs {MIN_DAYS} (two to train on, one to test)",
             hint="give more days, or ghtrader data import FILE... to store these",
             symbol=symbol,
         )
